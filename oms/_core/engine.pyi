@@ -1,0 +1,57 @@
+"""The state machine: a function of the log. The only Python-visible class of the core.
+
+`oms.reference.engine.Engine` has the same methods, and every one of them must answer alike.
+"""
+
+from oms.messages.link import AccountView, BookView, Directory, OrderView, Totals
+
+class Engine:
+    """Orders, risk, accounts and matching of a whole venue; empty until a genesis entry."""
+
+    def __init__(self) -> None: ...
+    def apply(self, log_index: int, entry: bytes) -> int:
+        """Apply one committed log entry; never raises on account of its content.
+
+        Returns how many event records `events()` now holds. `log_index` must be above the last
+        one applied (else ValueError: a fault of the caller, not of the log).
+        """
+
+    def events(self) -> bytes:
+        """The event records of the last `apply`, EVENT_BYTES each, copied."""
+
+    @property
+    def applied_index(self) -> int: ...
+    def skip_to(self, log_index: int) -> None:
+        """Note that entries up to `log_index` hold nothing for the engine (Raft's own no-ops)."""
+
+    @property
+    def has_genesis(self) -> bool: ...
+    @property
+    def last_timestamp_ns(self) -> int: ...
+    @property
+    def event_seq(self) -> int: ...
+    @property
+    def is_work_pending(self) -> bool:
+        """A bounded sweep is unfinished: the leader proposes an empty entry."""
+
+    @property
+    def open_orders(self) -> int:
+        """Live orders in the venue."""
+
+    def digest(self) -> int:
+        """Chain over every entry and its events (docs/rules.md, Digest). 64 bits."""
+
+    def state_digest(self) -> int:
+        """Hash of the canonical state; a full walk. 64 bits."""
+
+    def snapshot(self) -> bytes:
+        """The whole state, versioned and checksummed."""
+
+    def restore(self, data: bytes) -> None:
+        """Replace the state. Raises: ValueError when version, length or checksum is wrong."""
+
+    def directory(self) -> Directory: ...
+    def account(self, account_id: int) -> AccountView | None: ...
+    def session_orders(self, session_id: int) -> list[OrderView]: ...
+    def book(self, instrument_id: int, depth: int) -> BookView | None: ...
+    def totals(self) -> Totals: ...

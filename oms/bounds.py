@@ -1,0 +1,83 @@
+"""Every maximum in the system, each with a name, a unit and what happens when it is reached.
+
+Called by every room. Promises: integers only, no work at import but the asserts that relate the
+bounds to each other. Reaching a bound is always a refusal somebody sees (a reject, a closed
+connection, a socket that is not read), never a silent drop. Bounds that decide outcomes (the
+`..._MAX` of identities and orders) are only defaults here: the genesis entry carries the values in
+force, because every replica must decide alike (docs/adr/0012).
+"""
+
+from typing import Final
+
+# --- records: the fixed layouts of the log and of the engine's output (oms/messages/records.py)
+COMMAND_BYTES: Final = 128
+EVENT_BYTES: Final = 128
+BATCH_HEADER_BYTES: Final = 32
+
+# --- one log entry
+BATCH_COMMANDS_MAX: Final = 1024  # commands in one entry; the batch closes at this bound
+BATCH_BYTES_MAX: Final = BATCH_HEADER_BYTES + BATCH_COMMANDS_MAX * COMMAND_BYTES
+WORK_STEPS_MAX: Final = 1024  # slab slots one entry examines for a deferred sweep (day end)
+
+# --- identities (defaults of the genesis entry; ids are dense and start at 1)
+INSTRUMENTS_MAX: Final = 8192
+PARTICIPANTS_MAX: Final = 1024
+ACCOUNTS_MAX: Final = 4096
+USERS_MAX: Final = 1024
+SESSIONS_MAX: Final = 1024
+POSITIONS_MAX: Final = 1 << 16  # (account, instrument) pairs ever touched
+ORDERS_MAX: Final = 1 << 20  # live orders; at the bound: reject CAPACITY
+HARD_ORDERS_MAX: Final = 1 << 26  # what a genesis entry may ask for at most
+
+# --- values
+PRICE_MAX: Final = 2_000_000_000  # 10^-4: 200,000.0000, what an ITCH u32 price holds
+ORDER_QTY_MAX: Final = 0x7FFF_FFFF  # shares
+MONEY_MAX: Final = (1 << 62) - 1  # 10^-4 currency units
+
+# --- per session
+OUTCOME_WINDOW: Final = 4096  # (client_seq -> out_seq) pairs kept to answer repeats (RULES A7)
+SESSION_IN_FLIGHT_MAX: Final = 4096  # pushed, outcome unknown; at the bound the socket is not read
+CL_ORD_ID_BYTES_MAX: Final = 24
+OUCH_CL_ORD_ID_BYTES: Final = 14
+FIRM_BYTES: Final = 4
+SYMBOL_BYTES_MAX: Final = 8
+USER_NAME_BYTES_MAX: Final = 16
+SOUP_USER_BYTES: Final = 6
+SOUP_PASSWORD_BYTES: Final = 10
+
+# --- gateways
+CONNECTIONS_MAX: Final = 512  # TCP connections of one gateway; at the bound: accept and close
+SEND_BUFFER_BYTES_MAX: Final = 8 << 20  # unsent bytes to one client; beyond: close with reason
+PUSH_COMMANDS_MAX: Final = 512  # commands in one PUSH frame
+COMMAND_TTL_NS: Final = 2_000_000_000  # not_after = push time + this (RULES A5)
+RESEND_AFTER_NS: Final = 500_000_000  # nothing committed for so long: resend the window
+GATEWAY_HEARTBEAT_NS: Final = 200_000_000
+GATEWAY_LEASE_NS: Final = 3_000_000_000  # silent for so long: the leader proposes GatewayLost
+
+# --- ZeroMQ
+PUSH_HWM: Final = 256  # frames; beyond, PUSH blocks and the gateway stops reading sockets
+PULL_HWM: Final = 1024
+PUB_HWM: Final = 65_536  # frames; beyond, PUB drops and the subscriber repairs by number
+REPLAY_BYTES_MAX: Final = 1 << 20  # one ROUTER reply; the caller asks again from where it ends
+REQUEST_BYTES_MAX: Final = 1 << 16
+
+# --- node
+SEQUENCER_QUEUE_MAX: Final = 32_768  # commands waiting for an entry; beyond, PULL is not read
+PIPELINE_ENTRIES_MAX: Final = 8  # entries proposed and not yet committed
+STATUS_PERIOD_NS: Final = 100_000_000
+TOPIC_HEARTBEAT_NS: Final = 1_000_000_000
+CLOCK_SKEW_MAX_NS: Final = 50_000_000  # RULES A9
+SNAPSHOT_EVERY_ENTRIES: Final = 50_000
+SNAPSHOTS_KEPT: Final = 3
+
+# --- replication
+RAFT_FRAME_BYTES_MAX: Final = 4 << 20
+JOURNAL_SEGMENT_BYTES: Final = 64 << 20
+JOURNAL_MEMORY_BYTES_MAX: Final = 32 << 20  # entries kept in memory; older ones are read from disk
+RAFT_SEND_BUFFER_BYTES_MAX: Final = 32 << 20
+
+assert SESSION_IN_FLIGHT_MAX <= OUTCOME_WINDOW, "a resend must always find its outcome"
+assert SEQUENCER_QUEUE_MAX >= SESSION_IN_FLIGHT_MAX, "one session alone must not fill the sequencer"
+assert BATCH_BYTES_MAX < RAFT_FRAME_BYTES_MAX, "an entry fits a Raft frame"
+assert BATCH_BYTES_MAX < JOURNAL_SEGMENT_BYTES, "an entry fits a segment"
+assert GATEWAY_HEARTBEAT_NS * 5 <= GATEWAY_LEASE_NS, "a lease survives four lost heartbeats"

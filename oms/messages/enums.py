@@ -1,0 +1,224 @@
+"""The closed lists: every code that stands in a command, an event or an answer.
+
+Called by every room; the engine has the same numbers as C enums (`oms/_core/types.pxd`) and a test
+compares them. Values are part of the log's format: they are only appended, never reused.
+"""
+
+from enum import IntEnum, IntFlag, unique
+
+
+@unique
+class CommandKind(IntEnum):
+    """What a command record asks for. Source: RULES A20."""
+
+    NEW_ORDER = 1
+    REPLACE_ORDER = 2
+    CANCEL_ORDER = 3
+    ACCOUNT_QUERY = 4
+    REFUSED_REQUEST = 5  # understood on the wire, not offered here: refused by a logged outcome
+    LOGIN = 16
+    LOGOUT = 17
+    GATEWAY_LOST = 18
+    GENESIS = 32
+    ADD_INSTRUMENT = 33
+    ADD_PARTICIPANT = 34
+    ADD_ACCOUNT = 35
+    ADD_USER = 36
+    OPEN_SESSION = 37
+    GRANT = 38
+    DEPOSIT_CASH = 39
+    DEPOSIT_SHARES = 40
+    SET_LIMITS = 41
+    SET_INSTRUMENT = 42
+    SET_PHASE = 43
+    START_DAY = 44
+    END_DAY = 45
+
+
+@unique
+class EventKind(IntEnum):
+    """What an event record says."""
+
+    # private, numbered in the session's stream (out_seq) and the account's topic (topic_seq)
+    ORDER_ACCEPTED = 1
+    ORDER_REPLACED = 2
+    ORDER_CANCELED = 3
+    ORDER_EXECUTED = 4
+    ORDER_REJECTED = 5
+    CANCEL_REJECTED = 6
+    ACCOUNT_QUERY_RESPONSE = 7
+    SYSTEM_EVENT = 8
+    ADMIN_APPLIED = 9
+    ADMIN_REJECTED = 10
+    # outcomes for the gateway only: in no stream (out_seq 0)
+    COMMAND_IGNORED = 16
+    ALREADY_APPLIED = 17
+    GAP = 18
+    COMMAND_EXPIRED = 19
+    SESSION_LOGGED_IN = 20
+    SESSION_LOGGED_OUT = 21
+    # public, numbered in the instrument's topic
+    TRADE = 32
+    BOOK_TOP = 33
+    PHASE_CHANGED = 34
+    # about the venue: for gateways, robots and operators
+    DIRECTORY_CHANGED = 48
+    DAY_STARTED = 49
+    DAY_ENDED = 50
+
+
+@unique
+class Side(IntEnum):
+    """FIX 54."""
+
+    BUY = 1
+    SELL = 2
+    SELL_SHORT = 5
+    SELL_SHORT_EXEMPT = 6
+
+
+@unique
+class OrdType(IntEnum):
+    """FIX 40."""
+
+    MARKET = 1
+    LIMIT = 2
+
+
+@unique
+class TimeInForce(IntEnum):
+    """FIX 59, numbered from 1 so that 0 is never a valid record."""
+
+    DAY = 1
+    GTC = 2
+    IOC = 3
+    FOK = 4
+
+
+@unique
+class Phase(IntEnum):
+    """Stage of the trading day of one instrument (DESIGN 6)."""
+
+    PRE_OPEN = 1
+    OPENING_AUCTION = 2
+    CONTINUOUS = 3
+    VOLATILITY_AUCTION = 4
+    CLOSING_AUCTION = 5
+    HALTED = 6
+    CANCEL_ONLY = 7
+    CLOSED = 8
+
+
+@unique
+class Protocol(IntEnum):
+    """Which conversation a session is numbered in."""
+
+    OUCH = 1
+    FIX = 2
+    HTTP = 3
+    GRPC = 4
+    ADMIN = 5
+
+
+class Entitlement(IntFlag):
+    """What a user may do with an account (GRANT), or with the venue (account 0: ADMIN, READ)."""
+
+    ENTER = 1
+    CANCEL = 2
+    DROP_COPY = 4
+    READ = 8
+    ADMIN = 16
+
+
+class Policy(IntFlag):
+    """The protocol's rules that a command brings along (RULES B1)."""
+
+    KEEPS_PRIORITY_ON_REDUCE = 1  # FIX replace; OUCH replace always goes to the back
+    INVALID_REPLACE_CANCELS = 2  # OUCH 2.4
+    UNKNOWN_IS_IGNORED = 4  # OUCH: superfluous cancel or replace has no visible answer
+
+
+OUCH_POLICY = Policy.INVALID_REPLACE_CANCELS | Policy.UNKNOWN_IS_IGNORED
+
+
+class EventFlag(IntFlag):
+    """Bits of an event record."""
+
+    LIVE = 1  # ORDER_ACCEPTED / ORDER_REPLACED: state L; unset: state D, nothing follows
+
+
+@unique
+class CancelReason(IntEnum):
+    """Why open quantity went away; the value is OUCH's character (wire reference 2.3)."""
+
+    CLOSED = ord("E")
+    IOC_REMAINDER = ord("I")
+    COLLAR = ord("K")
+    SUPERVISORY = ord("S")
+    USER = ord("U")
+    SYSTEM = ord("Z")
+
+
+@unique
+class Liquidity(IntEnum):
+    """OUCH Executed liquidity flag."""
+
+    ADDED = ord("A")
+    REMOVED = ord("R")
+
+
+@unique
+class RejectReason(IntEnum):
+    """Why an order (or an admin command) is refused. One list for every protocol.
+
+    Checked in the order of this list, first hit wins; `OUCH_REJECT_CODE` has the wire's code.
+    """
+
+    NONE = 0
+    NOT_OFFERED = 1  # the request asks for something this venue does not do (yet)
+    NOT_ENTITLED = 2  # account unknown, or the user may not enter for it
+    UNKNOWN_INSTRUMENT = 3
+    MARKET_CLOSED = 4  # no trading day, PRE_OPEN or CLOSED
+    HALTED = 5  # HALTED or CANCEL_ONLY, or a phase this version does not trade in
+    BAD_SIDE = 6
+    BAD_ORDER_TYPE = 7  # ord_type or time_in_force outside their lists
+    BAD_QUANTITY = 8  # zero, or not a multiple of the lot
+    QUANTITY_ABOVE_MAX = 9  # the account's max_order_qty
+    BAD_PRICE = 10  # not above zero, above PRICE_MAX, or off the tick
+    NO_REFERENCE_PRICE = 11  # market order, or collar set, without any reference
+    PRICE_COLLAR = 12  # limit price beyond the instrument's collar
+    VALUE_ABOVE_MAX = 13  # the account's max_order_value
+    POSITION_LIMIT = 14
+    INSUFFICIENT_SHARES = 15  # long sale of more than is held and not already on offer
+    INSUFFICIENT_CASH = 16
+    CAPACITY = 17  # order pool, key index or position table is full
+    ORDER_NOT_CANCELABLE = 18
+    # admin commands only
+    NOT_ADMIN = 32
+    UNKNOWN_ID = 33
+    DUPLICATE_ID = 34
+    BAD_VALUE = 35
+    WRONG_DAY = 36
+    AMOUNT_UNAVAILABLE = 37
+
+
+OUCH_REJECT_CODE: dict[RejectReason, int] = {
+    RejectReason.NOT_OFFERED: 0x0F,
+    RejectReason.NOT_ENTITLED: 0x0C,
+    RejectReason.UNKNOWN_INSTRUMENT: 0x17,
+    RejectReason.MARKET_CLOSED: 0x02,
+    RejectReason.HALTED: 0x07,
+    RejectReason.BAD_SIDE: 0x09,
+    RejectReason.BAD_ORDER_TYPE: 0x0F,
+    RejectReason.BAD_QUANTITY: 0x13,
+    RejectReason.QUANTITY_ABOVE_MAX: 0x31,
+    RejectReason.BAD_PRICE: 0x1D,
+    RejectReason.NO_REFERENCE_PRICE: 0x01,
+    RejectReason.PRICE_COLLAR: 0x26,
+    RejectReason.VALUE_ABOVE_MAX: 0x30,
+    RejectReason.POSITION_LIMIT: 0x1E,
+    RejectReason.INSUFFICIENT_SHARES: 0x27,
+    RejectReason.INSUFFICIENT_CASH: 0x20,
+    RejectReason.CAPACITY: 0x0A,
+    RejectReason.ORDER_NOT_CANCELABLE: 0x10,
+}

@@ -1,0 +1,286 @@
+"""What processes say to each other besides commands and events: push, status, requests, answers.
+
+Called by nodes, gateways, the client's feed reader and the command line. Plain data, msgspec,
+array-like, fields only appended.
+"""
+
+import msgspec
+
+from oms.messages.commands import AdminCommand, Command, Login, U64
+
+
+class Push(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One PUSH frame from a gateway to the leader; without commands it is the lease's heartbeat."""
+
+    gateway_id: U64
+    commands: list[Command]
+
+
+class Status(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What every node publishes on `status|`, and answers to GetStatus."""
+
+    node_id: str
+    role: str  # leader, follower, candidate, fenced
+    term: int
+    leader_id: str | None
+    accepting: bool  # leader with an applied entry of its own term
+    commit_index: int
+    applied_index: int
+    event_seq: int
+    digest: str  # chain digest at applied_index, 16 hex digits
+    timestamp_ns: int
+    trading_date: int
+    durability: str  # "disk"
+    journal_bytes: int
+    pid: int
+    cluster_id: int
+
+
+class NotLeader(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Answer of a follower to a submit."""
+
+    term: int
+    leader_id: str | None
+
+
+# ---- requests to a node's ROUTER (DEALER: [request_id, body])
+
+
+class GetStatus(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
+    """-> Status."""
+
+
+class GetDirectory(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2):
+    """-> Directory, with the applied index it was read at (at least `min_index`)."""
+
+    min_index: int = 0
+
+
+class ReplayEvents(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=3):
+    """-> Records from `from_event_seq` on, at most REPLAY_BYTES_MAX of them."""
+
+    from_event_seq: int
+
+
+class ReplaySession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=4):
+    """-> Records of a session's stream of the current day, from `from_out_seq` on."""
+
+    session_id: int
+    from_out_seq: int
+
+
+class ReplayTopic(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=5):
+    """-> Frames of a PUB topic from `from_topic_seq` on, just as they were published."""
+
+    topic: str
+    from_topic_seq: int
+
+
+class GetAccount(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=6):
+    """-> Account."""
+
+    account_id: int
+
+
+class GetOpenOrders(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=7):
+    """-> Orders: live ones of a session, in order_id order."""
+
+    session_id: int
+
+
+class GetBook(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=8):
+    """-> Book: the best `depth` levels of each side."""
+
+    instrument_id: int
+    depth: int
+
+
+class Submit(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=9):
+    """-> Outcome after commit, or NotLeader. The administrator's way in (RULES A21)."""
+
+    command: Login | AdminCommand
+
+
+class GetTotals(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=10):
+    """-> Totals: the proof that money and shares are conserved."""
+
+
+Request = (
+    GetStatus
+    | GetDirectory
+    | ReplayEvents
+    | ReplaySession
+    | ReplayTopic
+    | GetAccount
+    | GetOpenOrders
+    | GetBook
+    | Submit
+    | GetTotals
+)
+
+
+# ---- answers: what the engine's state looks like from outside
+
+
+class InstrumentView(msgspec.Struct, frozen=True, array_like=True):
+    """An instrument as it stands."""
+
+    instrument_id: int
+    symbol: str
+    lot_size: int
+    tick_size: int
+    price_scale: int
+    reference_price: int
+    last_price: int
+    price_collar_bps: int
+    market_collar_bps: int
+    phase: int
+
+
+class FirmView(msgspec.Struct, frozen=True, array_like=True):
+    """An account's public side."""
+
+    account_id: int
+    participant_id: int
+    firm: str
+
+
+class UserView(msgspec.Struct, frozen=True, array_like=True):
+    """A login; salt and hash go to gateways only (their key is on the allow-list)."""
+
+    user_id: int
+    participant_id: int
+    name: str
+    salt: bytes
+    key_hash: bytes
+    entitlements: dict[int, int]  # account_id -> bits, account 0 is the venue
+
+
+class SessionView(msgspec.Struct, frozen=True, array_like=True):
+    """A session's numbers."""
+
+    session_id: int
+    user_id: int
+    protocol: int
+    default_account_id: int
+    conn_epoch: int
+    is_logged_in: bool
+    client_seq: int
+    out_seq: int
+    last_user_ref_num: int
+
+
+class Directory(msgspec.Struct, frozen=True, array_like=True):
+    """Who and what there is, at `applied_index`."""
+
+    applied_index: int
+    cluster_id: int
+    trading_date: int
+    midnight_ns: int
+    is_day_open: bool
+    instruments: list[InstrumentView]
+    accounts: list[FirmView]
+    users: list[UserView]
+    sessions: list[SessionView]
+
+
+class PositionView(msgspec.Struct, frozen=True, array_like=True):
+    """A position; `held` shares are on offer in long sales."""
+
+    instrument_id: int
+    qty: int
+    open_buy_qty: int
+    open_sell_qty: int
+    held_qty: int
+
+
+class AccountView(msgspec.Struct, frozen=True, array_like=True):
+    """An account as it stands. Units: 10^-4 currency units, shares."""
+
+    account_id: int
+    cash: int
+    hold: int
+    max_order_qty: int
+    max_order_value: int
+    long_limit: int
+    short_limit: int
+    positions: list[PositionView]
+
+
+class OrderView(msgspec.Struct, frozen=True, array_like=True):
+    """A live order."""
+
+    order_id: int
+    session_id: int
+    user_ref_num: int
+    account_id: int
+    instrument_id: int
+    side: int
+    ord_type: int
+    time_in_force: int
+    price: int
+    leaves_qty: int
+    cum_qty: int
+
+
+class LevelView(msgspec.Struct, frozen=True, array_like=True):
+    """All orders at one price on one side."""
+
+    price: int
+    qty: int
+    order_count: int
+
+
+class BookView(msgspec.Struct, frozen=True, array_like=True):
+    """The best levels of a book, best first."""
+
+    instrument_id: int
+    bids: list[LevelView]
+    asks: list[LevelView]
+
+
+class Totals(msgspec.Struct, frozen=True, array_like=True):
+    """Issued (deposited) against held, in the same units; the differences must be zero."""
+
+    cash_issued: int
+    cash_total: int
+    shares_issued: dict[int, int]  # instrument_id -> shares
+    shares_total: dict[int, int]
+    hold_total: int
+    hold_of_orders: int
+
+
+class Records(msgspec.Struct, frozen=True, array_like=True):
+    """Raw event records; `is_end` when nothing follows at `applied_index`."""
+
+    data: bytes
+    applied_index: int
+    event_seq: int  # the node's last, so that a reader knows how far behind it is
+    is_end: bool
+
+
+class Frames(msgspec.Struct, frozen=True, array_like=True):
+    """PUB frames (header and body) of one topic."""
+
+    frames: list[bytes]
+    topic_seq: int  # the topic's last
+    is_end: bool
+
+
+class Orders(msgspec.Struct, frozen=True, array_like=True):
+    """Live orders at `applied_index`."""
+
+    applied_index: int
+    orders: list[OrderView]
+
+
+class Outcome(msgspec.Struct, frozen=True, array_like=True):
+    """The event record that answers a submitted command."""
+
+    record: bytes
+
+
+class Refusal(msgspec.Struct, frozen=True, array_like=True):
+    """The request itself could not be answered: why, in words."""
+
+    reason: str
