@@ -1,0 +1,231 @@
+"""The processes of a venue on this machine: started detached, known by pid file, ended by name.
+
+Called by `venue.py`. A pid file holds the pid together with the process's start time and the
+machine's boot id, so that a number that was given to a stranger since is never signaled: the
+process is opened (pidfd), compared, and signaled through that descriptor only. Logs are appended
+to `<data>/logs/<name>.log`.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+import oms
+
+KILL_WAIT_S: Final = 5.0
+LOG_TAIL_LINES: Final = 12
+LOG_TAIL_BYTES: Final = 16_384
+_STATE_FIELD: Final = 0  # of /proc/PID/stat, counted behind the command's closing parenthesis
+_START_TIME_FIELD: Final = 19
+
+
+class PidRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which process it was: start time in clock ticks since boot, boot id of the machine."""
+
+    pid: int
+    start_ticks: int
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What is started: its name in this venue, its module, and its settings file."""
+
+    name: str
+    module: str
+    settings: Path
+
+    def command(self) -> list[str]:
+        """The argument vector."""
+        return [sys.executable, "-m", self.module, "--settings", str(self.settings)]
+
+
+class Processes:
+    """Starts and ends the programs of one data folder."""
+
+    def __init__(self, run_dir: Path, log_dir: Path) -> None:
+        self._run_dir = run_dir
+        self._log_dir = log_dir
+
+    def start(self, program: Program) -> int:
+        """Start it detached unless it runs already. Returns its pid."""
+        running = self.pid(program.name)
+        if running is not None:
+            return running
+        self._run_dir.mkdir(mode=0o700, exist_ok=True)
+        self._log_dir.mkdir(mode=0o700, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        command = program.command()
+        pid = os.posix_spawn(
+            command[0],
+            command,
+            _environment(),
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, str(self.log_file(program.name)), flags, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+            setsigmask=[],
+            setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGPIPE],
+        )
+        self._write(program.name, pid)
+        return pid
+
+    def pid(self, name: str) -> int | None:
+        """The pid if this very process is alive; a dead child is reaped on the way."""
+        record = self._read(name)
+        if record is None:
+            return None
+        _reap(record.pid)
+        return record.pid if _is_same(record) else None
+
+    def signal(self, name: str, number: signal.Signals) -> bool:
+        """Send a signal to this very process. False: it does not run any more."""
+        record = self._read(name)
+        if record is None:
+            return False
+        descriptor = _open_same(record)
+        if descriptor is None:
+            return False
+        try:
+            signal.pidfd_send_signal(descriptor, number)
+        except ProcessLookupError:
+            return False
+        finally:
+            os.close(descriptor)
+        return True
+
+    def wait_gone(self, name: str, timeout_s: float) -> bool:
+        """Wait until this very process is gone."""
+        record = self._read(name)
+        if record is None:
+            return True
+        descriptor = _open_same(record)
+        if descriptor is None:
+            _reap(record.pid)
+            return True
+        try:
+            poller = select.poll()
+            poller.register(descriptor, select.POLLIN)
+            is_gone = bool(poller.poll(max(0.0, timeout_s) * 1000))
+        finally:
+            os.close(descriptor)
+        if is_gone:
+            _reap(record.pid)
+        return is_gone
+
+    def stop(self, names: list[str], grace_s: float) -> list[str]:
+        """SIGTERM to all, SIGKILL to those that remain. Returns the names that had to be killed."""
+        signaled = [name for name in names if self.signal(name, signal.SIGTERM)]
+        deadline = time.monotonic() + grace_s
+        stubborn = [
+            name for name in signaled if not self.wait_gone(name, deadline - time.monotonic())
+        ]
+        for name in stubborn:
+            self.signal(name, signal.SIGKILL)
+        for name in stubborn:
+            if not self.wait_gone(name, KILL_WAIT_S):
+                msg = f"{name} does not end, not even by SIGKILL: see {self._pid_file(name)}"
+                raise TimeoutError(msg)
+        for name in names:
+            self._pid_file(name).unlink(missing_ok=True)
+        return stubborn
+
+    def log_file(self, name: str) -> Path:
+        """Where the process's output goes."""
+        return self._log_dir / f"{name}.log"
+
+    def log_tail(self, name: str) -> str:
+        """The last lines of its log, for an error message."""
+        path = self.log_file(name)
+        try:
+            with path.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - LOG_TAIL_BYTES))
+                lines = file.read().decode(errors="replace").splitlines()
+        except FileNotFoundError:
+            return f"(there is no {path})"
+        return "\n".join(lines[-LOG_TAIL_LINES:]) or f"({path} is empty)"
+
+    def _pid_file(self, name: str) -> Path:
+        return self._run_dir / f"{name}.pid"
+
+    def _write(self, name: str, pid: int) -> None:
+        ticks = _start_ticks(pid)
+        record = PidRecord(pid=pid, start_ticks=-1 if ticks is None else ticks, boot_id=_boot_id())
+        path = self._pid_file(name)
+        fresh = path.with_suffix(".new")
+        fresh.write_bytes(msgspec.json.encode(record))
+        fresh.replace(path)
+
+    def _read(self, name: str) -> PidRecord | None:
+        try:
+            return msgspec.json.decode(self._pid_file(name).read_bytes(), type=PidRecord)
+        except FileNotFoundError:
+            return None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None  # a torn file names nobody: better a process left alone than a stranger
+
+
+def _environment() -> dict[str, str]:
+    """Ours, and the tree that this program was imported from when it is not installed."""
+    environment = dict(os.environ)
+    root = Path(oms.__file__).parent.parent
+    if root.name not in {"site-packages", "dist-packages"}:
+        known = environment.get("PYTHONPATH")
+        environment["PYTHONPATH"] = f"{root}{os.pathsep}{known}" if known else str(root)
+    return environment
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def _stat_fields(pid: int) -> list[str] | None:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return text.rpartition(")")[2].split()
+
+
+def _start_ticks(pid: int) -> int | None:
+    fields = _stat_fields(pid)
+    return None if fields is None else int(fields[_START_TIME_FIELD])
+
+
+def _is_same(record: PidRecord) -> bool:
+    fields = _stat_fields(record.pid)
+    return (
+        fields is not None
+        and fields[_STATE_FIELD] not in {"Z", "X"}
+        and int(fields[_START_TIME_FIELD]) == record.start_ticks
+        and record.boot_id == _boot_id()
+    )
+
+
+def _open_same(record: PidRecord) -> int | None:
+    """A descriptor of the process, opened before it is compared: it cannot change under us."""
+    try:
+        descriptor = os.pidfd_open(record.pid)
+    except ProcessLookupError:
+        return None
+    if _is_same(record):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _reap(pid: int) -> None:
+    """Collect a dead child; one that is not our child is its own parent's affair."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
