@@ -76,6 +76,17 @@ JOURNAL_SEGMENT_BYTES: Final = 64 << 20
 JOURNAL_MEMORY_BYTES_MAX: Final = 32 << 20  # entries kept in memory; older ones are read from disk
 RAFT_SEND_BUFFER_BYTES_MAX: Final = 32 << 20
 
+# --- client (oms/client, oms/replay)
+CLIENT_HEARTBEAT_NS: Final = 1_000_000_000  # nothing written for so long: a heartbeat
+SERVER_SILENT_NS: Final = 15_000_000_000  # nothing read for so long: the connection is lost
+CLIENT_SETTLE_NS: Final = 250_000_000  # a cancel unanswered for so long: ask where the stream is
+CLIENT_UNACKNOWLEDGED_MAX: Final = 65_536  # requests of one session; beyond: refused with reason
+CLIENT_EVENTS_MAX: Final = 262_144  # events nobody has read; beyond: EventsOverrun at the reader
+CLIENT_RETRY_MIN_NS: Final = 50_000_000  # wait before connecting again, doubled each time
+CLIENT_RETRY_MAX_NS: Final = 1_000_000_000
+REPLAY_IN_FLIGHT_MAX: Final = 4096  # messages of one replayed session without outcome
+FEED_PENDING_FRAMES_MAX: Final = 65_536  # frames held back while a gap is filled; beyond: dropped
+
 assert SESSION_IN_FLIGHT_MAX <= OUTCOME_WINDOW, "a resend must always find its outcome"
 assert SEQUENCER_QUEUE_MAX >= SESSION_IN_FLIGHT_MAX, "one session alone must not fill the sequencer"
 assert BATCH_BYTES_MAX < RAFT_FRAME_BYTES_MAX, "an entry fits a Raft frame"
