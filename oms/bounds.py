@@ -60,6 +60,8 @@ PULL_HWM: Final = 1024
 PUB_HWM: Final = 65_536  # frames; beyond, PUB drops and the subscriber repairs by number
 REPLAY_BYTES_MAX: Final = 1 << 20  # one ROUTER reply; the caller asks again from where it ends
 REQUEST_BYTES_MAX: Final = 1 << 16
+PUSH_BYTES_MAX: Final = 1 << 18  # one PUSH frame; a longer one closes the gateway's connection
+REPLIES_HWM: Final = 64  # replies waiting for one requester; beyond, a reply is dropped and counted
 
 # --- node
 SEQUENCER_QUEUE_MAX: Final = 32_768  # commands waiting for an entry; beyond, PULL is not read
@@ -69,6 +71,13 @@ TOPIC_HEARTBEAT_NS: Final = 1_000_000_000
 CLOCK_SKEW_MAX_NS: Final = 50_000_000  # RULES A9
 SNAPSHOT_EVERY_ENTRIES: Final = 50_000
 SNAPSHOTS_KEPT: Final = 3
+PULL_FRAMES_PER_TURN: Final = 256  # PUSH frames read in one turn of the loop
+REQUESTS_PER_TURN: Final = 32  # requests answered in one turn of the loop
+REQUESTS_WAITING_MAX: Final = 1024  # submits and reads that wait for an index; beyond: Refusal
+REQUEST_WAIT_NS: Final = 5_000_000_000  # a waiting request is answered by then, if by a Refusal
+FEED_SUBSCRIPTIONS_MAX: Final = 65_536  # distinct; beyond, ignored and logged
+ENGINE_FRAME_BYTES_MAX: Final = 1 << 18  # applied entries are joined into one frame up to this
+GATEWAYS_MAX: Final = 256  # leases; pushes of further gateways are refused and logged
 
 # --- replication
 RAFT_FRAME_BYTES_MAX: Final = 4 << 20

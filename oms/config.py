@@ -106,6 +106,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     genesis: str  # file of packed log entries (oms/local writes it)
     core: int | None = None
     durability: str = "disk"
+    engine: str = "core"  # "core", or "reference": the slow oracle with the same rules
 
 
 class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,0 +1,45 @@
+"""What stands on an instrument's topic (`md.<symbol>|`): best prices, trades and phases.
+
+Called by the node (encode) and by the feed reader (decode). Plain data, msgspec maps: readable
+without this file, by any MessagePack library. Fields are only added, with a default.
+
+Units: prices 10^-price_scale of the instrument, quantities whole shares, nanoseconds since 1970.
+"""
+
+import msgspec
+
+
+class BookTop(msgspec.Struct, frozen=True, gc=False):
+    """Best bid and offer after a change; an empty side is price 0 and quantity 0."""
+
+    symbol: str
+    event_seq: int
+    topic_seq: int
+    timestamp_ns: int
+    bid_price: int
+    bid_qty: int
+    ask_price: int
+    ask_qty: int
+
+
+class Trade(msgspec.Struct, frozen=True, gc=False):
+    """A match. `side` is the incoming order's (BUY, SELL, ...)."""
+
+    symbol: str
+    event_seq: int
+    topic_seq: int
+    timestamp_ns: int
+    match_id: int
+    price: int
+    qty: int
+    side: str
+
+
+class PhaseChange(msgspec.Struct, frozen=True, gc=False):
+    """The instrument moved to another phase, by its name (CONTINUOUS, HALTED, ...)."""
+
+    symbol: str
+    event_seq: int
+    topic_seq: int
+    timestamp_ns: int
+    phase: str
