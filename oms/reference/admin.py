@@ -1,0 +1,296 @@
+"""Administration: who and what there is, deposits, limits, phases (docs/rules.md, Administration).
+
+Called by the engine for kinds 33 to 45, in genesis mode without a session. Promises: a command that
+fails changes nothing; success and failure are answered in the session's stream.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from oms.bounds import MONEY_MAX, PRICE_MAX
+from oms.messages import records
+from oms.messages.enums import (
+    CommandKind, Entitlement, EventKind, Phase, Protocol, RejectReason,
+)  # fmt: skip
+from oms.reference import day
+from oms.reference.book import Book
+from oms.reference.events import Draft, Events
+from oms.reference.records import HEAD_FIELDS, Head
+from oms.reference.state import (
+    Account, Capacities, Instrument, Participant, Position, Session, User, Venue,
+)  # fmt: skip
+
+_PHASES_OFFERED = frozenset(
+    (Phase.PRE_OPEN, Phase.CONTINUOUS, Phase.HALTED, Phase.CANCEL_ONLY, Phase.CLOSED)
+)
+_PROTOCOLS = frozenset(int(protocol) for protocol in Protocol)
+_BPS_MAX = 10_000
+_PRICE_SCALE_MAX = 9
+
+
+class Result(NamedTuple):
+    """What became of a command: why it failed (NONE: it did not), and the id concerned."""
+
+    reason: int
+    concerned: int
+
+
+def administrate(
+    venue: Venue, events: Events, session: Session | None, head: Head, record: bytes
+) -> None:
+    """Process one admin record; no session: genesis mode."""
+    if session is not None and not _is_admin(venue, session):
+        _answer(events, EventKind.ADMIN_REJECTED, session, head, reason=RejectReason.NOT_ADMIN)
+        return
+    result = _HANDLERS[CommandKind(head.kind)](venue, events, record)
+    if result.reason:
+        _answer(events, EventKind.ADMIN_REJECTED, session, head, reason=result.reason)
+        return
+    if head.kind in _CHANGES_DIRECTORY:
+        kind = EventKind.DIRECTORY_CHANGED
+        events.emit(Draft(kind=kind, qty=head.kind, order_id=result.concerned))
+    if session is not None:
+        _answer(events, EventKind.ADMIN_APPLIED, session, head, order_id=result.concerned)
+
+
+def _is_admin(venue: Venue, session: Session) -> bool:
+    return bool(venue.entitlements(session.user_id, 0) & Entitlement.ADMIN)
+
+
+def _answer(
+    events: Events, kind: EventKind, session: Session | None, head: Head, *, reason: int = 0,
+    order_id: int = 0,
+) -> None:  # fmt: skip
+    events.emit(
+        Draft(
+            kind=kind,
+            reason=reason,
+            session_id=session.session_id if session else 0,
+            client_seq=session.client_seq if session else 0,
+            conn_epoch=session.conn_epoch if session else 0,
+            qty=head.kind,
+            order_id=order_id,
+        )
+    )
+
+
+def _new_id(new_id: int, count: int, maximum: int) -> int:
+    """Judge the id of something new: only the next free one will do."""
+    if 1 <= new_id <= count:
+        return RejectReason.DUPLICATE_ID
+    if new_id != count + 1:
+        return RejectReason.UNKNOWN_ID
+    return RejectReason.CAPACITY if new_id > maximum else RejectReason.NONE
+
+
+def _is_blank(name: bytes) -> bool:
+    return not name.strip(b" \0")
+
+
+def _capacities(venue: Venue) -> Capacities:
+    assert venue.capacities is not None, "admin records are ignored before genesis"
+    return venue.capacities
+
+
+def _are_instrument_values_bad(
+    lot: int, tick: int, reference: int, price_collar: int, market_collar: int
+) -> bool:
+    return (
+        lot < 1
+        or not 1 <= tick <= PRICE_MAX
+        or not 0 <= reference <= PRICE_MAX
+        or price_collar > _BPS_MAX
+        or not 1 <= market_collar <= _BPS_MAX
+    )
+
+
+def _add_instrument(venue: Venue, _events: Events, record: bytes) -> Result:
+    (new_id, lot, tick, reference, price_collar, market_collar, phase, price_scale,
+     symbol) = records.INSTRUMENT.unpack(record)[HEAD_FIELDS:]  # fmt: skip
+    reason = _new_id(new_id, len(venue.instruments), _capacities(venue).instruments_max)
+    if reason:
+        return Result(reason, new_id)
+    if (
+        _are_instrument_values_bad(lot, tick, reference, price_collar, market_collar)
+        or phase not in _PHASES_OFFERED
+        or price_scale > _PRICE_SCALE_MAX
+        or _is_blank(symbol)
+        or any(other.symbol == symbol for other in venue.instruments)
+    ):
+        return Result(RejectReason.BAD_VALUE, new_id)
+    instrument = Instrument(
+        new_id, symbol, lot, tick, reference, price_collar, market_collar, phase, price_scale
+    )
+    venue.instruments.append(instrument)
+    venue.books.append(Book())
+    return Result(RejectReason.NONE, new_id)
+
+
+def _set_instrument(venue: Venue, _events: Events, record: bytes) -> Result:
+    (instrument_id, lot, tick, reference, price_collar,
+     market_collar) = records.INSTRUMENT.unpack(record)[HEAD_FIELDS : HEAD_FIELDS + 6]  # fmt: skip
+    instrument = venue.instrument(instrument_id)
+    if instrument is None:
+        return Result(RejectReason.UNKNOWN_ID, instrument_id)
+    changes_live_tick = tick != instrument.tick_size and not venue.book(instrument_id).is_empty
+    if changes_live_tick or _are_instrument_values_bad(
+        lot, tick, reference, price_collar, market_collar
+    ):
+        return Result(RejectReason.BAD_VALUE, instrument_id)
+    instrument.lot_size = lot
+    instrument.tick_size = tick
+    instrument.reference_price = reference
+    instrument.price_collar_bps = price_collar
+    instrument.market_collar_bps = market_collar
+    return Result(RejectReason.NONE, instrument_id)
+
+
+def _add_participant(venue: Venue, _events: Events, record: bytes) -> Result:
+    new_id, name = records.PARTICIPANT.unpack(record)[HEAD_FIELDS:]
+    reason = _new_id(new_id, len(venue.participants), _capacities(venue).participants_max)
+    if not reason:
+        venue.participants.append(Participant(new_id, name))
+    return Result(reason, new_id)
+
+
+def _add_account(venue: Venue, _events: Events, record: bytes) -> Result:
+    new_id, participant_id, firm, *limits = records.ACCOUNT.unpack(record)[HEAD_FIELDS:]
+    reason = _new_id(new_id, len(venue.accounts), _capacities(venue).accounts_max)
+    if reason:
+        return Result(reason, new_id)
+    if not 1 <= participant_id <= len(venue.participants):
+        return Result(RejectReason.UNKNOWN_ID, new_id)
+    is_taken = any(other.firm == firm for other in venue.accounts)
+    if min(limits) < 0 or _is_blank(firm) or is_taken:
+        return Result(RejectReason.BAD_VALUE, new_id)
+    venue.accounts.append(Account(new_id, participant_id, firm, *limits))
+    return Result(RejectReason.NONE, new_id)
+
+
+def _set_limits(venue: Venue, _events: Events, record: bytes) -> Result:
+    account_id, _participant, _firm, *limits = records.ACCOUNT.unpack(record)[HEAD_FIELDS:]
+    account = venue.account(account_id)
+    if account is None:
+        return Result(RejectReason.UNKNOWN_ID, account_id)
+    if min(limits) < 0:
+        return Result(RejectReason.BAD_VALUE, account_id)
+    account.max_order_qty, account.max_order_value = limits[:2]
+    account.long_limit, account.short_limit = limits[2:]
+    return Result(RejectReason.NONE, account_id)
+
+
+def _add_user(venue: Venue, _events: Events, record: bytes) -> Result:
+    new_id, participant_id, name, salt, key_hash = records.USER.unpack(record)[HEAD_FIELDS:]
+    reason = _new_id(new_id, len(venue.users), _capacities(venue).users_max)
+    if reason:
+        return Result(reason, new_id)
+    if not 1 <= participant_id <= len(venue.participants):
+        return Result(RejectReason.UNKNOWN_ID, new_id)
+    if _is_blank(name) or any(other.name == name for other in venue.users):
+        return Result(RejectReason.BAD_VALUE, new_id)
+    venue.users.append(User(new_id, participant_id, name, salt, key_hash))
+    return Result(RejectReason.NONE, new_id)
+
+
+def _open_session(venue: Venue, _events: Events, record: bytes) -> Result:
+    new_id, user_id, default_account, protocol = records.SESSION.unpack(record)[HEAD_FIELDS:]
+    reason = _new_id(new_id, len(venue.sessions), _capacities(venue).sessions_max)
+    if reason:
+        return Result(reason, new_id)
+    is_account_known = default_account == 0 or venue.account(default_account) is not None
+    if not 1 <= user_id <= len(venue.users) or not is_account_known:
+        return Result(RejectReason.UNKNOWN_ID, new_id)
+    if protocol not in _PROTOCOLS:
+        return Result(RejectReason.BAD_VALUE, new_id)
+    venue.sessions.append(Session(new_id, user_id, protocol, default_account))
+    return Result(RejectReason.NONE, new_id)
+
+
+def _grant(venue: Venue, _events: Events, record: bytes) -> Result:
+    user_id, account_id, bits = records.GRANT.unpack(record)[HEAD_FIELDS:]
+    is_account_known = account_id == 0 or venue.account(account_id) is not None
+    if not 1 <= user_id <= len(venue.users) or not is_account_known:
+        return Result(RejectReason.UNKNOWN_ID, user_id)
+    venue.grants[user_id, account_id] = bits
+    return Result(RejectReason.NONE, user_id)
+
+
+def _deposit_cash(venue: Venue, _events: Events, record: bytes) -> Result:
+    account_id, _instrument_id, amount = records.DEPOSIT.unpack(record)[HEAD_FIELDS:]
+    account = venue.account(account_id)
+    if account is None:
+        return Result(RejectReason.UNKNOWN_ID, account_id)
+    if amount == 0 or venue.numbers.cash_issued + amount > MONEY_MAX:
+        return Result(RejectReason.BAD_VALUE, account_id)
+    if -amount > account.cash - account.hold and amount < 0:
+        return Result(RejectReason.AMOUNT_UNAVAILABLE, account_id)
+    account.cash += amount
+    venue.numbers.cash_issued += amount
+    return Result(RejectReason.NONE, account_id)
+
+
+def _deposit_shares(venue: Venue, _events: Events, record: bytes) -> Result:
+    account_id, instrument_id, amount = records.DEPOSIT.unpack(record)[HEAD_FIELDS:]
+    instrument = venue.instrument(instrument_id)
+    if venue.account(account_id) is None or instrument is None:
+        return Result(RejectReason.UNKNOWN_ID, account_id)
+    position = venue.position(account_id, instrument_id)
+    is_too_much = max(position.qty, instrument.shares_issued) + amount > MONEY_MAX
+    if amount == 0 or (amount > 0 and is_too_much):
+        return Result(RejectReason.BAD_VALUE, account_id)
+    if amount < 0 and -amount > position.qty - position.held_qty:
+        return Result(RejectReason.AMOUNT_UNAVAILABLE, account_id)
+    key = (account_id, instrument_id)
+    if key not in venue.positions and (
+        len(venue.positions) >= _capacities(venue).positions_max
+    ):
+        return Result(RejectReason.CAPACITY, account_id)
+    venue.positions.setdefault(key, Position()).qty += amount
+    instrument.shares_issued += amount
+    return Result(RejectReason.NONE, account_id)
+
+
+def _set_phase(venue: Venue, events: Events, record: bytes) -> Result:
+    instrument_id, phase = records.PHASE.unpack(record)[HEAD_FIELDS:]
+    if instrument_id > len(venue.instruments):
+        return Result(RejectReason.UNKNOWN_ID, instrument_id)
+    if phase not in _PHASES_OFFERED:
+        return Result(RejectReason.BAD_VALUE, instrument_id)
+    for instrument in venue.instruments:
+        if instrument_id in (0, instrument.instrument_id):
+            day.change_phase(events, instrument, phase)
+    return Result(RejectReason.NONE, instrument_id)
+
+
+def _start_day(venue: Venue, events: Events, record: bytes) -> Result:
+    trading_date, midnight_ns = records.DAY.unpack(record)[HEAD_FIELDS:]
+    reason = day.start(venue, events, trading_date=trading_date, midnight_ns=midnight_ns)
+    return Result(reason, trading_date)
+
+
+def _end_day(venue: Venue, events: Events, _record: bytes) -> Result:
+    return Result(day.end(venue, events), venue.numbers.trading_date)
+
+
+_K = CommandKind
+_HANDLERS: dict[CommandKind, Callable[[Venue, Events, bytes], Result]] = {
+    _K.ADD_INSTRUMENT: _add_instrument,
+    _K.ADD_PARTICIPANT: _add_participant,
+    _K.ADD_ACCOUNT: _add_account,
+    _K.ADD_USER: _add_user,
+    _K.OPEN_SESSION: _open_session,
+    _K.GRANT: _grant,
+    _K.DEPOSIT_CASH: _deposit_cash,
+    _K.DEPOSIT_SHARES: _deposit_shares,
+    _K.SET_LIMITS: _set_limits,
+    _K.SET_INSTRUMENT: _set_instrument,
+    _K.SET_PHASE: _set_phase,
+    _K.START_DAY: _start_day,
+    _K.END_DAY: _end_day,
+}
+_CHANGES_DIRECTORY = frozenset(
+    (
+        _K.ADD_INSTRUMENT, _K.ADD_PARTICIPANT, _K.ADD_ACCOUNT, _K.ADD_USER, _K.OPEN_SESSION,
+        _K.GRANT, _K.SET_LIMITS, _K.SET_INSTRUMENT,
+    )
+)  # fmt: skip

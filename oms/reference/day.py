@@ -1,0 +1,83 @@
+"""The trading day: start, end, phases and the sweep that expires DAY orders in bounded steps.
+
+Called by the administration, and by the engine at the start of each entry. Promises: one step
+examines at most WORK_STEPS_MAX slots (RULES A11).
+"""
+
+from oms.bounds import WORK_STEPS_MAX
+from oms.messages.enums import EventKind, Phase, Protocol, RejectReason, TimeInForce
+from oms.reference import matcher
+from oms.reference.events import Draft, Events
+from oms.reference.state import Instrument, Venue
+
+
+def change_phase(events: Events, instrument: Instrument, phase: int) -> None:
+    """Move an instrument to a phase and say so, unless it is there already."""
+    if instrument.phase == phase:
+        return
+    instrument.phase = phase
+    events.emit(
+        Draft(
+            kind=EventKind.PHASE_CHANGED, instrument_id=instrument.instrument_id, reason=phase
+        )
+    )
+
+
+def start(venue: Venue, events: Events, *, trading_date: int, midnight_ns: int) -> int:
+    """START_DAY."""
+    numbers = venue.numbers
+    if numbers.is_day_open or numbers.sweep_slot or trading_date <= numbers.trading_date:
+        return RejectReason.WRONG_DAY
+    numbers.is_day_open = True
+    numbers.trading_date = trading_date
+    numbers.midnight_ns = midnight_ns
+    for session in venue.sessions:
+        session.out_seq = 0
+        session.window.clear()
+        if session.live_orders == 0:
+            session.last_user_ref_num = 0
+    for instrument in venue.instruments:
+        if instrument.phase == Phase.CLOSED:
+            change_phase(events, instrument, Phase.PRE_OPEN)
+    _tell_sessions(venue, events, ord("S"))
+    events.emit(Draft(kind=EventKind.DAY_STARTED, order_id=trading_date, price=midnight_ns))
+    return RejectReason.NONE
+
+
+def end(venue: Venue, events: Events) -> int:
+    """END_DAY: trading stops at once, DAY orders go in the entries that follow."""
+    if not venue.numbers.is_day_open:
+        return RejectReason.WRONG_DAY
+    venue.numbers.is_day_open = False
+    for instrument in venue.instruments:
+        change_phase(events, instrument, Phase.CLOSED)
+    venue.numbers.sweep_slot = 1
+    return RejectReason.NONE
+
+
+def sweep_step(venue: Venue, events: Events) -> None:
+    """One step of the day-end sweep, if one is pending."""
+    numbers = venue.numbers
+    if numbers.sweep_slot == 0:
+        return
+    end_slot = min(numbers.sweep_slot + WORK_STEPS_MAX, numbers.highest_slot + 1)
+    for slot in range(numbers.sweep_slot, end_slot):
+        order = venue.slots.get(slot)
+        if order is not None and order.time_in_force == TimeInForce.DAY:
+            matcher.expire(venue, events, order)
+    numbers.sweep_slot = end_slot
+    if end_slot <= numbers.highest_slot:
+        return
+    numbers.sweep_slot = 0
+    _tell_sessions(venue, events, ord("E"))
+    events.emit(Draft(kind=EventKind.DAY_ENDED, order_id=numbers.trading_date))
+
+
+def _tell_sessions(venue: Venue, events: Events, code: int) -> None:
+    for session in venue.sessions:
+        if session.protocol == Protocol.OUCH:
+            events.emit(
+                Draft(
+                    kind=EventKind.SYSTEM_EVENT, session_id=session.session_id, reason=code
+                )
+            )

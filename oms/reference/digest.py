@@ -1,0 +1,123 @@
+"""Both digests: the chain over entries and events, and the hash of the canonical state.
+
+Called by the engine. Promises: the words and the mixing of docs/rules.md, Digest, to the letter.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator
+
+from oms.bounds import OUTCOME_WINDOW
+from oms.reference.state import Session, Venue
+
+_MULTIPLIER = 0x9E37_79B9_7F4A_7C15
+_MASK = 0xFFFF_FFFF_FFFF_FFFF
+_LANES = 4
+_WORD_BYTES = 8
+
+
+def words_of(data: bytes) -> tuple[int, ...]:
+    """Bytes as 64-bit words, zero padded."""
+    padded = data.ljust(-(-len(data) // _WORD_BYTES) * _WORD_BYTES, b"\0")
+    return struct.unpack(f"<{len(padded) // _WORD_BYTES}Q", padded)
+
+
+def mix(lanes: list[int], words: Iterable[int]) -> None:
+    """Mix one block into the lanes; it is padded with zeros to a multiple of four words."""
+    count = 0
+    for count, word in enumerate(words, start=1):
+        _mix_word(lanes, (count - 1) % _LANES, word & _MASK)
+    for index in range(count, -(-count // _LANES) * _LANES):
+        _mix_word(lanes, index % _LANES, 0)
+
+
+def finish(lanes: list[int]) -> int:
+    """The digest that the lanes stand for."""
+    result = 0
+    for lane in lanes:
+        result = ((result ^ lane) * _MULTIPLIER) & _MASK
+        result ^= result >> 29
+    return result
+
+
+def _mix_word(lanes: list[int], index: int, word: int) -> None:
+    lane = ((lanes[index] ^ word) * _MULTIPLIER) & _MASK
+    lanes[index] = lane ^ (lane >> 32)
+
+
+def state_digest(venue: Venue) -> int:
+    """Hash of everything that decides what happens next."""
+    lanes = [1, 2, 3, 4]
+    mix(lanes, list(_state_words(venue)))
+    return finish(lanes)
+
+
+def _state_words(venue: Venue) -> Iterator[int]:
+    n = venue.numbers
+    yield from (
+        n.applied_index, n.last_timestamp, n.event_seq, n.next_order_id, n.next_match_id,
+        n.trading_date, n.midnight_ns, n.is_day_open, n.sweep_slot, n.cluster_id, n.rule_version,
+        n.genesis_left, n.highest_slot,
+    )  # fmt: skip
+    yield len(venue.free_slots)
+    yield from reversed(venue.free_slots)
+    yield from _identity_words(venue)
+    yield len(venue.sessions)
+    for session in venue.sessions:
+        yield from _session_words(session)
+    yield from _order_words(venue)
+    yield n.cash_issued
+
+
+def _identity_words(venue: Venue) -> Iterator[int]:
+    yield len(venue.instruments)
+    for i in venue.instruments:
+        yield from (
+            i.instrument_id, *words_of(i.symbol), i.lot_size, i.tick_size, i.reference_price,
+            i.last_price, i.price_collar_bps, i.market_collar_bps, i.phase, i.price_scale,
+            i.shares_issued, i.topic_seq,
+        )  # fmt: skip
+    yield len(venue.participants)
+    for p in venue.participants:
+        yield from (p.participant_id, *words_of(p.name))
+    yield len(venue.accounts)
+    for a in venue.accounts:
+        yield from (
+            a.account_id, a.participant_id, *words_of(a.firm), a.cash, a.hold, a.max_order_qty,
+            a.max_order_value, a.long_limit, a.short_limit, a.topic_seq,
+        )  # fmt: skip
+    yield len(venue.positions)
+    for (account_id, instrument_id), position in venue.positions.items():
+        yield from (
+            account_id, instrument_id, position.qty, position.open_buy_qty,
+            position.open_sell_qty, position.held_qty,
+        )  # fmt: skip
+    yield len(venue.users)
+    for u in venue.users:
+        yield from (
+            u.user_id, u.participant_id, *words_of(u.name), *words_of(u.salt),
+            *words_of(u.key_hash),
+        )  # fmt: skip
+    grants = [(*key, bits) for key, bits in venue.grants.items() if bits]
+    yield len(grants)
+    for grant in grants:
+        yield from grant
+
+
+def _session_words(s: Session) -> Iterator[int]:
+    yield from (
+        s.session_id, s.user_id, s.protocol, s.default_account_id, s.conn_epoch, s.is_logged_in,
+        s.login_nonce, s.gateway_id, s.client_seq, s.out_seq, s.last_user_ref_num, s.live_orders,
+    )  # fmt: skip
+    for client_seq in range(max(1, s.client_seq - OUTCOME_WINDOW + 1), s.client_seq + 1):
+        yield s.window.get(client_seq, 0)
+
+
+def _order_words(venue: Venue) -> Iterator[int]:
+    yield len(venue.live)
+    for book in venue.books:
+        for o in book.orders():
+            yield from (
+                o.order_id, o.slot, o.session_id, o.user_ref_num, o.account_id, o.instrument_id,
+                o.side, o.time_in_force, o.price, o.leaves, o.cum, o.capacity, o.cross_type,
+                *words_of(o.firm),
+            )  # fmt: skip

@@ -1,0 +1,265 @@
+"""Writing event records and numbering them (docs/rules.md, Events of a session's stream).
+
+Called by every file of this room that has something to say. Promises: the only place where
+`event_seq`, `out_seq` and `topic_seq` are given out.
+"""
+
+import msgspec
+
+from oms.messages.enums import EventFlag, EventKind, Policy
+from oms.messages.records import EVENT
+from oms.reference.book import Top
+from oms.reference.order import Order
+from oms.reference.records import OrderRecord
+from oms.reference.state import Session, Venue
+
+_STREAM_KINDS = range(EventKind.ORDER_ACCEPTED, EventKind.ADMIN_REJECTED + 1)
+_ACCOUNT_KINDS = range(EventKind.ORDER_ACCEPTED, EventKind.CANCEL_REJECTED + 1)
+_INSTRUMENT_KINDS = range(EventKind.TRADE, EventKind.PHASE_CHANGED + 1)
+_U32 = 0xFFFF_FFFF
+
+
+class Draft(msgspec.Struct, kw_only=True):
+    """An event on its way: the record's fields in the record's order, zero unless said."""
+
+    kind: int
+    side: int = 0
+    reason: int = 0
+    flags: int = 0
+    session_id: int = 0
+    event_seq: int = 0
+    out_seq: int = 0
+    topic_seq: int = 0
+    timestamp_ns: int = 0
+    account_id: int = 0
+    instrument_id: int = 0
+    client_seq: int = 0
+    conn_epoch: int = 0
+    user_ref_num: int = 0
+    order_id: int = 0
+    price: int = 0
+    qty: int = 0
+    leaves_qty: int = 0
+    orig_user_ref_num: int = 0
+    ord_type: int = 0
+    time_in_force: int = 0
+    display: int = 0
+    capacity: int = 0
+    cl_ord_id: bytes = b""
+    firm: bytes = b""
+    iso: int = 0
+    cross_type: int = 0
+    reject_reason: int = 0
+
+
+class Events:
+    """The events of one entry."""
+
+    def __init__(self, venue: Venue, timestamp_ns: int) -> None:
+        self._venue = venue
+        self._timestamp_ns = timestamp_ns
+        self.data = bytearray()
+
+    def emit(self, event: Draft, *, on_topic: bool = True) -> None:
+        """Number and write one event; `on_topic=False` keeps it out of the account's topic."""
+        numbers = self._venue.numbers
+        numbers.event_seq += 1
+        event.event_seq = numbers.event_seq
+        event.timestamp_ns = self._timestamp_ns
+        session = self._venue.session(event.session_id)
+        if event.kind in _STREAM_KINDS and session is not None:
+            session.out_seq += 1
+            event.out_seq = session.out_seq
+        account = self._venue.account(event.account_id)
+        if event.kind in _ACCOUNT_KINDS and on_topic and account is not None:
+            account.topic_seq += 1
+            event.topic_seq = account.topic_seq
+        instrument = self._venue.instrument(event.instrument_id)
+        if event.kind in _INSTRUMENT_KINDS and instrument is not None:
+            instrument.topic_seq += 1
+            event.topic_seq = instrument.topic_seq
+        self.data += EVENT.pack(*msgspec.structs.astuple(event))
+
+    def answer(self, kind: EventKind, session: Session, *, order_id: int = 0) -> None:
+        """An outcome about the session's last command."""
+        self.emit(
+            Draft(
+                kind=kind,
+                session_id=session.session_id,
+                client_seq=session.client_seq,
+                conn_epoch=session.conn_epoch,
+                order_id=order_id,
+            )
+        )
+
+    def opened(self, kind: EventKind, order: Order, record: OrderRecord, *, is_live: bool) -> None:
+        """ORDER_ACCEPTED or ORDER_REPLACED: the order as it stands, and what the record says."""
+        is_replace = kind == EventKind.ORDER_REPLACED
+        self.emit(
+            Draft(
+                kind=kind,
+                side=order.side,
+                flags=EventFlag.LIVE if is_live else 0,
+                session_id=order.session_id,
+                account_id=order.account_id,
+                instrument_id=order.instrument_id,
+                client_seq=record.client_seq,
+                conn_epoch=record.conn_epoch,
+                user_ref_num=order.user_ref_num,
+                order_id=order.order_id,
+                price=order.price,
+                qty=order.leaves,
+                leaves_qty=order.leaves,
+                orig_user_ref_num=record.orig_user_ref_num if is_replace else 0,
+                ord_type=order.ord_type,
+                time_in_force=order.time_in_force,
+                display=record.display,
+                capacity=order.capacity,
+                cl_ord_id=record.cl_ord_id,
+                firm=order.firm,
+                iso=record.iso,
+                cross_type=order.cross_type,
+            )
+        )
+
+    def canceled(
+        self,
+        order: Order,
+        qty: int,
+        reason: int,
+        record: OrderRecord | None,
+        *,
+        reject_reason: int = 0,
+        answered_user_ref_num: int = 0,
+    ) -> None:
+        """ORDER_CANCELED: `qty` went, `order.leaves` is left. No record: nobody asked for it."""
+        self.emit(
+            Draft(
+                kind=EventKind.ORDER_CANCELED,
+                side=order.side,
+                reason=reason,
+                session_id=order.session_id,
+                account_id=order.account_id,
+                instrument_id=order.instrument_id,
+                client_seq=record.client_seq if record else 0,
+                conn_epoch=record.conn_epoch if record else 0,
+                user_ref_num=order.user_ref_num,
+                order_id=order.order_id,
+                price=order.price,
+                qty=qty,
+                leaves_qty=order.leaves,
+                orig_user_ref_num=answered_user_ref_num,
+                reject_reason=reject_reason,
+            )
+        )
+
+    def executed(
+        self,
+        order: Order,
+        *,
+        qty: int,
+        price: int,
+        match_id: int,
+        liquidity: int,
+        record: OrderRecord | None,
+    ) -> None:
+        """ORDER_EXECUTED for one side of a match; the record stands on the incoming side only."""
+        self.emit(
+            Draft(
+                kind=EventKind.ORDER_EXECUTED,
+                side=order.side,
+                reason=liquidity,
+                session_id=order.session_id,
+                account_id=order.account_id,
+                instrument_id=order.instrument_id,
+                client_seq=record.client_seq if record else 0,
+                conn_epoch=record.conn_epoch if record else 0,
+                user_ref_num=order.user_ref_num,
+                order_id=order.order_id,
+                price=price,
+                qty=qty,
+                leaves_qty=order.leaves,
+                cl_ord_id=match_id.to_bytes(8, "little"),
+            )
+        )
+
+    def trade(self, incoming: Order, *, qty: int, price: int, match_id: int) -> None:
+        """TRADE: the match as the public sees it."""
+        self.emit(
+            Draft(
+                kind=EventKind.TRADE,
+                side=incoming.side,
+                instrument_id=incoming.instrument_id,
+                price=price,
+                qty=qty,
+                cl_ord_id=match_id.to_bytes(8, "little"),
+            )
+        )
+
+    def order_rejected(self, record: OrderRecord, reason: int, *, on_topic: bool) -> None:
+        """ORDER_REJECTED: everything as sent."""
+        self.emit(
+            Draft(
+                kind=EventKind.ORDER_REJECTED,
+                side=record.side,
+                reason=reason,
+                session_id=record.session_id,
+                account_id=record.account_id,
+                instrument_id=record.instrument_id,
+                client_seq=record.client_seq,
+                conn_epoch=record.conn_epoch,
+                user_ref_num=record.user_ref_num,
+                price=record.price,
+                qty=record.order_qty,
+                ord_type=record.ord_type,
+                time_in_force=record.time_in_force,
+                display=record.display,
+                capacity=record.capacity,
+                cl_ord_id=record.cl_ord_id,
+                firm=record.firm,
+                iso=record.iso,
+                cross_type=record.cross_type,
+            ),
+            on_topic=on_topic,
+        )
+
+    def cancel_rejected(
+        self, record: OrderRecord, reason: int, *, account_id: int = 0, on_topic: bool = False
+    ) -> None:
+        """CANCEL_REJECTED: a cancel or replace that changed nothing."""
+        self.emit(
+            Draft(
+                kind=EventKind.CANCEL_REJECTED,
+                reason=reason,
+                session_id=record.session_id,
+                account_id=account_id,
+                client_seq=record.client_seq,
+                conn_epoch=record.conn_epoch,
+                user_ref_num=record.user_ref_num,
+            ),
+            on_topic=on_topic,
+        )
+
+    def superfluous(self, session: Session, record: OrderRecord, reason: int) -> None:
+        """A cancel or replace of nothing: silent where the protocol says so."""
+        if record.policy & Policy.UNKNOWN_IS_IGNORED:
+            self.answer(EventKind.COMMAND_IGNORED, session)
+        else:
+            self.cancel_rejected(record, reason)
+
+    def book_top_if_changed(self, instrument_id: int, before: Top) -> None:
+        """BOOK_TOP, when the best price or its quantity is another one than before."""
+        top = self._venue.book(instrument_id).top()
+        if top == before:
+            return
+        self.emit(
+            Draft(
+                kind=EventKind.BOOK_TOP,
+                instrument_id=instrument_id,
+                order_id=top.bid_qty,  # the record's overlay, see oms/messages/records.py
+                price=top.bid_price,
+                qty=top.ask_qty & _U32,
+                leaves_qty=top.ask_qty >> 32,
+                cl_ord_id=top.ask_price.to_bytes(8, "little", signed=True),
+            )
+        )

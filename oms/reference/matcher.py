@@ -1,0 +1,238 @@
+"""Orders: enter, replace, cancel, and how they trade (docs/rules.md, same names).
+
+Called by the engine after a command was admitted. Promises: price-time priority; the events of one
+command come in the order of the rules.
+"""
+
+from oms.messages.enums import (
+    CancelReason, EventKind, Liquidity, OrdType, Policy, RejectReason, TimeInForce,
+)  # fmt: skip
+from oms.reference import ledger, risk
+from oms.reference.events import Events
+from oms.reference.order import Order
+from oms.reference.records import OrderRecord
+from oms.reference.state import Position, Session, Venue
+
+
+def new_order(venue: Venue, events: Events, session: Session, record: OrderRecord) -> None:
+    """NEW_ORDER."""
+    if record.user_ref_num <= session.last_user_ref_num:
+        events.answer(EventKind.COMMAND_IGNORED, session)
+        return
+    session.last_user_ref_num = record.user_ref_num
+    reason = risk.check_new(venue, session, record)
+    if reason:
+        on_topic = risk.may_enter(venue, session, record.account_id)
+        events.order_rejected(record, reason, on_topic=on_topic)
+        return
+    book = venue.book(record.instrument_id)
+    before = book.top()
+    venue.positions.setdefault((record.account_id, record.instrument_id), Position())
+    order = Order(
+        order_id=_next_order_id(venue),
+        session_id=record.session_id,
+        user_ref_num=record.user_ref_num,
+        account_id=record.account_id,
+        instrument_id=record.instrument_id,
+        side=record.side,
+        time_in_force=record.time_in_force,
+        price=record.price,
+        leaves=record.order_qty,
+        cum=0,
+        capacity=record.capacity,
+        cross_type=record.cross_type,
+        firm=record.firm,
+        ord_type=record.ord_type,
+    )
+    events.opened(EventKind.ORDER_ACCEPTED, order, record, is_live=True)
+    worst = risk.worst_price(
+        venue.instruments[order.instrument_id - 1],
+        side=order.side,
+        ord_type=order.ord_type,
+        price=order.price,
+    )
+    if (
+        order.time_in_force == TimeInForce.FOK
+        and book.available(order.side, worst) < order.leaves
+    ):
+        _cancel_rest(events, order, CancelReason.IOC_REMAINDER, record)
+        return
+    _match(venue, events, order, worst, record)
+    _rest_or_cancel(venue, events, order, record)
+    events.book_top_if_changed(order.instrument_id, before)
+
+
+def refused_request(venue: Venue, events: Events, session: Session, record: OrderRecord) -> None:
+    """REFUSED_REQUEST."""
+    if record.user_ref_num <= session.last_user_ref_num:
+        events.answer(EventKind.COMMAND_IGNORED, session)
+        return
+    session.last_user_ref_num = record.user_ref_num
+    on_topic = risk.may_enter(venue, session, record.account_id)
+    events.order_rejected(record, record.refuse_reason, on_topic=on_topic)
+
+
+def cancel_order(venue: Venue, events: Events, session: Session, record: OrderRecord) -> None:
+    """CANCEL_ORDER."""
+    order = venue.live.get((session.session_id, record.user_ref_num))
+    if order is None or record.order_qty >= order.cum + order.leaves:
+        events.superfluous(session, record, RejectReason.ORDER_NOT_CANCELABLE)
+        return
+    before = venue.book(order.instrument_id).top()
+    if record.order_qty <= order.cum:
+        remove(venue, order)
+        _cancel_rest(events, order, CancelReason.USER, record)
+        venue.free_slot(order)
+    else:
+        cut = order.cum + order.leaves - record.order_qty
+        ledger.release(venue, order, cut)
+        order.leaves -= cut
+        events.canceled(order, cut, CancelReason.USER, record)
+    events.book_top_if_changed(order.instrument_id, before)
+
+
+def replace_order(venue: Venue, events: Events, session: Session, record: OrderRecord) -> None:
+    """REPLACE_ORDER."""
+    order = venue.live.get((session.session_id, record.orig_user_ref_num))
+    if order is None or record.user_ref_num <= session.last_user_ref_num:
+        events.superfluous(session, record, RejectReason.ORDER_NOT_CANCELABLE)
+        return
+    before = venue.book(order.instrument_id).top()
+    reason = risk.check_replace(venue, session, order, record)
+    if reason:
+        _replace_refused(venue, events, session, order, record, reason)
+        events.book_top_if_changed(order.instrument_id, before)
+        return
+    session.last_user_ref_num = record.user_ref_num
+    keeps_place = (
+        record.policy & Policy.KEEPS_PRIORITY_ON_REDUCE
+        and record.time_in_force in (TimeInForce.DAY, TimeInForce.GTC)
+        and record.price == order.price
+        and order.cum < record.order_qty < order.cum + order.leaves
+    )
+    if keeps_place:
+        _cut_in_place(venue, order, record)
+        events.opened(EventKind.ORDER_REPLACED, order, record, is_live=True)
+    else:
+        remove(venue, order)
+        order.order_id = _next_order_id(venue)
+        order.user_ref_num = record.user_ref_num
+        order.time_in_force = record.time_in_force
+        order.price = record.price
+        order.leaves = max(record.order_qty - order.cum, 0)
+        is_live = order.leaves > 0
+        events.opened(EventKind.ORDER_REPLACED, order, record, is_live=is_live)
+        _match(venue, events, order, order.price, record)
+        _rest_or_cancel(venue, events, order, record)
+    events.book_top_if_changed(order.instrument_id, before)
+
+
+def remove(venue: Venue, order: Order) -> None:
+    """Take a live order out of the book and give back its holds; the slot stays its own."""
+    ledger.release(venue, order, order.leaves)
+    venue.unlink(order)
+
+
+def expire(venue: Venue, events: Events, order: Order) -> None:
+    """The day-end sweep met a DAY order."""
+    before = venue.book(order.instrument_id).top()
+    remove(venue, order)
+    _cancel_rest(events, order, CancelReason.CLOSED, None)
+    venue.free_slot(order)
+    events.book_top_if_changed(order.instrument_id, before)
+
+
+def _replace_refused(
+    venue: Venue, events: Events, session: Session, order: Order, record: OrderRecord, reason: int
+) -> None:
+    if record.policy & Policy.INVALID_REPLACE_CANCELS:
+        remove(venue, order)
+        qty, order.leaves = order.leaves, 0
+        events.canceled(
+            order,
+            qty,
+            CancelReason.SYSTEM,
+            record,
+            reject_reason=reason,
+            answered_user_ref_num=record.user_ref_num,
+        )
+        venue.free_slot(order)
+    else:
+        on_topic = risk.may_enter(venue, session, order.account_id)
+        events.cancel_rejected(record, reason, account_id=order.account_id, on_topic=on_topic)
+
+
+def _cut_in_place(venue: Venue, order: Order, record: OrderRecord) -> None:
+    """A replace that only reduces: same place, same order_id, another user_ref_num."""
+    ledger.release(venue, order, order.cum + order.leaves - record.order_qty)
+    order.leaves = record.order_qty - order.cum
+    order.time_in_force = record.time_in_force
+    del venue.live[order.session_id, order.user_ref_num]
+    order.user_ref_num = record.user_ref_num
+    venue.live[order.session_id, order.user_ref_num] = order
+
+
+def _match(
+    venue: Venue, events: Events, incoming: Order, worst: int, record: OrderRecord
+) -> None:
+    """Trade with the best of the other side, first come first served, up to the worst price."""
+    book = venue.book(incoming.instrument_id)
+    instrument = venue.instruments[incoming.instrument_id - 1]
+    while incoming.leaves:
+        resting = book.first_opposite(incoming.side, worst)
+        if resting is None:
+            return
+        price, qty = resting.price, min(resting.leaves, incoming.leaves)
+        match_id = venue.numbers.next_match_id
+        venue.numbers.next_match_id += 1
+        ledger.release(venue, resting, qty)
+        for order in (resting, incoming):
+            ledger.settle(venue, order, price=price, qty=qty)
+            order.leaves -= qty
+            order.cum += qty
+        instrument.last_price = price
+        events.executed(
+            resting, qty=qty, price=price, match_id=match_id, liquidity=Liquidity.ADDED,
+            record=None,
+        )  # fmt: skip
+        events.executed(
+            incoming, qty=qty, price=price, match_id=match_id, liquidity=Liquidity.REMOVED,
+            record=record,
+        )  # fmt: skip
+        events.trade(incoming, qty=qty, price=price, match_id=match_id)
+        if resting.leaves == 0:
+            venue.unlink(resting)
+            venue.free_slot(resting)
+
+
+def _rest_or_cancel(venue: Venue, events: Events, order: Order, record: OrderRecord) -> None:
+    """What is left after matching rests or goes."""
+    rests = order.ord_type == OrdType.LIMIT and order.time_in_force in (
+        TimeInForce.DAY,
+        TimeInForce.GTC,
+    )
+    if order.leaves and rests:
+        ledger.hold(venue, order, order.leaves)
+        venue.rest(order)
+        return
+    if order.leaves:
+        reason = CancelReason.IOC_REMAINDER
+        if order.ord_type == OrdType.MARKET and venue.book(order.instrument_id).opposite(
+            order.side
+        ):
+            reason = CancelReason.COLLAR
+        _cancel_rest(events, order, reason, record)
+    venue.free_slot(order)
+
+
+def _cancel_rest(
+    events: Events, order: Order, reason: CancelReason, record: OrderRecord | None
+) -> None:
+    qty, order.leaves = order.leaves, 0
+    events.canceled(order, qty, reason, record)
+
+
+def _next_order_id(venue: Venue) -> int:
+    order_id = venue.numbers.next_order_id
+    venue.numbers.next_order_id += 1
+    return order_id

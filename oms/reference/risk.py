@@ -1,0 +1,169 @@
+"""The checks before the book, in the order of `RejectReason`.
+
+Called by the matcher for a new order and for a replace. Promises: changes nothing; the first check
+that fails is the answer (docs/rules.md, NEW_ORDER and REPLACE_ORDER).
+"""
+
+from oms.bounds import ORDER_QTY_MAX, PRICE_MAX
+from oms.messages.enums import Entitlement, OrdType, Phase, RejectReason, Side, TimeInForce
+from oms.reference.order import Order
+from oms.reference.records import OrderRecord
+from oms.reference.state import Account, Instrument, Position, Session, Venue
+
+_BPS = 10_000
+_SIDES = frozenset(int(side) for side in Side)
+_ORD_TYPES = frozenset(int(kind) for kind in OrdType)
+_TIMES_IN_FORCE = frozenset(int(tif) for tif in TimeInForce)
+
+
+def may_enter(venue: Venue, session: Session, account_id: int) -> bool:
+    """Whether the account exists and the session's user may enter orders for it."""
+    if venue.account(account_id) is None:
+        return False
+    return bool(venue.entitlements(session.user_id, account_id) & Entitlement.ENTER)
+
+
+def worst_price(instrument: Instrument, *, side: int, ord_type: int, price: int) -> int:
+    """How far an order goes: its limit, or a market order's collar price."""
+    if ord_type == OrdType.LIMIT:
+        return price
+    ref, tick = instrument.reference(), instrument.tick_size
+    distance = ref * instrument.market_collar_bps // _BPS
+    if side == Side.BUY:
+        return min((ref + distance) // tick * tick, PRICE_MAX // tick * tick)
+    return max(-(-(ref - distance) // tick) * tick, tick)
+
+
+def check_new(venue: Venue, session: Session, record: OrderRecord) -> int:
+    """Why a new order is refused, or NONE."""
+    if record.refuse_reason:
+        return record.refuse_reason
+    if not may_enter(venue, session, record.account_id):
+        return RejectReason.NOT_ENTITLED
+    account = venue.accounts[record.account_id - 1]
+    instrument = venue.instrument(record.instrument_id)
+    if instrument is None:
+        return RejectReason.UNKNOWN_INSTRUMENT
+    is_market = record.ord_type == OrdType.MARKET
+    reason = _market_state(venue, instrument)
+    if reason:
+        return reason
+    if record.side not in _SIDES:
+        return RejectReason.BAD_SIDE
+    if (
+        record.ord_type not in _ORD_TYPES
+        or record.time_in_force not in _TIMES_IN_FORCE
+        or (is_market and record.time_in_force == TimeInForce.GTC)
+    ):
+        return RejectReason.BAD_ORDER_TYPE
+    reason = _terms(
+        account, instrument, side=record.side, ord_type=record.ord_type, price=record.price,
+        order_qty=record.order_qty,
+    ) or _funds(
+        account,
+        venue.position(record.account_id, record.instrument_id),
+        side=record.side,
+        qty=record.order_qty,
+        worst=worst_price(
+            instrument, side=record.side, ord_type=record.ord_type, price=record.price
+        ),
+    )  # fmt: skip
+    return reason or _capacity(venue, record)
+
+
+def check_replace(venue: Venue, session: Session, original: Order, record: OrderRecord) -> int:
+    """Why a replace is refused, or NONE. The original's own holds do not stand in its way."""
+    if record.refuse_reason:
+        return record.refuse_reason
+    if not may_enter(venue, session, original.account_id):
+        return RejectReason.NOT_ENTITLED
+    account = venue.accounts[original.account_id - 1]
+    instrument = venue.instruments[original.instrument_id - 1]
+    reason = _market_state(venue, instrument)
+    if reason:
+        return reason
+    if record.time_in_force not in _TIMES_IN_FORCE or record.time_in_force == TimeInForce.FOK:
+        return RejectReason.BAD_ORDER_TYPE
+    reason = _terms(
+        account, instrument, side=original.side, ord_type=OrdType.LIMIT, price=record.price,
+        order_qty=record.order_qty,
+    )  # fmt: skip
+    if reason or record.order_qty <= original.cum:
+        return reason
+    is_buy = original.side == Side.BUY
+    held = venue.position(original.account_id, original.instrument_id)
+    freed = Position(
+        qty=held.qty,
+        open_buy_qty=held.open_buy_qty - (original.leaves if is_buy else 0),
+        open_sell_qty=held.open_sell_qty - (0 if is_buy else original.leaves),
+        held_qty=held.held_qty - (original.leaves if original.side == Side.SELL else 0),
+    )
+    return _funds(
+        account,
+        freed,
+        side=original.side,
+        qty=record.order_qty - original.cum,
+        worst=record.price,
+        given_back=original.price * original.leaves if is_buy else 0,
+    )
+
+
+def _market_state(venue: Venue, instrument: Instrument) -> int:
+    if not venue.numbers.is_day_open or instrument.phase in (Phase.PRE_OPEN, Phase.CLOSED):
+        return RejectReason.MARKET_CLOSED
+    if instrument.phase != Phase.CONTINUOUS:
+        return RejectReason.HALTED
+    return RejectReason.NONE
+
+
+def _terms(
+    account: Account, instrument: Instrument, *, side: int, ord_type: int, price: int,
+    order_qty: int,
+) -> int:  # fmt: skip
+    """Quantity, price, collar and value: what can be judged from the order's own terms."""
+    if not 0 < order_qty <= ORDER_QTY_MAX or order_qty % instrument.lot_size:
+        return RejectReason.BAD_QUANTITY
+    if order_qty > account.max_order_qty:
+        return RejectReason.QUANTITY_ABOVE_MAX
+    ref = instrument.reference()
+    if ord_type == OrdType.LIMIT:
+        if not 0 < price <= PRICE_MAX or price % instrument.tick_size:
+            return RejectReason.BAD_PRICE
+        distance = ref * instrument.price_collar_bps // _BPS
+        is_beyond = price > ref + distance if side == Side.BUY else price < ref - distance
+        if instrument.price_collar_bps and ref and is_beyond:
+            return RejectReason.PRICE_COLLAR
+    elif ref == 0:
+        return RejectReason.NO_REFERENCE_PRICE
+    worst = worst_price(instrument, side=side, ord_type=ord_type, price=price)
+    if worst * order_qty > account.max_order_value:
+        return RejectReason.VALUE_ABOVE_MAX
+    return RejectReason.NONE
+
+
+def _funds(
+    account: Account, position: Position, *, side: int, qty: int, worst: int, given_back: int = 0
+) -> int:
+    """Position limit, shares and cash for `qty` more on this side."""
+    if side == Side.BUY:
+        if position.qty + position.open_buy_qty + qty > account.long_limit:
+            return RejectReason.POSITION_LIMIT
+        if worst * qty > account.cash - (account.hold - given_back):
+            return RejectReason.INSUFFICIENT_CASH
+        return RejectReason.NONE
+    if position.qty - position.open_sell_qty - qty < -account.short_limit:
+        return RejectReason.POSITION_LIMIT
+    if side == Side.SELL and qty > position.qty - position.held_qty:
+        return RejectReason.INSUFFICIENT_SHARES
+    return RejectReason.NONE
+
+
+def _capacity(venue: Venue, record: OrderRecord) -> int:
+    capacities = venue.capacities
+    assert capacities is not None, "no session exists before genesis"
+    is_new = (record.account_id, record.instrument_id) not in venue.positions
+    if len(venue.live) >= capacities.orders_max or (
+        is_new and len(venue.positions) >= capacities.positions_max
+    ):
+        return RejectReason.CAPACITY
+    return RejectReason.NONE

@@ -1,0 +1,82 @@
+"""The oracle's state as bytes and back.
+
+Called by the engine. Promises: what is restored behaves exactly as what was saved; damaged bytes
+are refused with ValueError. The format is this room's own, not the core's.
+"""
+
+import zlib
+
+import msgspec
+
+from oms.reference.book import Book
+from oms.reference.order import Order
+from oms.reference.state import (
+    Account, Capacities, Counters, Instrument, Participant, Position, Session, User, Venue,
+)  # fmt: skip
+
+_MARKER = b"QREF\x01"
+_CRC_BYTES = 4
+
+
+class _Saved(msgspec.Struct, array_like=True):
+    numbers: Counters
+    capacities: Capacities | None
+    instruments: list[Instrument]
+    participants: list[Participant]
+    accounts: list[Account]
+    users: list[User]
+    sessions: list[Session]
+    positions: list[tuple[int, int, Position]]
+    grants: list[tuple[int, int, int]]
+    orders: list[Order]  # in the order of their books, so that each level keeps its queue
+    free_slots: list[int]
+
+
+def save(venue: Venue) -> bytes:
+    """The whole state, marked, versioned and checksummed."""
+    body = msgspec.msgpack.encode(
+        _Saved(
+            venue.numbers,
+            venue.capacities,
+            venue.instruments,
+            venue.participants,
+            venue.accounts,
+            venue.users,
+            venue.sessions,
+            [(*key, position) for key, position in venue.positions.items()],
+            [(*key, bits) for key, bits in venue.grants.items()],
+            [order for book in venue.books for order in book.orders()],
+            venue.free_slots,
+        )
+    )
+    return _MARKER + zlib.crc32(body).to_bytes(_CRC_BYTES, "little") + body
+
+
+def load(data: bytes) -> Venue:
+    """Read what `save` wrote. Raises: ValueError."""
+    start = len(_MARKER) + _CRC_BYTES
+    body = data[start:]
+    crc = int.from_bytes(data[len(_MARKER) : start], "little")
+    if not data.startswith(_MARKER) or len(data) < start or zlib.crc32(body) != crc:
+        message = "not a snapshot of this engine, or a damaged one"
+        raise ValueError(message)
+    saved = msgspec.msgpack.decode(body, type=_Saved)
+    venue = Venue()
+    venue.numbers = saved.numbers
+    venue.capacities = saved.capacities
+    venue.instruments = saved.instruments
+    venue.books = [Book() for _ in saved.instruments]
+    venue.participants = saved.participants
+    venue.accounts = saved.accounts
+    venue.users = saved.users
+    venue.sessions = saved.sessions
+    venue.free_slots = saved.free_slots
+    for account_id, instrument_id, position in saved.positions:
+        venue.positions[account_id, instrument_id] = position
+    for user_id, account_id, bits in saved.grants:
+        venue.grants[user_id, account_id] = bits
+    for order in saved.orders:
+        venue.book(order.instrument_id).add(order)
+        venue.live[order.session_id, order.user_ref_num] = order
+        venue.slots[order.slot] = order
+    return venue

@@ -1,0 +1,206 @@
+"""What the venue remembers, as plain values: the oracle's state.
+
+Called by every file of this room. Promises: nothing here decides anything; each class says what
+its numbers mean, and `Venue` is the whole state (docs/rules.md, Digest, lists the same values).
+Units: prices 10^-4, money 10^-4 currency units, quantities whole shares, times nanoseconds.
+"""
+
+import msgspec
+from sortedcontainers import SortedDict
+
+from oms.bounds import OUTCOME_WINDOW
+from oms.messages.enums import Side
+from oms.reference.book import Book
+from oms.reference.order import Order
+
+
+class Instrument(msgspec.Struct):
+    """One tradable thing; `last_price` is 0 until it trades."""
+
+    instrument_id: int
+    symbol: bytes
+    lot_size: int
+    tick_size: int
+    reference_price: int
+    price_collar_bps: int
+    market_collar_bps: int
+    phase: int
+    price_scale: int
+    last_price: int = 0
+    shares_issued: int = 0  # deposited less withdrawn; below zero where shorted shares left
+    topic_seq: int = 0
+
+    def reference(self) -> int:
+        """What collars are measured from: the last price, or the given one while there is none."""
+        return self.last_price or self.reference_price
+
+
+class Participant(msgspec.Struct):
+    """A firm."""
+
+    participant_id: int
+    name: bytes
+
+
+class Account(msgspec.Struct):
+    """Money and limits. `hold` is the sum of price x leaves of the account's live buys."""
+
+    account_id: int
+    participant_id: int
+    firm: bytes
+    max_order_qty: int
+    max_order_value: int
+    long_limit: int
+    short_limit: int
+    cash: int = 0
+    hold: int = 0
+    topic_seq: int = 0
+
+
+class Position(msgspec.Struct):
+    """Shares of one instrument in one account; `held_qty` are on offer in long sales."""
+
+    qty: int = 0
+    open_buy_qty: int = 0
+    open_sell_qty: int = 0
+    held_qty: int = 0
+
+
+class User(msgspec.Struct):
+    """A login."""
+
+    user_id: int
+    participant_id: int
+    name: bytes
+    salt: bytes
+    key_hash: bytes
+
+
+class Session(msgspec.Struct):
+    """A user's numbered conversation; the window says where each command's outcome ended."""
+
+    session_id: int
+    user_id: int
+    protocol: int
+    default_account_id: int
+    conn_epoch: int = 0
+    is_logged_in: bool = False
+    login_nonce: int = 0
+    gateway_id: int = 0
+    client_seq: int = 0
+    out_seq: int = 0
+    last_user_ref_num: int = 0
+    live_orders: int = 0
+    window: dict[int, int] = msgspec.field(default_factory=dict)  # client_seq -> out_seq
+
+    def remember(self) -> None:
+        """Note where the outcome of the last command ended, and forget what is too old."""
+        self.window[self.client_seq] = self.out_seq
+        self.window.pop(self.client_seq - OUTCOME_WINDOW, None)
+
+
+class Capacities(msgspec.Struct, frozen=True):
+    """What the genesis entry allows."""
+
+    orders_max: int
+    instruments_max: int
+    participants_max: int
+    accounts_max: int
+    users_max: int
+    sessions_max: int
+    positions_max: int
+
+
+class Counters(msgspec.Struct):
+    """The venue's single numbers."""
+
+    applied_index: int = 0
+    last_timestamp: int = 0
+    event_seq: int = 0
+    next_order_id: int = 1
+    next_match_id: int = 1
+    trading_date: int = 0
+    midnight_ns: int = 0
+    is_day_open: bool = False
+    sweep_slot: int = 0
+    cluster_id: int = 0
+    rule_version: int = 0
+    genesis_left: int = 0
+    highest_slot: int = 0
+    cash_issued: int = 0
+    lanes: list[int] = msgspec.field(default_factory=lambda: [1, 2, 3, 4])
+
+
+class Venue:
+    """The whole state. Lists of things with dense ids hold id n at index n - 1."""
+
+    def __init__(self) -> None:
+        self.numbers = Counters()
+        self.capacities: Capacities | None = None  # None before genesis
+        self.instruments: list[Instrument] = []
+        self.books: list[Book] = []
+        self.participants: list[Participant] = []
+        self.accounts: list[Account] = []
+        self.users: list[User] = []
+        self.sessions: list[Session] = []
+        self.positions: SortedDict[tuple[int, int], Position] = SortedDict()
+        self.grants: SortedDict[tuple[int, int], int] = SortedDict()
+        self.live: dict[tuple[int, int], Order] = {}  # (session_id, user_ref_num)
+        self.slots: dict[int, Order] = {}
+        self.free_slots: list[int] = []  # the head of the list is the last element
+
+    def session(self, session_id: int) -> Session | None:
+        """The session with that id, if there is one."""
+        return self.sessions[session_id - 1] if 1 <= session_id <= len(self.sessions) else None
+
+    def account(self, account_id: int) -> Account | None:
+        """The account with that id, if there is one."""
+        return self.accounts[account_id - 1] if 1 <= account_id <= len(self.accounts) else None
+
+    def instrument(self, instrument_id: int) -> Instrument | None:
+        """The instrument with that id, if there is one."""
+        known = 1 <= instrument_id <= len(self.instruments)
+        return self.instruments[instrument_id - 1] if known else None
+
+    def book(self, instrument_id: int) -> Book:
+        """The book of an instrument that exists."""
+        return self.books[instrument_id - 1]
+
+    def entitlements(self, user_id: int, account_id: int) -> int:
+        """The bits of a user for an account (0: the venue)."""
+        return self.grants.get((user_id, account_id), 0)
+
+    def position(self, account_id: int, instrument_id: int) -> Position:
+        """The position of a pair: zeros that are not kept while the pair was never touched."""
+        return self.positions.get((account_id, instrument_id)) or Position()
+
+    def rest(self, order: Order) -> None:
+        """Put an order at the back of its level and into the indexes; give it a slot if none."""
+        if order.slot == 0:
+            if self.free_slots:
+                order.slot = self.free_slots.pop()
+            else:
+                self.numbers.highest_slot += 1
+                order.slot = self.numbers.highest_slot
+        self.slots[order.slot] = order
+        self.live[order.session_id, order.user_ref_num] = order
+        self.sessions[order.session_id - 1].live_orders += 1
+        self.book(order.instrument_id).add(order)
+
+    def unlink(self, order: Order) -> None:
+        """Take a live order out of book and indexes; its slot stays its own."""
+        self.book(order.instrument_id).remove(order)
+        del self.live[order.session_id, order.user_ref_num]
+        del self.slots[order.slot]
+        self.sessions[order.session_id - 1].live_orders -= 1
+
+    def free_slot(self, order: Order) -> None:
+        """The order is gone: the next one to rest takes its slot."""
+        if order.slot:
+            self.free_slots.append(order.slot)
+            order.slot = 0
+
+
+def is_sell(side: int) -> bool:
+    """Every side but BUY sells."""
+    return side != Side.BUY

@@ -1,0 +1,113 @@
+"""What the state looks like from outside: answers to queries.
+
+Called by the engine's query methods. Promises: reads only; lists in order of their ids.
+"""
+
+from oms.messages import link
+from oms.messages.enums import Side
+from oms.reference.book import Level, level_qty
+from oms.reference.state import Venue
+
+
+def text(name: bytes) -> str:
+    """A fixed field without its padding."""
+    return name.rstrip(b" \0").decode("latin-1")
+
+
+def directory(venue: Venue) -> link.Directory:
+    """Who and what there is."""
+    n = venue.numbers
+    return link.Directory(
+        applied_index=n.applied_index,
+        cluster_id=n.cluster_id,
+        trading_date=n.trading_date,
+        midnight_ns=n.midnight_ns,
+        is_day_open=n.is_day_open,
+        instruments=[
+            link.InstrumentView(
+                i.instrument_id, text(i.symbol), i.lot_size, i.tick_size, i.price_scale,
+                i.reference_price, i.last_price, i.price_collar_bps, i.market_collar_bps, i.phase,
+            )
+            for i in venue.instruments
+        ],
+        accounts=[
+            link.FirmView(a.account_id, a.participant_id, text(a.firm)) for a in venue.accounts
+        ],
+        users=[
+            link.UserView(
+                u.user_id, u.participant_id, text(u.name), u.salt, u.key_hash,
+                {
+                    account_id: bits
+                    for (user_id, account_id), bits in venue.grants.items()
+                    if user_id == u.user_id and bits
+                },
+            )
+            for u in venue.users
+        ],
+        sessions=[
+            link.SessionView(
+                s.session_id, s.user_id, s.protocol, s.default_account_id, s.conn_epoch,
+                s.is_logged_in, s.client_seq, s.out_seq, s.last_user_ref_num,
+            )
+            for s in venue.sessions
+        ],
+    )  # fmt: skip
+
+
+def account(venue: Venue, account_id: int) -> link.AccountView | None:
+    """An account with its positions."""
+    a = venue.account(account_id)
+    if a is None:
+        return None
+    positions = [
+        link.PositionView(instrument_id, p.qty, p.open_buy_qty, p.open_sell_qty, p.held_qty)
+        for (owner_id, instrument_id), p in venue.positions.items()
+        if owner_id == account_id
+    ]
+    return link.AccountView(
+        a.account_id, a.cash, a.hold, a.max_order_qty, a.max_order_value, a.long_limit,
+        a.short_limit, positions,
+    )  # fmt: skip
+
+
+def session_orders(venue: Venue, session_id: int) -> list[link.OrderView]:
+    """A session's live orders, oldest order_id first."""
+    orders = [order for order in venue.live.values() if order.session_id == session_id]
+    return [
+        link.OrderView(
+            o.order_id, o.session_id, o.user_ref_num, o.account_id, o.instrument_id, o.side,
+            o.ord_type, o.time_in_force, o.price, o.leaves, o.cum,
+        )
+        for o in sorted(orders, key=lambda order: order.order_id)
+    ]  # fmt: skip
+
+
+def book(venue: Venue, instrument_id: int, depth: int) -> link.BookView | None:
+    """The best levels of a book."""
+    if venue.instrument(instrument_id) is None:
+        return None
+    found = venue.book(instrument_id)
+    return link.BookView(
+        instrument_id,
+        [_level(price, level) for price, level in list(found.bids.items())[: max(depth, 0)]],
+        [_level(price, level) for price, level in list(found.asks.items())[: max(depth, 0)]],
+    )
+
+
+def _level(price: int, level: Level) -> link.LevelView:
+    return link.LevelView(price, level_qty(level), len(level))
+
+
+def totals(venue: Venue) -> link.Totals:
+    """Issued against held: each pair of values must be equal."""
+    shares = {i.instrument_id: 0 for i in venue.instruments}
+    for (_account_id, instrument_id), position in venue.positions.items():
+        shares[instrument_id] += position.qty
+    return link.Totals(
+        cash_issued=venue.numbers.cash_issued,
+        cash_total=sum(a.cash for a in venue.accounts),
+        shares_issued={i.instrument_id: i.shares_issued for i in venue.instruments},
+        shares_total=shares,
+        hold_total=sum(a.hold for a in venue.accounts),
+        hold_of_orders=sum(o.price * o.leaves for o in venue.live.values() if o.side == Side.BUY),
+    )
