@@ -85,7 +85,7 @@ class Processes:
         record = self._read(name)
         if record is None:
             return None
-        _reap(record.pid)
+        _reap(record)
         return record.pid if _is_same(record) else None
 
     def signal(self, name: str, number: signal.Signals) -> bool:
@@ -111,7 +111,7 @@ class Processes:
             return True
         descriptor = _open_same(record)
         if descriptor is None:
-            _reap(record.pid)
+            _reap(record)
             return True
         try:
             poller = select.poll()
@@ -120,7 +120,7 @@ class Processes:
         finally:
             os.close(descriptor)
         if is_gone:
-            _reap(record.pid)
+            _reap(record)
         return is_gone
 
     def stop(self, names: list[str], grace_s: float) -> list[str]:
@@ -225,7 +225,8 @@ def _open_same(record: PidRecord) -> int | None:
     return None
 
 
-def _reap(pid: int) -> None:
-    """Collect a dead child; one that is not our child is its own parent's affair."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
+def _reap(record: PidRecord) -> None:
+    """Collect this very process if it is a dead child of ours."""
+    if _start_ticks(record.pid) == record.start_ticks:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(record.pid, os.WNOHANG)
