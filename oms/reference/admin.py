@@ -25,6 +25,7 @@ _PHASES_OFFERED = frozenset(
 )
 _PROTOCOLS = frozenset(int(protocol) for protocol in Protocol)
 _BPS_MAX = 10_000
+_ENTITLEMENTS_MAX = 31  # every bit of Entitlement
 _PRICE_SCALE_MAX = 9
 
 
@@ -78,9 +79,11 @@ def _new_id(new_id: int, count: int, maximum: int) -> int:
     """Judge the id of something new: only the next free one will do."""
     if 1 <= new_id <= count:
         return RejectReason.DUPLICATE_ID
-    if new_id != count + 1:
+    if new_id == 0:
         return RejectReason.UNKNOWN_ID
-    return RejectReason.CAPACITY if new_id > maximum else RejectReason.NONE
+    if new_id > maximum:
+        return RejectReason.CAPACITY
+    return RejectReason.NONE if new_id == count + 1 else RejectReason.UNKNOWN_ID
 
 
 def _is_blank(name: bytes) -> bool:
@@ -211,6 +214,8 @@ def _grant(venue: Venue, _events: Events, record: bytes) -> Result:
     is_account_known = account_id == 0 or venue.account(account_id) is not None
     if not 1 <= user_id <= len(venue.users) or not is_account_known:
         return Result(RejectReason.UNKNOWN_ID, user_id)
+    if bits > _ENTITLEMENTS_MAX:
+        return Result(RejectReason.BAD_VALUE, user_id)
     venue.grants[user_id, account_id] = bits
     return Result(RejectReason.NONE, user_id)
 

@@ -17,7 +17,7 @@ from oms.reference.state import Capacities, Session, Venue
 
 _ORDER_KINDS = range(CommandKind.NEW_ORDER, CommandKind.REFUSED_REQUEST + 1)
 _ADMIN_KINDS = range(CommandKind.ADD_INSTRUMENT, CommandKind.END_DAY + 1)
-_TIMESTAMP_MAX = 1 << 62
+_TIMESTAMP_MAX = (1 << 62) - 1
 _U32 = 0xFFFF_FFFF
 _CAPACITY_LIMITS = (
     bounds.HARD_ORDERS_MAX,
@@ -169,7 +169,7 @@ def _commands(entry: bytes) -> tuple[int, list[bytes]] | None:
         marker != records.BATCH_MARKER
         or version != records.BATCH_VERSION
         or len(entry) != BATCH_HEADER_BYTES + count * COMMAND_BYTES
-        or not 0 <= stamped <= _TIMESTAMP_MAX
+        or stamped > _TIMESTAMP_MAX
     ):
         return None
     starts = range(BATCH_HEADER_BYTES, len(entry), COMMAND_BYTES)
