@@ -160,10 +160,12 @@ class Source:
 
     @property
     def lines(self) -> list[str]:
+        """Its text by line, without line ends."""
         return self.text.splitlines()
 
     @property
     def suffix(self) -> str:
+        """The name's ending with its dot."""
         return PurePosixPath(self.path).suffix
 
     @property

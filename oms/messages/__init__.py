@@ -1,0 +1,1 @@
+"""The vocabulary: plain data, no behavior. Import from the module that has it."""
