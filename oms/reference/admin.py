@@ -10,14 +10,26 @@ from typing import NamedTuple
 from oms.bounds import MONEY_MAX, PRICE_MAX
 from oms.messages import records
 from oms.messages.enums import (
-    CommandKind, Entitlement, EventKind, Phase, Protocol, RejectReason,
+    CommandKind,
+    Entitlement,
+    EventKind,
+    Phase,
+    Protocol,
+    RejectReason,
 )  # fmt: skip
 from oms.reference import day
 from oms.reference.book import Book
 from oms.reference.events import Draft, Events
 from oms.reference.records import HEAD_FIELDS, Head
 from oms.reference.state import (
-    Account, Capacities, Instrument, Participant, Position, Session, User, Venue,
+    Account,
+    Capacities,
+    Instrument,
+    Participant,
+    Position,
+    Session,
+    User,
+    Venue,
 )  # fmt: skip
 
 _PHASES_OFFERED = frozenset(
@@ -246,9 +258,7 @@ def _deposit_shares(venue: Venue, _events: Events, record: bytes) -> Result:
     if amount < 0 and -amount > position.qty - position.held_qty:
         return Result(RejectReason.AMOUNT_UNAVAILABLE, account_id)
     key = (account_id, instrument_id)
-    if key not in venue.positions and (
-        len(venue.positions) >= _capacities(venue).positions_max
-    ):
+    if key not in venue.positions and (len(venue.positions) >= _capacities(venue).positions_max):
         return Result(RejectReason.CAPACITY, account_id)
     venue.positions.setdefault(key, Position()).qty += amount
     instrument.shares_issued += amount

@@ -59,7 +59,8 @@ class Book:
         price, level = levels.peekitem(0)
         if is_worse(side, price, worst_price):
             return None
-        return next(iter(level.values()))
+        first: Order = next(iter(level.values()))
+        return first
 
     def available(self, side: int, worst_price: int) -> int:
         """How much an order of this side could trade at once."""

@@ -17,9 +17,7 @@ def change_phase(events: Events, instrument: Instrument, phase: int) -> None:
         return
     instrument.phase = phase
     events.emit(
-        Draft(
-            kind=EventKind.PHASE_CHANGED, instrument_id=instrument.instrument_id, reason=phase
-        )
+        Draft(kind=EventKind.PHASE_CHANGED, instrument_id=instrument.instrument_id, reason=phase)
     )
 
 
@@ -77,7 +75,5 @@ def _tell_sessions(venue: Venue, events: Events, code: int) -> None:
     for session in venue.sessions:
         if session.protocol == Protocol.OUCH:
             events.emit(
-                Draft(
-                    kind=EventKind.SYSTEM_EVENT, session_id=session.session_id, reason=code
-                )
+                Draft(kind=EventKind.SYSTEM_EVENT, session_id=session.session_id, reason=code)
             )

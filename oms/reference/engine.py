@@ -187,9 +187,7 @@ def _genesis(venue: Venue, command: bytes) -> None:
     venue.numbers.genesis_left = following
 
 
-def _perform(
-    venue: Venue, events: Events, session: Session, head: Head, command: bytes
-) -> None:
+def _perform(venue: Venue, events: Events, session: Session, head: Head, command: bytes) -> None:
     """An admitted command."""
     match head.kind:
         case CommandKind.NEW_ORDER:

@@ -5,7 +5,13 @@ command come in the order of the rules.
 """
 
 from oms.messages.enums import (
-    CancelReason, EventKind, Liquidity, OrdType, Policy, RejectReason, TimeInForce,
+    CancelReason,
+    EventKind,
+    Liquidity,
+    OrdType,
+    Policy,
+    RejectReason,
+    TimeInForce,
 )  # fmt: skip
 from oms.reference import ledger, risk
 from oms.reference.events import Events
@@ -51,10 +57,7 @@ def new_order(venue: Venue, events: Events, session: Session, record: OrderRecor
         ord_type=order.ord_type,
         price=order.price,
     )
-    if (
-        order.time_in_force == TimeInForce.FOK
-        and book.available(order.side, worst) < order.leaves
-    ):
+    if order.time_in_force == TimeInForce.FOK and book.available(order.side, worst) < order.leaves:
         _cancel_rest(events, order, CancelReason.IOC_REMAINDER, record)
         return
     _match(venue, events, order, worst, record)
@@ -172,9 +175,7 @@ def _cut_in_place(venue: Venue, order: Order, record: OrderRecord) -> None:
     venue.live[order.session_id, order.user_ref_num] = order
 
 
-def _match(
-    venue: Venue, events: Events, incoming: Order, worst: int, record: OrderRecord
-) -> None:
+def _match(venue: Venue, events: Events, incoming: Order, worst: int, record: OrderRecord) -> None:
     """Trade with the best of the other side, first come first served, up to the worst price."""
     book = venue.book(incoming.instrument_id)
     instrument = venue.instruments[incoming.instrument_id - 1]

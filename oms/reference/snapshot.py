@@ -11,7 +11,15 @@ import msgspec
 from oms.reference.book import Book
 from oms.reference.order import Order
 from oms.reference.state import (
-    Account, Capacities, Counters, Instrument, Participant, Position, Session, User, Venue,
+    Account,
+    Capacities,
+    Counters,
+    Instrument,
+    Participant,
+    Position,
+    Session,
+    User,
+    Venue,
 )  # fmt: skip
 
 _MARKER = b"QREF\x01"

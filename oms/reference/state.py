@@ -168,7 +168,8 @@ class Venue:
 
     def entitlements(self, user_id: int, account_id: int) -> int:
         """The bits of a user for an account (0: the venue)."""
-        return self.grants.get((user_id, account_id), 0)
+        bits: int = self.grants.get((user_id, account_id), 0)
+        return bits
 
     def position(self, account_id: int, instrument_id: int) -> Position:
         """The position of a pair: zeros that are not kept while the pair was never touched."""
