@@ -32,7 +32,9 @@ class Link(IntEnum):
 class Connection:
     """Login, heartbeats and numbering. Shape: one per session, for its whole life."""
 
-    def __init__(self, user: str, password: str, *, session: bytes = b"", next_seq: int = 1) -> None:
+    def __init__(
+        self, user: str, password: str, *, session: bytes = b"", next_seq: int = 1
+    ) -> None:
         self._user = user.encode("ascii")
         self._password = password.encode("ascii")
         self.session = session
@@ -41,6 +43,12 @@ class Connection:
         self._splitter = soupbin.FrameSplitter()
         self._sent_ns = 0
         self._heard_ns = 0
+
+    def renewed(self, session: bytes, next_seq: int) -> "Connection":
+        """Another one for the same user, logged out."""
+        other = Connection("", "", session=session, next_seq=next_seq)
+        other._user, other._password = self._user, self._password
+        return other
 
     def login(self, now_ns: int) -> bytes:
         """A fresh TCP connection stands: the login to write, asking for the next message."""
@@ -97,7 +105,7 @@ class Connection:
             return
         if packet_type == soupbin.LOGIN_ACCEPTED and self.link is Link.LOGIN_SENT:
             accepted = soupbin.parse_login_accepted(frame)
-            if accepted.sequence != self.next_seq and self.next_seq != 0:
+            if self.next_seq not in (0, accepted.sequence):
                 reason = f"asked for message {self.next_seq}, offered {accepted.sequence}"
                 raise ProtocolError(11, reason)
             self.session = accepted.session

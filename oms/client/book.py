@@ -1,0 +1,151 @@
+"""The client's table of its orders: what the venue's messages make of them.
+
+Called by `session.py` with every message of the stream, in order. Pure. It promises that an
+order's numbers are sums of committed messages. Orders that can change no more leave the table
+(who holds the Order keeps it), so its size is what is open.
+"""
+
+from collections.abc import Callable
+
+from oms.client import orders as o
+from oms.client.orders import SIDE_OF_CODE, Order, OrderState
+from oms.messages.enums import Side
+from oms.wire import ouch_messages as m
+from oms.wire.appendage import Tag, parse_appendage
+
+
+class OrderTable:
+    """Open orders by UserRefNum. An order this process never entered is made from its messages."""
+
+    def __init__(self, make_order: Callable[[int], Order]) -> None:
+        self._make_order = make_order
+        self._orders: dict[int, Order] = {}
+
+    def add(self, order: Order) -> None:
+        """A new order, PENDING."""
+        self._orders[order.urn] = order
+
+    def remove(self, urn: int) -> None:
+        """Nothing can happen to it any more."""
+        self._orders.pop(urn, None)
+
+    def open_orders(self) -> list[Order]:
+        """PENDING and LIVE orders, oldest first."""
+        return list(self._orders.values())
+
+    def apply(self, message: m.Outbound, seq: int) -> o.AnyEvent:
+        """Take in one message; the event says what it was."""
+        match message:
+            case m.Accepted():
+                return self._accepted(message, seq)
+            case m.Executed():
+                return self._executed(message, seq)
+            case m.Canceled() | m.AiqCanceled():
+                return self._canceled(message, seq)
+            case m.Replaced():
+                return self._replaced(message, seq)
+            case m.Rejected():
+                order = self._find(message.user_ref_num)
+                order.state = OrderState.REJECTED
+                order.reject_reason = message.reason
+                order.leaves_qty = 0
+                return o.Rejected(
+                    seq=seq, timestamp_ns=message.timestamp_ns, order=order, reason=message.reason
+                )
+            case m.CancelReject():
+                order = self._find(message.user_ref_num)
+                return o.CancelRejected(seq=seq, timestamp_ns=message.timestamp_ns, order=order)
+            case m.SystemEvent():
+                return o.SystemEvent(
+                    seq=seq, timestamp_ns=message.timestamp_ns, code=chr(message.event)
+                )
+            case _:
+                return o.OtherMessage(seq=seq, timestamp_ns=message.timestamp_ns, message=message)
+
+    def _find(self, urn: int) -> Order:
+        order = self._orders.get(urn)
+        if order is None:
+            order = self._make_order(urn)
+            self.add(order)
+        return order
+
+    def _accepted(self, message: m.Accepted, seq: int) -> o.Accepted:
+        order = self._find(message.user_ref_num)
+        order.symbol = message.symbol.decode("ascii", "replace")
+        order.side = SIDE_OF_CODE.get(message.side, Side.BUY)
+        order.order_qty = order.leaves_qty = message.qty
+        order.price = message.price
+        order.order_id = message.order_id
+        order.cl_ord_id = message.cl_ord_id.decode("ascii", "replace")
+        if order.time_in_force == "DAY" and message.time_in_force == m.TIF_IOC:
+            order.time_in_force = "IOC"
+        for tag, value in parse_appendage(message.appendage):
+            if tag == Tag.FIRM and isinstance(value, bytes):
+                order.firm = value.decode("ascii", "replace")
+        self._stands(order, message.state)
+        return o.Accepted(seq=seq, timestamp_ns=message.timestamp_ns, order=order)
+
+    def _replaced(self, message: m.Replaced, seq: int) -> o.Replaced:
+        original = self._find(message.orig_user_ref_num)
+        order = self._find(message.user_ref_num)
+        order.symbol = message.symbol.decode("ascii", "replace")
+        order.side = SIDE_OF_CODE.get(message.side, Side.BUY)
+        order.price = message.price
+        order.order_id = message.order_id
+        order.firm = original.firm
+        order.original = original
+        order.cum_qty = original.cum_qty
+        order.leaves_qty = message.qty
+        order.order_qty = original.cum_qty + message.qty
+        original.state = OrderState.REPLACED
+        original.replaced_by = order
+        original.leaves_qty = 0
+        self._stands(order, message.state)
+        return o.Replaced(
+            seq=seq, timestamp_ns=message.timestamp_ns, order=order, original=original
+        )
+
+    @staticmethod
+    def _stands(order: Order, state: int) -> None:
+        if state == m.STATE_LIVE:
+            order.state = OrderState.LIVE
+        else:
+            order.state = OrderState.CANCELED
+            order.leaves_qty = 0
+
+    def _executed(self, message: m.Executed, seq: int) -> o.Executed:
+        order = self._find(message.user_ref_num)
+        order.cum_qty += message.qty
+        self._reduce(order, message.qty, OrderState.FILLED)
+        return o.Executed(
+            seq=seq,
+            timestamp_ns=message.timestamp_ns,
+            order=order,
+            last_qty=message.qty,
+            last_price=message.price,
+            liquidity=chr(message.liquidity),
+            match_id=message.match_id,
+        )
+
+    def _canceled(self, message: m.Canceled | m.AiqCanceled, seq: int) -> o.Canceled:
+        order = self._find(message.user_ref_num)
+        order.order_qty = max(0, order.order_qty - message.qty)
+        self._reduce(order, message.qty, OrderState.CANCELED)
+        return o.Canceled(
+            seq=seq,
+            timestamp_ns=message.timestamp_ns,
+            order=order,
+            qty=message.qty,
+            reason=chr(message.reason),
+        )
+
+    @staticmethod
+    def _reduce(order: Order, qty: int, state: OrderState) -> None:
+        """An order whose acceptance lies before the first message read stays LIVE: unknown size."""
+        if order.order_id == 0:
+            order.state = OrderState.LIVE
+            return
+        order.leaves_qty -= qty
+        if order.leaves_qty <= 0:
+            order.leaves_qty = 0
+            order.state = state
