@@ -1,0 +1,252 @@
+"""Command lines of a scenario as commands (README.md here has the language).
+
+Called by the player. Promises: a line that is not understood is a ValueError naming it; nothing is
+judged otherwise, so that a scenario can say wrong things to the engine.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from oms.messages import commands as c
+from oms.messages.enums import (
+    OUCH_POLICY,
+    Entitlement,
+    OrdType,
+    Phase,
+    Policy,
+    RejectReason,
+    Side,
+    TimeInForce,
+)
+from tests.scenarios import world
+
+SIDES = {
+    "buy": Side.BUY,
+    "sell": Side.SELL,
+    "short": Side.SELL_SHORT,
+    "short-exempt": Side.SELL_SHORT_EXEMPT,
+}
+POLICIES = {"ouch": OUCH_POLICY, "fix": Policy.KEEPS_PRIORITY_ON_REDUCE}
+TIMES_IN_FORCE = {tif.name.lower(): tif for tif in TimeInForce}
+RAW_TYPES: dict[str, type[c.Command]] = {
+    kind.__name__: kind
+    for kind in (
+        c.NewOrder, c.ReplaceOrder, c.CancelOrder, c.AccountQuery, c.RefusedRequest, c.Login,
+        c.Logout, c.GatewayLost, c.Genesis, c.AddInstrument, c.AddParticipant, c.AddAccount,
+        c.AddUser, c.OpenSession, c.Grant, c.DepositCash, c.DepositShares, c.SetLimits,
+        c.SetInstrument, c.SetPhase, c.StartDay, c.EndDay,
+    )
+}  # fmt: skip
+_BYTES_PREFIX = "x:"
+
+
+class Signature(NamedTuple):
+    """What identifies a command in its session's conversation. Shape: as commands begin."""
+
+    session_id: int
+    conn_epoch: int
+    client_seq: int
+    not_after_ns: int
+
+
+class Numbering:
+    """What the gateways of a scenario remember: epochs, next client_seq, nonces."""
+
+    def __init__(self) -> None:
+        people = range(1, len(world.PEOPLE) + 1)
+        self.epochs = dict.fromkeys(people, 1)
+        self.next_seq = dict.fromkeys(people, 1)
+        self.nonces = {session_id: session_id for session_id in people}
+
+    def sign(self, session_id: int, options: dict[str, str], now_ns: int) -> Signature:
+        """The next number, or what `seq=`, `epoch=` and `late` say instead."""
+        client_seq = self.next_seq[session_id]
+        if "seq" in options:
+            client_seq = int(options.pop("seq"))
+        elif "late" not in options:
+            self.next_seq[session_id] += 1
+        late = options.pop("late", None) is not None
+        epoch = int(options.pop("epoch", self.epochs[session_id]))
+        not_after = now_ns - 1 if late else world.NOT_AFTER_NS
+        return Signature(session_id, epoch, client_seq, not_after)
+
+
+def parse(line: str, numbering: Numbering, now_ns: int) -> c.Command:
+    """The command that a line says. Raises: ValueError."""
+    words = line.split()
+    try:
+        if words[0] == "raw":
+            return parse_raw(words[1], words[2:])
+        if words[0] == "gateway":
+            return c.GatewayLost(int(words[1]))
+        options = dict(w.partition("=")[::2] for w in words if _is_option(w))
+        words = [w for w in words if not _is_option(w)]
+        session_id = world.PEOPLE.index(words[0]) + 1
+        if words[1:] == ["logs", "in"]:
+            return _login(numbering, session_id, options)
+        if words[1:] == ["logs", "out"]:
+            epoch = int(options.pop("epoch", numbering.epochs[session_id]))
+            return c.Logout(session_id, epoch)
+        signature = numbering.sign(session_id, options, now_ns)
+        command = _signed(words[1:], signature, options)
+    except (ValueError, KeyError, IndexError) as error:
+        message = f"cannot understand {line!r}: {error}"
+        raise ValueError(message) from error
+    if options:
+        message = f"unknown options {sorted(options)} in {line!r}"
+        raise ValueError(message)
+    return command
+
+
+def _is_option(word: str) -> bool:
+    return "=" in word or word == "late"
+
+
+def _login(numbering: Numbering, session_id: int, options: dict[str, str]) -> c.Login:
+    gateway_id = int(options.pop("gateway", world.GATEWAY))
+    if "nonce" in options:
+        nonce = int(options["nonce"])
+        is_new = nonce != numbering.nonces[session_id]
+    else:
+        nonce, is_new = numbering.nonces[session_id] + 100, True
+    if is_new:
+        numbering.epochs[session_id] += 1
+        numbering.next_seq[session_id] = 1
+        numbering.nonces[session_id] = nonce
+    return c.Login(session_id, nonce, gateway_id)
+
+
+def _signed(words: list[str], sign: Signature, options: dict[str, str]) -> c.Command:
+    match words:
+        case ["query"]:
+            return c.AccountQuery(*sign)
+        case ["asks", "for", "something", "else", number]:
+            reason = RejectReason[options.pop("reason", "NOT_OFFERED")]
+            return c.RefusedRequest(*sign, _ref(number), reason)
+        case ["cancel", number]:
+            return c.CancelOrder(*sign, _policy(options), _ref(number), 0)
+        case ["reduce", number, "to", qty]:
+            return c.CancelOrder(*sign, _policy(options), _ref(number), int(qty))
+        case ["replace", orig, "by", number, qty, "@", price, *rest]:
+            return c.ReplaceOrder(
+                *sign, _policy(options), _ref(orig), _ref(number), _tif(rest, options), int(qty),
+                world.units(price), options.pop("name", "").encode(), ord("Y"), ord("N"),
+                RejectReason[options.pop("reason", "NONE")],
+            )  # fmt: skip
+        case [side, qty, symbol, "@", price, number, *rest] if number.startswith("#"):
+            return _new_order(sign, options, [side, qty, symbol, price, number], rest)
+        case _:
+            return _admin(words, sign, options)
+
+
+def _new_order(
+    sign: Signature, options: dict[str, str], words: list[str], rest: list[str]
+) -> c.NewOrder:
+    side, qty, symbol, price, number = words
+    is_market = price == "market"
+    account = options.pop("account", world.PEOPLE[sign[0] - 1])
+    ord_type = int(options.pop("type", OrdType.MARKET if is_market else OrdType.LIMIT))
+    return c.NewOrder(
+        *sign,
+        policy=_policy(options),
+        user_ref_num=_ref(number),
+        account_id=world.account_id(account),
+        instrument_id=world.instrument_id(symbol),
+        side=SIDES[side] if side in SIDES else int(side),
+        ord_type=ord_type,
+        time_in_force=_tif(rest, options),
+        order_qty=int(qty),
+        price=0 if is_market else world.units(price),
+        cl_ord_id=options.pop("name", "").encode(),
+        firm=b"",
+        display=ord("Y"),
+        capacity=ord("A"),
+        iso=ord("N"),
+        cross_type=ord("N"),
+        refuse_reason=RejectReason[options.pop("reason", "NONE")],
+    )
+
+
+def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> c.AdminCommand:
+    match words:
+        case ["deposit", name, "cash", amount]:
+            return c.DepositCash(*sign, world.account_id(name), world.units(amount))
+        case ["deposit", name, symbol, qty]:
+            return c.DepositShares(
+                *sign, world.account_id(name), world.instrument_id(symbol), int(qty)
+            )
+        case ["limits", name]:
+            a = msgspec.convert(_take_all(options), world.AccountSetup, strict=False)
+            account_id = world.account_id(name)
+            return c.SetLimits(
+                *sign, account_id, a.max_qty, world.units(a.max_value), a.long, a.short
+            )
+        case ["instrument", symbol]:
+            i = msgspec.convert(_take_all(options), world.InstrumentSetup, strict=False)
+            return c.SetInstrument(
+                *sign, world.instrument_id(symbol), i.lot, world.units(i.tick),
+                world.units(i.reference), i.collar, i.market_collar,
+            )  # fmt: skip
+        case ["adds", "instrument", number, symbol]:
+            i = msgspec.convert(_take_all(options), world.InstrumentSetup, strict=False)
+            return c.AddInstrument(
+                *sign, int(number), symbol.encode(), i.lot, world.units(i.tick),
+                world.units(i.reference), i.collar, i.market_collar, Phase.CONTINUOUS,
+            )  # fmt: skip
+        case ["grants", name, "for", account, *bits]:
+            granted = sum(Entitlement[bit] for bit in bits)
+            account_id = 0 if account == "venue" else world.account_id(account)
+            return c.Grant(*sign, world.PEOPLE.index(name) + 1, account_id, granted)
+        case ["phase", symbol, phase]:
+            return c.SetPhase(*sign, world.instrument_id(symbol), Phase[phase])
+        case ["starts", "day", date]:
+            return c.StartDay(*sign, int(date), world.MIDNIGHT_NS)
+        case ["ends", "day"]:
+            return c.EndDay(*sign)
+        case _:
+            message = "no such command"
+            raise ValueError(message)
+
+
+def _ref(word: str) -> int:
+    return int(word.removeprefix("#"))
+
+
+def _policy(options: dict[str, str]) -> int:
+    return POLICIES[options.pop("policy", "ouch")]
+
+
+def _tif(words: list[str], options: dict[str, str]) -> int:
+    default = TIMES_IN_FORCE[words[0]] if words else TimeInForce.DAY
+    return int(options.pop("tif", default))
+
+
+def _take_all(options: dict[str, str]) -> dict[str, str]:
+    taken = dict(options)
+    options.clear()
+    return taken
+
+
+def parse_raw(name: str, words: list[str]) -> c.Command:
+    """A command with each field said: what failing random sequences are printed as."""
+    kind = RAW_TYPES[name]
+    said = dict(word.split("=") for word in words)
+    tag = msgspec.inspect.type_info(kind)
+    assert isinstance(tag, msgspec.inspect.StructType)
+    values = [_raw_value(said[field]) for field in kind.__struct_fields__]
+    return msgspec.convert([tag.tag, *values], kind)
+
+
+def _raw_value(text: str) -> int | bytes:
+    is_bytes = text.startswith(_BYTES_PREFIX)
+    return bytes.fromhex(text[len(_BYTES_PREFIX) :]) if is_bytes else int(text)
+
+
+def print_raw(command: c.Command) -> str:
+    """The line that `parse_raw` reads."""
+    words = [type(command).__name__]
+    for key, value in msgspec.structs.asdict(command).items():
+        shown = _BYTES_PREFIX + value.hex() if isinstance(value, bytes) else int(value)
+        words.append(f"{key}={shown}")
+    return " ".join(words)

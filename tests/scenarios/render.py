@@ -1,0 +1,183 @@
+"""Events and state as one readable line each: what `>` and `=` lines of a scenario say.
+
+Called by the player. Promises: one line per event record; numbers as a person writes them.
+"""
+
+from decimal import Decimal
+from enum import IntEnum
+
+from oms.bounds import EVENT_BYTES
+from oms.messages.enums import (
+    CancelReason,
+    CommandKind,
+    EventFlag,
+    EventKind,
+    Liquidity,
+    OrdType,
+    Phase,
+    RejectReason,
+    Side,
+    TimeInForce,
+)
+from oms.messages.records import Event, unpack_book_top, unpack_event
+from oms.reference.engine import Engine
+from tests.scenarios import world
+
+_SIDES: dict[int, str] = {Side.BUY: "buy", Side.SELL: "sell", Side.SELL_SHORT: "short"}
+_SIDES[Side.SELL_SHORT_EXEMPT] = "short-exempt"
+
+
+def price(value: int) -> str:
+    """10^-4 units, at least two decimals."""
+    number = Decimal(value) / world.SCALE
+    return f"{number:.2f}" if value % 100 == 0 else f"{number:.4f}"
+
+
+def person(session_id: int) -> str:
+    """Whose session it is."""
+    known = 1 <= session_id <= len(world.PEOPLE)
+    return world.PEOPLE[session_id - 1] if known else f"session-{session_id}"
+
+
+def symbol(instrument_id: int) -> str:
+    """An instrument's name."""
+    known = 1 <= instrument_id <= len(world.SYMBOLS)
+    return world.SYMBOLS[instrument_id - 1] if known else f"instrument-{instrument_id}"
+
+
+def name_of(kind: type[IntEnum], code: int) -> str:
+    """A code's name, or the code where the list does not have it."""
+    return kind(code).name if code in set(kind) else f"{kind.__name__}-{code}"
+
+
+def side(code: int) -> str:
+    """A side as commands write it."""
+    return _SIDES.get(code, f"side-{code}")
+
+
+def events(data: bytes) -> list[str]:
+    """A line for each event record."""
+    offsets = range(0, len(data), EVENT_BYTES)
+    return [event(data[offset : offset + EVENT_BYTES]) for offset in offsets]
+
+
+def event(record: bytes) -> str:
+    """One event."""
+    e = unpack_event(record)
+    who = person(e.session_id)
+    match e.kind:
+        case EventKind.ORDER_ACCEPTED:
+            return f"{who} accepted #{e.user_ref_num} {_terms(e)}"
+        case EventKind.ORDER_REPLACED:
+            live = "" if e.flags & EventFlag.LIVE else ", dead"
+            return f"{who} replaced #{e.orig_user_ref_num} by #{e.user_ref_num} {_terms(e)}{live}"
+        case EventKind.ORDER_CANCELED:
+            text = f"{who} canceled #{e.user_ref_num} {e.qty}, {e.leaves_qty} left"
+            text += f": {name_of(CancelReason, e.reason)}"
+            if e.reject_reason:
+                text += f", #{e.orig_user_ref_num} was {name_of(RejectReason, e.reject_reason)}"
+            return text
+        case EventKind.ORDER_EXECUTED:
+            added = name_of(Liquidity, e.reason).lower()
+            done = f"{e.qty} @ {price(e.price)}"
+            return f"{who} executed #{e.user_ref_num} {done} {added}, {e.leaves_qty} left"
+        case EventKind.ORDER_REJECTED:
+            return f"{who} rejected #{e.user_ref_num}: {name_of(RejectReason, e.reason)}"
+        case EventKind.CANCEL_REJECTED:
+            return f"{who} cancel rejected #{e.user_ref_num}: {name_of(RejectReason, e.reason)}"
+        case EventKind.ACCOUNT_QUERY_RESPONSE:
+            return f"{who} next is #{e.user_ref_num}"
+        case EventKind.SYSTEM_EVENT:
+            return f"{who} system {chr(e.reason)}"
+        case EventKind.ADMIN_APPLIED:
+            return f"{who} applied {name_of(CommandKind, e.qty)} {e.order_id}"
+        case EventKind.ADMIN_REJECTED:
+            return f"{who} refused {name_of(CommandKind, e.qty)}: {name_of(RejectReason, e.reason)}"
+        case _:
+            return _outcome(e, record)
+
+
+def _outcome(e: Event, record: bytes) -> str:
+    who, name = person(e.session_id), symbol(e.instrument_id)
+    match e.kind:
+        case EventKind.COMMAND_IGNORED:
+            return f"{who} ignored seq {e.client_seq}"
+        case EventKind.ALREADY_APPLIED:
+            return f"{who} already applied seq {e.client_seq}, its outcome ended at {e.order_id}"
+        case EventKind.GAP:
+            return f"{who} gap at seq {e.client_seq}, expected {e.order_id}"
+        case EventKind.COMMAND_EXPIRED:
+            return f"{who} too late seq {e.client_seq}"
+        case EventKind.SESSION_LOGGED_IN:
+            where = f"stream at {e.order_id}, last #{e.user_ref_num}"
+            return f"{who} logged in, epoch {e.conn_epoch}, {where}"
+        case EventKind.SESSION_LOGGED_OUT:
+            return f"{who} logged out, epoch {e.conn_epoch}"
+        case EventKind.TRADE:
+            return f"trade {name} {side(e.side)} {e.qty} @ {price(e.price)}"
+        case EventKind.BOOK_TOP:
+            top = unpack_book_top(record)
+            bid, ask = _quote(top.bid_qty, top.bid_price), _quote(top.ask_qty, top.ask_price)
+            return f"top {name} {bid} / {ask}"
+        case EventKind.PHASE_CHANGED:
+            return f"phase {name} {name_of(Phase, e.reason)}"
+        case EventKind.DIRECTORY_CHANGED:
+            return f"directory {name_of(CommandKind, e.qty)} {e.order_id}"
+        case EventKind.DAY_STARTED:
+            return f"day started {e.order_id}"
+        case EventKind.DAY_ENDED:
+            return f"day ended {e.order_id}"
+        case _:
+            return f"unknown event {e}"
+
+
+def _quote(qty: int, value: int) -> str:
+    return f"{qty} @ {price(value)}" if qty else "none"
+
+
+def _terms(e: Event) -> str:
+    limit = "market" if e.ord_type == OrdType.MARKET else price(e.price)
+    text = f"{side(e.side)} {e.qty} {symbol(e.instrument_id)} @ {limit}"
+    if e.time_in_force != TimeInForce.DAY:
+        text += f" {name_of(TimeInForce, e.time_in_force).lower()}"
+    return text
+
+
+def state(words: list[str], engine: Engine) -> str:
+    """The answer to a `=` line: what it asks for, then how it stands."""
+    match words:
+        case ["account", name]:
+            view = engine.account(world.account_id(name))
+            assert view is not None, f"no account {name}"
+            text = f"account {name}: cash {price(view.cash)}, hold {price(view.hold)}"
+            for p in view.positions:
+                text += f", {symbol(p.instrument_id)} {p.qty}"
+                text += f" (buying {p.open_buy_qty}, selling {p.open_sell_qty},"
+                text += f" held {p.held_qty})"
+            return text
+        case ["book", name]:
+            book = engine.book(world.instrument_id(name), 10)
+            assert book is not None, f"no instrument {name}"
+            sides = [
+                ", ".join(f"{x.qty} @ {price(x.price)} ({x.order_count})" for x in levels)
+                for levels in (book.bids, book.asks)
+            ]
+            return f"book {name}: {sides[0] or 'none'} / {sides[1] or 'none'}"
+        case ["orders", name]:
+            orders = engine.session_orders(world.PEOPLE.index(name) + 1)
+            lines = [
+                f"#{o.user_ref_num} {side(o.side)} {o.leaves_qty} {symbol(o.instrument_id)}"
+                f" @ {price(o.price)} done {o.cum_qty}"
+                for o in orders
+            ]
+            return f"orders {name}: {', '.join(lines) or 'none'}"
+        case ["stream", name]:
+            session = engine.directory().sessions[world.PEOPLE.index(name)]
+            return f"stream {name}: at {session.out_seq}, seq {session.client_seq}"
+        case ["conserved"]:
+            t = engine.totals()
+            is_kept = t.cash_issued == t.cash_total and t.shares_issued == t.shares_total
+            return f"conserved: {'yes' if is_kept and t.hold_total == t.hold_of_orders else t}"
+        case _:
+            message = f"cannot ask for {' '.join(words)!r}"
+            raise ValueError(message)

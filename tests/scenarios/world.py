@@ -1,0 +1,134 @@
+"""The venue every scenario starts in, and the numbers behind its names (README.md here).
+
+Called by the player. Promises: the same genesis for the same directives; admin, alice, bob and
+carol are logged in and the day is open, all instruments in CONTINUOUS.
+"""
+
+from decimal import Decimal
+
+import msgspec
+
+from oms.messages import commands as c
+from oms.messages.enums import Entitlement, Phase, Protocol
+from oms.messages.records import pack_batch
+
+START_NS = 1_767_605_400_000_000_000
+MIDNIGHT_NS = 1_767_571_200_000_000_000
+STEP_NS = 1_000_000  # one entry follows the other by a millisecond
+TRADING_DATE = 20260105
+NOT_AFTER_NS = (1 << 63) - 1
+GATEWAY = 7
+SCALE = 10_000
+
+PEOPLE = ("admin", "alice", "bob", "carol")  # session ids 1 to 4, user ids likewise
+FIRMS = {"alice": b"ALFA", "bob": b"BRAV", "carol": b"CHAR"}  # account ids 1 to 3
+SYMBOLS = ("AAPL", "MSFT")
+
+
+class InstrumentSetup(msgspec.Struct):
+    """What a file may change about an instrument (`instrument AAPL lot=100`)."""
+
+    tick: str = "0.01"
+    lot: int = 1
+    reference: str = "10.00"
+    collar: int = 0
+    market_collar: int = 500
+
+
+class AccountSetup(msgspec.Struct):
+    """What a file may change about an account (`account alice cash=1000.00 AAPL=50`)."""
+
+    cash: str = "1000000.00"
+    AAPL: int = 10_000
+    MSFT: int = 0
+    max_qty: int = 1_000_000
+    max_value: str = "100000000.00"
+    long: int = 1_000_000
+    short: int = 0
+
+
+class VenueSetup(msgspec.Struct):
+    """What a file may change about the genesis (`venue orders_max=2`)."""
+
+    orders_max: int = 4096
+    instruments_max: int = 8
+    participants_max: int = 8
+    accounts_max: int = 8
+    users_max: int = 8
+    sessions_max: int = 8
+    positions_max: int = 64
+
+
+class Setup(msgspec.Struct):
+    """All directives of one file."""
+
+    venue: VenueSetup = msgspec.field(default_factory=VenueSetup)
+    instruments: dict[str, InstrumentSetup] = msgspec.field(
+        default_factory=lambda: {"AAPL": InstrumentSetup(), "MSFT": InstrumentSetup()}
+    )
+    accounts: dict[str, AccountSetup] = msgspec.field(
+        default_factory=lambda: {name: AccountSetup() for name in FIRMS}
+    )
+
+
+def units(text: str) -> int:
+    """A decimal number in 10^-4 units."""
+    return int(Decimal(text) * SCALE)
+
+
+def account_id(name: str) -> int:
+    """The account of a person; a number is an id."""
+    return int(name) if name.isdigit() else list(FIRMS).index(name) + 1
+
+
+def instrument_id(symbol: str) -> int:
+    """The instrument of a symbol; a number is an id, `all` is 0."""
+    if symbol == "all":
+        return 0
+    return int(symbol) if symbol.isdigit() else SYMBOLS.index(symbol) + 1
+
+
+def opening_entries(setup: Setup) -> list[bytes]:
+    """Genesis, then everybody's login."""
+    admin = _admin_commands(setup)
+    limits = msgspec.structs.asdict(setup.venue)
+    genesis = c.Genesis(cluster_id=1, rule_version=1, records_following=len(admin), **limits)
+    logins = [c.Login(n, nonce=n, gateway_id=GATEWAY) for n in range(1, len(PEOPLE) + 1)]
+    return [pack_batch(START_NS - 2, [genesis, *admin]), pack_batch(START_NS - 1, [*logins])]
+
+
+def _admin_commands(setup: Setup) -> list[c.Command]:
+    free = (0, 0, 0, 0)
+    made: list[c.Command] = []
+    for n, symbol in enumerate(SYMBOLS, 1):
+        i = setup.instruments[symbol]
+        made.append(
+            c.AddInstrument(
+                *free, n, symbol.encode(), i.lot, units(i.tick), units(i.reference), i.collar,
+                i.market_collar, Phase.CONTINUOUS,
+            )
+        )  # fmt: skip
+    for n, name in enumerate(PEOPLE, 1):
+        made.append(c.AddParticipant(*free, n, name.upper().encode()))
+    for n, (name, firm) in enumerate(FIRMS.items(), 1):
+        a = setup.accounts[name]
+        made.append(
+            c.AddAccount(*free, n, n + 1, firm, a.max_qty, units(a.max_value), a.long, a.short)
+        )
+    for n, name in enumerate(PEOPLE, 1):
+        made.append(c.AddUser(*free, n, n, name.upper().encode(), b"salt", b"hash"))
+    for n, name in enumerate(PEOPLE, 1):
+        default = account_id(name) if name in FIRMS else 0
+        protocol = Protocol.OUCH if name in FIRMS else Protocol.ADMIN
+        made.append(c.OpenSession(*free, n, n, default, protocol))
+    made.append(c.Grant(*free, 1, 0, Entitlement.ADMIN | Entitlement.READ))
+    for n, name in enumerate(FIRMS, 1):
+        made.append(c.Grant(*free, n + 1, n, Entitlement.ENTER | Entitlement.CANCEL))
+        a = setup.accounts[name]
+        if units(a.cash):
+            made.append(c.DepositCash(*free, n, units(a.cash)))
+        for symbol, qty in (("AAPL", a.AAPL), ("MSFT", a.MSFT)):
+            if qty:
+                made.append(c.DepositShares(*free, n, instrument_id(symbol), qty))
+    made.append(c.StartDay(*free, TRADING_DATE, MIDNIGHT_NS))
+    return made
