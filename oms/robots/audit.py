@@ -5,67 +5,29 @@ kill nodes. Pure: two lists of facts per session go in, a finding comes out. One
 client wrote down itself, in the order in which it arrived; the other is the session's stream as a
 node replays it. The detector knows nothing of the venue's own counters or claims.
 
-* lost: the client saw it, and the log's stream does not have it (or an order it believes live is
-  not live, or an order it sent never got an outcome).
-* duplicated: one order accepted twice, one match executed twice for an order, or one fact delivered
+* lost: the client saw it, and the log's stream does not have it.
+* duplicated: one order answered twice, one match executed twice for an order, or one fact delivered
   to the client more often than it happened.
-* undelivered: in the stream, never delivered; disordered: delivered in another order.
+* undelivered: in the stream, never delivered. disordered: delivered in another order.
+* unresolved: sent, and without an outcome. live_mismatched: live at one side only.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, Protocol
 
-from oms.messages.enums import OUCH_REJECT_CODE, EventKind, RejectReason
+from oms.messages.enums import EventKind
 from oms.messages.records import Event
+from oms.robots.facts import Fact, fact_of_event
 
 EXAMPLES_MAX: Final = 5
 
+_ANSWERS: Final = frozenset(
+    {EventKind.ORDER_ACCEPTED, EventKind.ORDER_REPLACED, EventKind.ORDER_REJECTED}
+)
 _ENTERED: Final = frozenset({EventKind.ORDER_ACCEPTED, EventKind.ORDER_REPLACED})
-_ANSWERS: Final = _ENTERED | {EventKind.ORDER_REJECTED}
-
-
-class Fact(NamedTuple):
-    """One thing that happened to an order, as far as the wire tells it. Shape: plain integers.
-
-    `order_id` of an acceptance or replacement, else 0; `detail` is the match of an execution, the
-    wire's code of a reject, the reason of a cancel, the original of a replacement.
-    """
-
-    kind: int
-    user_ref_num: int
-    order_id: int
-    qty: int
-    price: int
-    detail: int
-
-
-def fact_of_event(event: Event) -> Fact | None:
-    """The fact in an event record of a stream; None for those that are not about an order."""
-    kind, urn = event.kind, event.user_ref_num
-    match kind:
-        case EventKind.ORDER_ACCEPTED:
-            return Fact(kind, urn, event.order_id, event.qty, event.price, 0)
-        case EventKind.ORDER_REPLACED:
-            return Fact(
-                kind, urn, event.order_id, event.qty, event.price, event.orig_user_ref_num
-            )
-        case EventKind.ORDER_EXECUTED:
-            return Fact(kind, urn, 0, event.qty, event.price, event.match_id)
-        case EventKind.ORDER_CANCELED:
-            return Fact(kind, urn, 0, event.qty, 0, event.reason)
-        case EventKind.ORDER_REJECTED:
-            return Fact(kind, urn, 0, 0, 0, OUCH_REJECT_CODE[RejectReason(event.reason)])
-        case EventKind.CANCEL_REJECTED:
-            return Fact(kind, urn, 0, 0, 0, 0)
-        case _:
-            return None
-
-
-def facts_of_events(events: Iterable[Event]) -> list[Fact]:
-    """The facts of a stream, in its order."""
-    return [fact for event in events if (fact := fact_of_event(event)) is not None]
+_Key = tuple[str, int, int]
 
 
 @dataclass(slots=True)
@@ -115,33 +77,35 @@ class Finding:
 def compare(name: str, seen: Sequence[Fact], stream: Sequence[Fact]) -> Finding:
     """A session's whole record against its whole stream, after both have settled."""
     finding = Finding(sessions=1, facts_compared=max(len(seen), len(stream)))
-    _compare_counts(finding, name, seen, stream)
-    _count_repeats(finding, f"{name}, log", stream)
-    if not _count_repeats(finding, f"{name}, client", seen):
-        in_both = Counter(seen) & Counter(stream)
-        if _restricted(seen, in_both) != _restricted(stream, in_both):
-            finding.disordered += 1
-            finding.note(f"{name}: the same facts in another order than in the log")
+    seen_counts, stream_counts = Counter(seen), Counter(stream)
+    known: set[_Key] = set()
+    for fact in stream:
+        if _is_repeat(fact, known):
+            finding.duplicated += 1
+            finding.note(f"{name}: a second time in the log: {fact}")
+    _compare_counts(finding, name, seen_counts, stream_counts, known)
+    in_both = seen_counts & stream_counts
+    if _restricted(seen, in_both) != _restricted(stream, in_both):
+        finding.disordered += 1
+        finding.note(f"{name}: the same facts in another order than in the log")
     return finding
 
 
-def compare_live(name: str, believed: Iterable[int], live: Iterable[int]) -> Finding:
-    """Orders the client believes live against the live orders of the state (user_ref_nums)."""
+def compare_live(name: str, believed: dict[int, int], live: dict[int, int]) -> Finding:
+    """Open quantity by user_ref_num: what the client believes against the state's live orders."""
     finding = Finding()
-    believed_set, live_set = set(believed), set(live)
-    for user_ref_num in sorted(believed_set ^ live_set):
-        finding.live_mismatched += 1
-        where = "at the client" if user_ref_num in believed_set else "in the state"
-        finding.note(f"{name}: order {user_ref_num} is live {where} only")
+    for user_ref_num in sorted(believed.keys() | live.keys()):
+        ours, theirs = believed.get(user_ref_num, 0), live.get(user_ref_num, 0)
+        if ours != theirs:
+            finding.live_mismatched += 1
+            finding.note(
+                f"{name}: order {user_ref_num} has {ours} open at the client, {theirs} in the state"
+            )
     return finding
 
 
-def compare_sent(name: str, sent: Iterable[int], stream: Sequence[Fact]) -> Finding:
-    """Every request sent must have an outcome in the log: accepted, replaced or rejected.
-
-    Only for requests that always have one: orders. A replace that came too late is ignored by the
-    protocol and is not given here.
-    """
+def compare_sent(name: str, sent: Iterable[int], stream: Iterable[Fact]) -> Finding:
+    """Every new order sent must have an outcome in the log: accepted or rejected."""
     finding = Finding()
     answered = {fact.user_ref_num for fact in stream if fact.kind in _ANSWERS}
     for user_ref_num in sent:
@@ -152,32 +116,41 @@ def compare_sent(name: str, sent: Iterable[int], stream: Sequence[Fact]) -> Find
 
 
 def _compare_counts(
-    finding: Finding, name: str, seen: Sequence[Fact], stream: Sequence[Fact]
+    finding: Finding,
+    name: str,
+    seen: Counter[Fact],
+    stream: Counter[Fact],
+    known: set[_Key],
 ) -> None:
-    seen_counts, stream_counts = Counter(seen), Counter(stream)
-    for fact, count in seen_counts.items():
-        happened = stream_counts[fact]
+    for fact, count in seen.items():
+        happened = stream[fact]
         if happened == 0:
             finding.lost += count
             finding.note(f"{name}: seen by the client, not in the log: {fact}")
+            # The log has this order or match, but with other numbers: it came to be twice.
+            finding.duplicated += _is_repeat(fact, known)
         elif count > happened:
             finding.duplicated += count - happened
             finding.note(f"{name}: delivered {count} times, happened {happened} times: {fact}")
-    for fact, count in stream_counts.items():
-        missing = count - seen_counts[fact]
+    for fact, count in stream.items():
+        missing = count - seen[fact]
         if missing > 0:
             finding.undelivered += missing
             finding.note(f"{name}: in the log, not delivered: {fact}")
 
 
-def _count_repeats(finding: Finding, name: str, facts: Sequence[Fact]) -> int:
-    """One order answered twice, or one match counted twice, in a single list of facts."""
-    counter = RepeatCounter()
-    for fact in facts:
-        if counter.is_repeat(fact):
-            finding.note(f"{name}: a second time: {fact}")
-    finding.duplicated += counter.repeats
-    return counter.repeats
+def _is_repeat(fact: Fact, known: set[_Key]) -> bool:
+    """Whether an order's answer, an order id or an order's match is there already; notes it."""
+    keys: list[_Key] = []
+    if fact.kind == EventKind.ORDER_EXECUTED:
+        keys.append(("match", fact.user_ref_num, fact.detail))
+    if fact.kind in _ANSWERS:
+        keys.append(("answer", fact.user_ref_num, 0))
+    if fact.kind in _ENTERED:
+        keys.append(("order", fact.order_id, 0))
+    is_known = any(key in known for key in keys)
+    known.update(keys)
+    return is_known
 
 
 def _restricted(facts: Sequence[Fact], kept: Counter[Fact]) -> list[Fact]:
@@ -190,75 +163,76 @@ def _restricted(facts: Sequence[Fact], kept: Counter[Fact]) -> list[Fact]:
     return chosen
 
 
-class RepeatCounter:
-    """Sees one list of facts go by and counts what must not happen twice. Cheap: one set."""
+class Positions(Protocol):
+    """A growing list of facts, as `FactLog`."""
 
-    __slots__ = ("_known", "repeats")
+    def __len__(self) -> int:
+        """How many."""
 
-    def __init__(self) -> None:
-        self._known: set[tuple[int, int, int]] = set()
-        self.repeats = 0
-
-    def is_repeat(self, fact: Fact) -> bool:
-        """Whether an order got a second answer, an order id a second order, a match a second
-        execution of the same order."""
-        if fact.kind == EventKind.ORDER_EXECUTED:
-            keys = [(EventKind.ORDER_EXECUTED, fact.user_ref_num, fact.detail)]
-        elif fact.kind in _ANSWERS:
-            keys = [(0, fact.user_ref_num, 0)]
-            if fact.kind == EventKind.ORDER_ACCEPTED:
-                keys.append((EventKind.ORDER_ACCEPTED, 0, fact.order_id))
-        else:
-            return False
-        is_known = any(key in self._known for key in keys)
-        self._known.update(keys)
-        self.repeats += is_known
-        return is_known
+    def __getitem__(self, position: int) -> Fact:
+        """One of them."""
 
 
 class RunningAudit:
     """The cheap form while a session runs: the n-th fact seen must be the n-th of the stream.
 
-    Feed both sides as they come; `mismatches` counts facts at which they differ. Once they differ
-    the count only tells that something is wrong: `compare` says what.
+    Numbers used up in the log must rise: a UserRefNum that is answered and an order id that is
+    given again would be an order twice. `mismatches` only tells that something is wrong: `compare`
+    says what.
     """
 
-    __slots__ = ("_checked", "_repeats", "_seen", "_stream", "mismatches", "stream_out_seq")
+    __slots__ = (
+        "_answered",
+        "_checked",
+        "_order_id",
+        "_seen",
+        "_seen_before",
+        "_waiting",
+        "duplicated",
+        "mismatches",
+        "out_seq",
+        "overdue",
+    )
 
-    def __init__(self, seen: Sequence[Fact]) -> None:
+    def __init__(self, seen: Positions) -> None:
         self._seen = seen  # grows at the client's side while we look on
-        self._stream: list[Fact] = []
+        self._seen_before = 0  # its length at the last check
         self._checked = 0
-        self._repeats = RepeatCounter()
+        self._waiting: deque[Fact] = deque()  # in the log, not seen yet
+        self._answered = 0
+        self._order_id = 0
+        self.out_seq = 0  # the stream is read up to here
         self.mismatches = 0
-        self.stream_out_seq = 0  # read so far; the next replay starts one above
+        self.duplicated = 0
+        self.overdue = 0
 
-    @property
-    def stream(self) -> list[Fact]:
-        """The stream's facts so far."""
-        return self._stream
-
-    def extend(self, events: Sequence[Event]) -> None:
+    def extend(self, events: Iterable[Event]) -> None:
         """More of the stream. Raises: ValueError when its numbers are not contiguous."""
         for event in events:
-            if event.out_seq != self.stream_out_seq + 1:
-                msg = f"stream jumps from {self.stream_out_seq} to {event.out_seq}"
+            if event.out_seq != self.out_seq + 1:
+                msg = f"the stream jumps from {self.out_seq} to {event.out_seq}"
                 raise ValueError(msg)
-            self.stream_out_seq = event.out_seq
+            self.out_seq = event.out_seq
             fact = fact_of_event(event)
             if fact is not None:
-                self._stream.append(fact)
-                self._repeats.is_repeat(fact)
+                self._waiting.append(fact)
+                self._check_rising(fact)
 
     def check(self) -> None:
-        """Compare what both sides have by now."""
-        ready = min(len(self._seen), len(self._stream))
-        for position in range(self._checked, ready):
-            if self._seen[position] != self._stream[position]:
+        """Compare what both sides have by now; call it after all of the stream was read."""
+        seen_now = len(self._seen)
+        while self._waiting and self._checked < seen_now:
+            if self._seen[self._checked] != self._waiting.popleft():
                 self.mismatches += 1
-        self._checked = ready
+            self._checked += 1
+        # What was seen before the last check, and is still not in the log, is lost.
+        self.overdue = max(0, self._seen_before - self._checked)
+        self._seen_before = seen_now
 
-    @property
-    def log_repeats(self) -> int:
-        """What the log itself holds twice."""
-        return self._repeats.repeats
+    def _check_rising(self, fact: Fact) -> None:
+        if fact.kind in _ANSWERS:
+            self.duplicated += fact.user_ref_num <= self._answered
+            self._answered = max(self._answered, fact.user_ref_num)
+        if fact.kind in _ENTERED:
+            self.duplicated += fact.order_id <= self._order_id
+            self._order_id = max(self._order_id, fact.order_id)

@@ -1,0 +1,236 @@
+"""The administrator's session: logged commands, each with exactly one effect (RULES A2, A21).
+
+Called by `oms admin`. A command keeps its (conn_epoch, client_seq) through every retry, over
+time-outs and a change of leader, so it is applied once or not at all; a repeat that was applied
+before is answered from the session's stream. When nothing can be learned in time the answer is
+"unknown" with the way to ask again, never a guess.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Final, Protocol, TypeVar
+
+import msgspec
+
+from oms.bounds import COMMAND_TTL_NS
+from oms.config import SettingsError
+from oms.local.genesis import ADMIN_SESSION_ID
+from oms.local.requests import NoAnswer, NotTheLeader, RequestRefused
+from oms.messages import link
+from oms.messages.commands import AdminCommand, Login
+from oms.messages.enums import EventKind, RejectReason
+from oms.messages.records import Event, unpack_event, unpack_events
+
+TIMEOUT_S: Final = 20.0
+ATTEMPT_S: Final = 2.0
+RETRY_S: Final = 0.05
+ADMIN_GATEWAY_ID: Final = 0  # no gateway: no lease, so no silence that could log the session out
+_READ: Final = "docs/operating.md, Admin commands"
+
+_T = TypeVar("_T", bound=msgspec.Struct)
+
+
+class AdminRejected(SettingsError):
+    """The venue's certain no: the command had no effect."""
+
+
+class AdminUnavailable(SettingsError):
+    """Nobody to ask, or no answer: the outcome is not known here."""
+
+
+class Asks(Protocol):
+    """The part of `NodeRequests` that is used here."""
+
+    @property
+    def node_ids(self) -> list[str]:
+        """The nodes."""
+
+    def ask(self, node_id: str, request: link.Request, answer: type[_T], timeout_s: float) -> _T:
+        """One question to one node."""
+
+
+class AdminSession:
+    """Log in once, then `execute` any number of commands."""
+
+    def __init__(
+        self,
+        asks: Asks,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        now_ns: Callable[[], int] = time.time_ns,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._asks = asks
+        self._timeout_s = timeout_s
+        self._now_ns = now_ns
+        self._sleep = sleep
+        self._leader = asks.node_ids[0]
+        self._epoch = 0
+        self._client_seq = 0
+
+    def login(self) -> None:
+        """Open a new epoch; an older administrator's connection is void. Raises: as `execute`."""
+        nonce = secrets.randbits(62) + 1
+        request = link.Submit(
+            Login(session_id=ADMIN_SESSION_ID, nonce=nonce, gateway_id=ADMIN_GATEWAY_ID)
+        )
+        deadline = self._now_ns() + round(self._timeout_s * 1e9)
+        while self._now_ns() < deadline:
+            event = self._submit(request)
+            if event is not None and event.kind == EventKind.SESSION_LOGGED_IN:
+                self._epoch = event.conn_epoch
+                self._client_seq = 0
+                return
+        raise self._unavailable("log in as administrator", "nothing was changed")
+
+    def execute(self, command: AdminCommand) -> Event:
+        """Send one command until its outcome is known; returns its ADMIN_APPLIED.
+
+        Raises: AdminRejected, AdminUnavailable.
+        """
+        if self._epoch == 0:
+            self.login()
+        self._client_seq += 1
+        deadline = self._now_ns() + round(self._timeout_s * 1e9)
+        while self._now_ns() < deadline:
+            signed = msgspec.structs.replace(
+                command,
+                session_id=ADMIN_SESSION_ID,
+                conn_epoch=self._epoch,
+                client_seq=self._client_seq,
+                not_after_ns=self._now_ns() + COMMAND_TTL_NS,
+            )
+            event = self._submit(link.Submit(signed))
+            outcome = self._outcome(event)
+            if outcome is not None:
+                return self._judge(command, outcome)
+        raise self._unavailable(
+            f"learn the outcome of {type(command).__name__}",
+            "it may or may not have been applied; `oms admin show directory` tells",
+        )
+
+    def read(self, request: link.Request, answer: type[_T]) -> _T:
+        """Ask the leader. Raises: AdminUnavailable."""
+        deadline = self._now_ns() + round(self._timeout_s * 1e9)
+        while self._now_ns() < deadline:
+            try:
+                return self._asks.ask(self._leader, request, answer, ATTEMPT_S)
+            except NoAnswer:
+                self._try_another(None)
+            except NotTheLeader as error:
+                self._try_another(error.leader_id)
+        raise self._unavailable(f"ask {type(request).__name__}", "nothing was changed")
+
+    # ---- inside
+
+    def _submit(self, request: link.Submit) -> Event | None:
+        """One attempt at whom we take for the leader; None when it brought no event."""
+        try:
+            outcome = self._asks.ask(self._leader, request, link.Outcome, ATTEMPT_S)
+        except NoAnswer:
+            self._try_another(None)
+            return None
+        except NotTheLeader as error:
+            self._try_another(error.leader_id)
+            return None
+        except RequestRefused as error:
+            raise AdminRejected(
+                what="the node refused the administrator's request",
+                why=str(error),
+                do="use the keys of this venue's data folder",
+                read=_READ,
+            ) from error
+        return unpack_event(outcome.record)
+
+    def _outcome(self, event: Event | None) -> Event | None:
+        """The command's own outcome, if `event` (or the session's stream) tells it."""
+        if event is None:
+            return self._outcome_if_superseded()
+        if (event.session_id, event.conn_epoch, event.client_seq) != (
+            ADMIN_SESSION_ID,
+            self._epoch,
+            self._client_seq,
+        ):
+            return None
+        match event.kind:
+            case EventKind.ADMIN_APPLIED | EventKind.ADMIN_REJECTED:
+                return event
+            case EventKind.ALREADY_APPLIED:
+                return self._find_in_stream()
+            case _:  # COMMAND_EXPIRED, or a gap that the missing command's retry will close
+                return None
+
+    def _outcome_if_superseded(self) -> Event | None:
+        """No answer may mean that another administrator logged in and made our epoch void."""
+        try:
+            directory = self._asks.ask(
+                self._leader, link.GetDirectory(), link.Directory, ATTEMPT_S
+            )
+        except (NoAnswer, NotTheLeader, RequestRefused):
+            return None
+        session = next(s for s in directory.sessions if s.session_id == ADMIN_SESSION_ID)
+        if session.conn_epoch <= self._epoch:
+            return None
+        found = self._find_in_stream()
+        if found is None:
+            raise AdminRejected(
+                what="another administrator logged in before this command was applied",
+                why="the venue has one administrator's session at a time; the newest login holds",
+                do="run the command again",
+                read=_READ,
+            )
+        return found
+
+    def _find_in_stream(self) -> Event | None:
+        from_out_seq = 1
+        while True:
+            request = link.ReplaySession(ADMIN_SESSION_ID, from_out_seq)
+            records = self.read(request, link.Records)
+            events = unpack_events(records.data)
+            for event in events:
+                if (event.conn_epoch, event.client_seq) == (self._epoch, self._client_seq) and (
+                    event.kind in {EventKind.ADMIN_APPLIED, EventKind.ADMIN_REJECTED}
+                ):
+                    return event
+            if records.is_end or not events:
+                return None
+            from_out_seq = events[-1].out_seq + 1
+
+    def _judge(self, command: AdminCommand, event: Event) -> Event:
+        if event.kind == EventKind.ADMIN_APPLIED:
+            return event
+        reason = RejectReason(event.reason)
+        raise AdminRejected(
+            what=f"the venue refused {type(command).__name__}",
+            why=f"{reason.name}: {EXPLAINED.get(reason, 'see the list of reasons')}",
+            do="change what was asked for; nothing was applied",
+            read="docs/rules.md, Administration",
+        )
+
+    def _try_another(self, hint: str | None) -> None:
+        nodes = self._asks.node_ids
+        if hint in nodes and hint != self._leader:
+            self._leader = hint
+        else:
+            self._leader = nodes[(nodes.index(self._leader) + 1) % len(nodes)]
+        self._sleep(RETRY_S)
+
+    def _unavailable(self, what: str, state: str) -> AdminUnavailable:
+        return AdminUnavailable(
+            what=f"cannot {what}",
+            why=f"no leader answered within {self._timeout_s:.0f} s: {state}",
+            do="look at `oms status`; start the venue with `oms up` and ask again",
+            read=_READ,
+        )
+
+
+EXPLAINED: Final = {
+    RejectReason.NOT_ADMIN: "the session's user has no ADMIN right",
+    RejectReason.UNKNOWN_ID: "an id or name that it refers to does not exist",
+    RejectReason.DUPLICATE_ID: "the id exists already",
+    RejectReason.BAD_VALUE: "a value outside its range, or a name that is taken",
+    RejectReason.WRONG_DAY: "the day is open (start), not open (end), or not later than the last",
+    RejectReason.AMOUNT_UNAVAILABLE: "more than the account has free of holds",
+    RejectReason.CAPACITY: "the genesis entry's maximum is reached",
+}
