@@ -40,7 +40,7 @@ FORBIDDEN_WORDS = {
 HOMELESS_NAMES = {"utils", "util", "common", "helpers", "base", "manager", "misc"}
 PICKLERS = {"pickle", "cPickle", "_pickle", "dill", "marshal", "shelve", "cloudpickle"}
 SOCKET_MAKERS = re.compile(
-    r"\bzmq\.(asyncio\.)?Context\b|\.socket\(|\bsocket\.(socket|create_connection|create_server|"
+    r"\.socket\(|\bsocket\.(socket|create_connection|create_server|"
     r"socketpair)\(|\.(create_server|create_connection|open_connection|start_server)\("
 )
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
