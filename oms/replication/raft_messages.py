@@ -1,0 +1,87 @@
+"""What nodes say to each other: the closed list of Raft messages, and nothing else.
+
+Called by raft_transport.py (bytes to values and back) and raft_log.py. Anything that is not one of
+these is refused when it is decoded: no forwarded commands, no membership, no snapshots, no pickle.
+docs/protocols/raft_link.md is the table form.
+"""
+
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+_Index = Annotated[int, Meta(ge=0, le=(1 << 62))]
+_Command = Annotated[bytes, Meta(min_length=1)]
+
+
+class RequestVote(msgspec.Struct, frozen=True, array_like=True, tag=1, forbid_unknown_fields=True):
+    """A candidate asks for a vote in `term`."""
+
+    term: _Index
+    last_log_index: _Index
+    last_log_term: _Index
+
+
+class Vote(msgspec.Struct, frozen=True, array_like=True, tag=2, forbid_unknown_fields=True):
+    """The vote in `term` is given, and on disk."""
+
+    term: _Index
+
+
+class AppendEntries(
+    msgspec.Struct, frozen=True, array_like=True, tag=3, gc=False, forbid_unknown_fields=True
+):
+    """The leader's entries behind (`prev_index`, `prev_term`); none is a heartbeat."""
+
+    term: _Index
+    commit_index: _Index
+    prev_index: _Index
+    prev_term: _Index
+    entries: list[tuple[_Index, _Command]]  # (term, command) of prev_index + 1, + 2, ...
+
+
+class AppendReply(
+    msgspec.Struct, frozen=True, array_like=True, tag=4, gc=False, forbid_unknown_fields=True
+):
+    """What a follower holds, on disk, in agreement with the leader of `term`.
+
+    matched: everything up to `index` agrees. Otherwise the entry at `prev_index` did not, and
+    `index` is where the leader should try next.
+    """
+
+    term: _Index
+    matched: bool
+    index: _Index
+    prev_index: _Index
+
+
+class PreVote(msgspec.Struct, frozen=True, array_like=True, tag=5, forbid_unknown_fields=True):
+    """Would you vote for me in `term`? Changes nothing at the one who is asked."""
+
+    term: _Index
+    last_log_index: _Index
+    last_log_term: _Index
+
+
+class PreVoteReply(msgspec.Struct, frozen=True, array_like=True, tag=6, forbid_unknown_fields=True):
+    """The answer: `term` as it was asked, and the answering node's own term."""
+
+    term: _Index
+    granted: bool
+    own_term: _Index
+
+
+Message = RequestVote | Vote | AppendEntries | AppendReply | PreVote | PreVoteReply
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final = msgspec.msgpack.Decoder(Message)
+
+
+def encode(message: Message) -> bytes:
+    """One message as MessagePack."""
+    return _ENCODER.encode(message)
+
+
+def decode(data: bytes | bytearray | memoryview) -> Message:
+    """One message. Raises: msgspec.DecodeError, also for anything not in the list."""
+    return _DECODER.decode(data)

@@ -1,0 +1,188 @@
+"""One authenticated link between two nodes, without its socket: bytes in, messages out.
+
+Called by raft_transport.py. Both ends prove that they hold the cluster key and say who they are
+before either accepts a message; then each direction has its own key, and every frame its number
+and its MAC. Promises: a frame that was changed, repeated, left out, reordered, or meant for another
+connection ends the link (LinkError). Nothing is decoded before its MAC was checked.
+
+Frame, little endian: 0 u32 length of all that follows   4 u64 number (from 1)   12 body
+then 16 bytes MAC: blake2b(key of the direction, length || number || body). During the handshake
+the frames have number 0 and no MAC; docs/protocols/raft_link.md has the bodies.
+"""
+
+import hmac
+import struct
+from hashlib import blake2b
+from typing import Final
+
+from oms import bounds
+
+PROTOCOL_VERSION: Final = 1
+KEY_BYTES_MIN: Final = 32
+NONCE_BYTES: Final = 16
+MAC_BYTES: Final = 16
+PROOF_BYTES: Final = 32
+HANDSHAKE_BYTES_MAX: Final = 256
+FRAME_HEAD: Final = struct.Struct("<IQ")
+_NUMBER_BYTES: Final = 8
+_HELLO: Final = struct.Struct("<4sIQ16s16s16s")  # magic, version, cluster_id, from, to, nonce
+_HELLO_MAGIC: Final = b"QRFT"
+_DIALER: Final = b"quorate raft dialer"
+_ACCEPTOR: Final = b"quorate raft acceptor"
+
+
+class LinkError(Exception):
+    """The other end broke the protocol, or is not who it must be. The link is closed."""
+
+
+class RaftSession:
+    """Handshake and sealing of one connection."""
+
+    def __init__(
+        self,
+        *,
+        cluster_id: int,
+        key: bytes,
+        own_id: str,
+        allowed: frozenset[str],
+        dials: str | None,
+        nonce: bytes,
+    ) -> None:
+        """`dials` is the node this end connects to; None for an accepted connection."""
+        self._cluster_id = cluster_id
+        self._key = key
+        self._own_id = own_id
+        self._allowed = allowed
+        self._dials = dials
+        self._nonce = nonce
+        self._transcript = b""
+        self._hello_sent = b""
+        self._seal_key = b""
+        self._open_key = b""
+        self._sent = 0
+        self._received = 0
+        self._step = 0
+        self.peer_id: str | None = None  # known once the handshake is through
+
+    @property
+    def is_open(self) -> bool:
+        """Both ends have proved themselves."""
+        return self.peer_id is not None
+
+    @property
+    def frame_bytes_max(self) -> int:
+        """Longest frame this end accepts now."""
+        return bounds.RAFT_FRAME_BYTES_MAX if self.is_open else HANDSHAKE_BYTES_MAX
+
+    def start(self) -> bytes:
+        """What the dialer sends first."""
+        if self._dials is None:
+            return b""
+        self._hello_sent = self._hello(self._dials)
+        return _plain_frame(self._hello_sent)
+
+    def handshake(self, body: bytes) -> bytes:
+        """Take the other end's next handshake frame; returns what to send. Raises: LinkError."""
+        self._step += 1
+        if self._dials is not None:
+            return self._dialer_step(body)
+        return self._acceptor_step(body)
+
+    def seal(self, body: bytes) -> tuple[bytes, bytes]:
+        """Head and MAC to put round a message."""
+        self._sent += 1
+        head = FRAME_HEAD.pack(_NUMBER_BYTES + len(body) + MAC_BYTES, self._sent)
+        mac = blake2b(head, key=self._seal_key, digest_size=MAC_BYTES)
+        mac.update(body)
+        return head, mac.digest()
+
+    def open(self, frame: memoryview) -> memoryview:
+        """The message in a frame (head included). Raises: LinkError."""
+        if len(frame) < FRAME_HEAD.size + MAC_BYTES:
+            message = "frame shorter than its seal"
+            raise LinkError(message)
+        number = FRAME_HEAD.unpack_from(frame)[1]
+        mac = blake2b(frame[:-MAC_BYTES], key=self._open_key, digest_size=MAC_BYTES).digest()
+        if not hmac.compare_digest(mac, frame[-MAC_BYTES:]):
+            message = "wrong MAC"
+            raise LinkError(message)
+        if number != self._received + 1:
+            message = f"frame {number} after {self._received}"
+            raise LinkError(message)
+        self._received = number
+        return frame[FRAME_HEAD.size : -MAC_BYTES]
+
+    # --- inside ---
+
+    def _hello(self, to: str) -> bytes:
+        return _HELLO.pack(
+            _HELLO_MAGIC, PROTOCOL_VERSION, self._cluster_id, self._own_id.encode(), to.encode(),
+            self._nonce,
+        )  # fmt: skip
+
+    def _dialer_step(self, body: bytes) -> bytes:
+        """Step 1: the acceptor's hello and proof arrive; the dialer's proof goes out."""
+        if self._step != 1 or len(body) != _HELLO.size + PROOF_BYTES:
+            message = "unexpected handshake frame"
+            raise LinkError(message)
+        hello, proof = body[: _HELLO.size], body[_HELLO.size :]
+        peer = self._check_hello(hello)
+        if peer != self._dials:
+            message = f"dialed {self._dials}, {peer} answers"
+            raise LinkError(message)
+        self._transcript = self._hello_sent + hello
+        self._check_proof(_ACCEPTOR, proof)
+        self._derive(seal=_DIALER, opened=_ACCEPTOR)
+        self.peer_id = peer
+        return _plain_frame(self._proof(_DIALER))
+
+    def _acceptor_step(self, body: bytes) -> bytes:
+        """Step 1: the dialer's hello; answer with ours and a proof. Step 2: its proof."""
+        if self._step == 1:
+            self._claimed = self._check_hello(body)
+            answer = self._hello(self._claimed)
+            self._transcript = body + answer
+            return _plain_frame(answer + self._proof(_ACCEPTOR))
+        if self._step != 2:  # noqa: PLR2004  # the handshake's last step
+            message = "unexpected handshake frame"
+            raise LinkError(message)
+        self._check_proof(_DIALER, body)
+        self._derive(seal=_ACCEPTOR, opened=_DIALER)
+        self.peer_id = self._claimed
+        return b""
+
+    def _check_hello(self, hello: bytes) -> str:
+        if len(hello) != _HELLO.size:
+            message = "unexpected handshake frame"
+            raise LinkError(message)
+        magic, version, cluster, source, target, _ = _HELLO.unpack(hello)
+        if magic != _HELLO_MAGIC or version != PROTOCOL_VERSION:
+            message = f"not this protocol, or version {version}"
+            raise LinkError(message)
+        if cluster != self._cluster_id:
+            message = f"cluster {cluster:016x}, this is {self._cluster_id:016x}"
+            raise LinkError(message)
+        if target.rstrip(b"\0") != self._own_id.encode():
+            message = f"meant for another node than {self._own_id}"
+            raise LinkError(message)
+        peer = source.rstrip(b"\0").decode("ascii", "replace")
+        if peer not in self._allowed:
+            message = f"node {peer!r} may not connect here"
+            raise LinkError(message)
+        return str(peer)
+
+    def _proof(self, role: bytes) -> bytes:
+        return hmac.digest(self._key, b"proof" + role + self._transcript, "sha256")
+
+    def _check_proof(self, role: bytes, proof: bytes) -> None:
+        if not hmac.compare_digest(self._proof(role), proof):
+            message = "does not hold the cluster key"
+            raise LinkError(message)
+
+    def _derive(self, *, seal: bytes, opened: bytes) -> None:
+        self._seal_key = hmac.digest(self._key, b"frames" + seal + self._transcript, "sha256")
+        self._open_key = hmac.digest(self._key, b"frames" + opened + self._transcript, "sha256")
+
+
+def _plain_frame(body: bytes) -> bytes:
+    return FRAME_HEAD.pack(_NUMBER_BYTES + len(body), 0) + body
