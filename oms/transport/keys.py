@@ -25,7 +25,7 @@ from zmq.utils import z85
 
 from oms.config import SettingsError
 from oms.transport import sockets
-from oms.transport.sockets import KeyPair
+from oms.transport.sockets import Context, KeyPair
 
 CLUSTER_KEY_BYTES: Final = 32
 _Z85_KEY_CHARACTERS: Final = 40
@@ -170,7 +170,7 @@ class ZapHandler:
     first server socket of the context.
     """
 
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", allowed: Mapping[bytes, str]):
+    def __init__(self, context: Context, allowed: Mapping[bytes, str]) -> None:
         self._allowed = allowed
         self.socket = sockets.zap(context)
         self.refused_count = 0

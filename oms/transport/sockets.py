@@ -1,8 +1,8 @@
 """Every ZeroMQ socket of the venue is made here, with every option written out.
 
-Called by the node, the gateways, the client's feed reader and the command line. Promises: closing
-never waits (LINGER 0), every queue has a bound from `oms/bounds.py`, every socket but the in-process
-one is CURVE, and nothing a peer can send makes a process take unbounded memory.
+Called by the node, the gateways, the client's feed reader and the command line. Promises:
+closing never waits (LINGER 0), every queue has a bound from `oms/bounds.py`, every socket but the
+in-process one is CURVE, and nothing a peer can send makes a process take unbounded memory.
 
 The context may be a plain `zmq.Context` or a `zmq.asyncio.Context`; the socket is of its kind.
 Addresses are "host:port". A publication is two frames: topic, then header and body.
@@ -30,7 +30,9 @@ DOMAIN_PUB: Final = "pub"
 DOMAIN_FEED: Final = "feed"
 DOMAIN_ROUTER: Final = "router"
 
-_S = TypeVar("_S", bound=zmq.Socket[bytes])
+Socket = zmq.Socket[bytes]
+Context = zmq.Context[Socket]
+_S = TypeVar("_S", bound=Socket)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def _make(context: "zmq.Context[_S]", kind: int, *, send: int, receive: int, fra
     return socket
 
 
-def _serve(socket: "zmq.Socket[bytes]", address: str, domain: str, pair: KeyPair) -> None:
+def _serve(socket: Socket, address: str, domain: str, pair: KeyPair) -> None:
     socket.setsockopt(zmq.CURVE_SERVER, 1)
     socket.setsockopt(zmq.CURVE_SECRETKEY, pair.secret)
     socket.setsockopt(zmq.CURVE_PUBLICKEY, pair.public)
@@ -78,13 +80,16 @@ def _serve(socket: "zmq.Socket[bytes]", address: str, domain: str, pair: KeyPair
     socket.bind(_endpoint(address))
 
 
-def _connect(
-    socket: "zmq.Socket[bytes]", address: str, *, pair: KeyPair, server_public: bytes
-) -> None:
+def _connect(socket: Socket, address: str, *, pair: KeyPair, server_public: bytes) -> None:
     socket.setsockopt(zmq.CURVE_SERVERKEY, server_public)
     socket.setsockopt(zmq.CURVE_SECRETKEY, pair.secret)
     socket.setsockopt(zmq.CURVE_PUBLICKEY, pair.public)
     socket.connect(_endpoint(address))
+
+
+def context() -> Context:
+    """The process' context: one IO thread, which is plenty below a gigabyte a second."""
+    return zmq.Context(io_threads=1)
 
 
 # ---- a node's sockets
@@ -125,7 +130,8 @@ def pub(context: "zmq.Context[_S]", address: str, pair: KeyPair) -> _S:
 
 def feed(context: "zmq.Context[_S]", address: str, pair: KeyPair) -> _S:
     """Executions and market data. Every subscription is seen, repeated ones too (VERBOSER), so
-    that each newcomer gets the topic's last number at once."""
+    that each newcomer gets the topic's last number at once.
+    """
     socket = _make(
         context,
         zmq.XPUB,
@@ -140,7 +146,8 @@ def feed(context: "zmq.Context[_S]", address: str, pair: KeyPair) -> _S:
 
 def router(context: "zmq.Context[_S]", address: str, pair: KeyPair) -> _S:
     """Requests: status, directory, replay, submit. A reply that cannot go is an error we see
-    (MANDATORY), counted by the caller."""
+    (MANDATORY), counted by the caller.
+    """
     socket = _make(
         context,
         zmq.ROUTER,

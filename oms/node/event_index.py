@@ -1,0 +1,191 @@
+"""Where a session's, an account's or an instrument's records are in the event log.
+
+Called by requests (replay), egress (last numbers) and the lease keeper. Built lazily in chunks of
+bounded work by `catch_up`, never on the path of an order. Holds the trading day's session streams
+and two days of topics: what older days said is in the event log only.
+"""
+
+from array import array
+from bisect import bisect_left
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from oms.messages.enums import EventKind
+from oms.node.event_log import EventLog
+
+CHUNK_RECORDS: Final = 16_384  # indexed in one go, about a millisecond
+_U16_MAX: Final = 0xFFFF
+_Positions = npt.NDArray[np.int64]
+_Records = npt.NDArray[np.void]
+
+
+def _groups(keys: npt.NDArray[np.uint32]) -> list[tuple[int, npt.NDArray[np.int64]]]:
+    """Split positions 0..n-1 by key, each group in order. A stable sort of 16 bits is a radix
+    sort, ten times faster than one of 32.
+    """
+    if len(keys) == 0:
+        return []
+    short = keys.astype(np.uint16) if int(keys.max()) <= _U16_MAX else keys
+    order = np.argsort(short, kind="stable")
+    ordered = keys[order]
+    starts = np.flatnonzero(np.diff(ordered)) + 1
+    return [(int(keys[group[0]]), group) for group in np.split(order, starts)]
+
+
+class EventIndex:
+    """Positions (0-based record numbers) by session, account and instrument."""
+
+    def __init__(self, event_log: EventLog) -> None:
+        self._log = event_log
+        self._indexed = 0  # records looked at
+        self._day_start = 0  # position of the first record of the trading day
+        self._sessions: dict[int, array[int]] = {}
+        self._accounts: dict[int, array[int]] = {}
+        self._instruments: dict[int, array[int]] = {}
+        self._gateways: dict[int, tuple[int, int]] = {}  # session -> (conn_epoch, gateway_id)
+        self.trading_date = 0
+
+    @property
+    def lag(self) -> int:
+        """Records not indexed yet."""
+        return self._log.event_seq - self._indexed
+
+    def catch_up(self) -> None:
+        """Index everything there is. The loop keeps the lag to about one chunk."""
+        while self._indexed < self._log.event_seq:
+            records = self._log.records()
+            end = min(self._indexed + CHUNK_RECORDS, len(records))
+            self._add(records[self._indexed : end], self._indexed)
+            self._indexed = end
+
+    def _add(self, records: _Records, base: int) -> None:
+        kinds = records["kind"]
+        topic_seqs = records["topic_seq"]
+        is_private = (topic_seqs > 0) & (kinds <= EventKind.CANCEL_REJECTED)
+        is_public = (topic_seqs > 0) & (kinds >= EventKind.TRADE)
+        self._add_topic(self._accounts, records["account_id"], np.flatnonzero(is_private), base)
+        self._add_topic(
+            self._instruments, records["instrument_id"], np.flatnonzero(is_public), base
+        )
+        self._add_sessions(records, base)
+        for at in np.flatnonzero(
+            (kinds == EventKind.SESSION_LOGGED_IN) | (kinds == EventKind.SESSION_LOGGED_OUT)
+        ):
+            self._note_connection(records[at])
+        for at in np.flatnonzero(kinds == EventKind.DAY_STARTED):
+            self._start_day(
+                int(records["timestamp_ns"][at]), int(records["order_id"][at]), base + int(at)
+            )
+
+    @staticmethod
+    def _add_topic(
+        table: dict[int, "array[int]"],
+        ids: npt.NDArray[np.uint32],
+        chosen: _Positions,
+        base: int,
+    ) -> None:
+        for key, group in _groups(ids[chosen]):
+            positions = table.setdefault(key, array("q"))
+            positions.frombytes((chosen[group] + base).tobytes())
+
+    def _add_sessions(self, records: _Records, base: int) -> None:
+        out_seqs = records["out_seq"]
+        chosen = np.flatnonzero(out_seqs > 0)
+        for session_id, group in _groups(records["session_id"][chosen]):
+            at = chosen[group]
+            positions = self._sessions.setdefault(session_id, array("q"))
+            restarts = np.flatnonzero(out_seqs[at] == 1)
+            if len(restarts):
+                del positions[:]  # a new day: the stream begins again
+                at = at[restarts[-1] :]
+            positions.frombytes((at + base).tobytes())
+
+    def _note_connection(self, record: np.void) -> None:
+        session_id, epoch = int(record["session_id"]), int(record["conn_epoch"])
+        if record["kind"] == EventKind.SESSION_LOGGED_IN:
+            self._gateways[session_id] = (epoch, int(record["price"]) & 0xFFFF_FFFF_FFFF_FFFF)
+        elif self._gateways.get(session_id, (0, 0))[0] == epoch:
+            del self._gateways[session_id]
+
+    def _start_day(self, timestamp_ns: int, trading_date: int, position: int) -> None:
+        """Drop what is older. The day's first records stand before DAY_STARTED, in the same entry,
+        and an entry is what shares one timestamp.
+        """
+        times = self._log.records()["timestamp_ns"]
+        day_start = bisect_left(range(position), timestamp_ns, key=lambda at: int(times[at]))
+        for positions in self._sessions.values():
+            _drop_below(positions, day_start)
+        for table in (self._accounts, self._instruments):
+            for positions in table.values():
+                _drop_below(positions, self._day_start)
+        self._day_start = day_start
+        self.trading_date = trading_date
+
+    # ---- reading; the caller has called catch_up
+
+    def session_length(self, session_id: int) -> int:
+        """Last out_seq of the session today."""
+        return len(self._sessions.get(session_id, ()))
+
+    def session(self, session_id: int, from_out_seq: int, count: int) -> _Positions:
+        """Positions of a session's records from `from_out_seq` (at least 1) on."""
+        return _cut(self._sessions.get(session_id), from_out_seq - 1, count)
+
+    def account(self, account_id: int, from_topic_seq: int, count: int) -> _Positions:
+        """Positions of an account's records from `from_topic_seq` on. Raises: LookupError when
+        that number is from before what is kept.
+        """
+        return self._topic(self._accounts.get(account_id), from_topic_seq, count)
+
+    def instrument(self, instrument_id: int, from_topic_seq: int, count: int) -> _Positions:
+        """Positions of an instrument's records. Raises: LookupError, as above."""
+        return self._topic(self._instruments.get(instrument_id), from_topic_seq, count)
+
+    def _topic(self, positions: "array[int] | None", from_topic_seq: int, count: int) -> _Positions:
+        if not positions:
+            return _cut(None, 0, 0)
+        first = int(self._log.records()["topic_seq"][positions[0]])
+        if from_topic_seq < first:
+            msg = f"topic_seq {from_topic_seq} is older than what is kept, from {first} on"
+            raise LookupError(msg)
+        return _cut(positions, from_topic_seq - first, count)
+
+    def account_last(self, account_id: int) -> int:
+        """Last topic_seq of an account's topic, 0 when nothing is kept."""
+        return self._last(self._accounts.get(account_id))
+
+    def instrument_last(self, instrument_id: int) -> int:
+        """Last topic_seq of an instrument's topic, 0 when nothing is kept."""
+        return self._last(self._instruments.get(instrument_id))
+
+    def _last(self, positions: "array[int] | None") -> int:
+        if not positions:
+            return 0
+        return int(self._log.records()["topic_seq"][positions[-1]])
+
+    def accounts(self) -> list[int]:
+        """Accounts that have records, in order."""
+        return sorted(self._accounts)
+
+    def instruments(self) -> list[int]:
+        """Instruments that have records, in order."""
+        return sorted(self._instruments)
+
+    def gateways(self) -> list[int]:
+        """Gateways through which a session is logged in, in order."""
+        return sorted({gateway_id for _epoch, gateway_id in self._gateways.values()})
+
+
+def _drop_below(positions: "array[int]", bound: int) -> None:
+    view = np.frombuffer(positions, np.int64)
+    count = int(np.searchsorted(view, bound))
+    del view  # the array cannot be resized while a view on it exists
+    del positions[:count]
+
+
+def _cut(positions: "array[int] | None", first: int, count: int) -> _Positions:
+    if not positions or first >= len(positions) or count <= 0:
+        return np.empty(0, np.int64)
+    return np.frombuffer(positions[first : first + count], np.int64)

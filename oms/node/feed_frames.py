@@ -1,0 +1,193 @@
+"""Event record -> frame of a numbered topic. Pure.
+
+Called by egress (publish) and by requests (ReplayTopic): both give the same bytes, because a
+frame is a function of its record and of the instrument's symbol alone.
+"""
+
+from typing import Final
+
+import msgspec
+
+from oms.bounds import EVENT_BYTES
+from oms.messages import records
+from oms.messages.enums import (
+    CancelReason,
+    EventFlag,
+    EventKind,
+    Liquidity,
+    OrdType,
+    Phase,
+    RejectReason,
+    Side,
+    TimeInForce,
+)
+from oms.messages.executions import OrderEvent
+from oms.messages.market_data import BookTop, PhaseChange, Trade
+from oms.messages.records import Event
+from oms.wire import frames
+from oms.wire.frames import FrameKind
+
+EPOCH: Final = 0  # a numbered frame comes from the log, not from a term
+
+_encode = msgspec.msgpack.Encoder().encode
+_KIND_NAMES: Final = {int(kind): kind.name for kind in EventKind}
+_SIDES: Final = {int(side): side.name for side in Side}
+_ORD_TYPES: Final = {int(ord_type): ord_type.name for ord_type in OrdType}
+_TIMES_IN_FORCE: Final = {int(tif): tif.name for tif in TimeInForce}
+_CANCEL_REASONS: Final = {int(reason): reason.name for reason in CancelReason}
+_REJECT_REASONS: Final = {int(reason): reason.name for reason in RejectReason}
+_LIQUIDITY: Final = {int(liquidity): liquidity.name for liquidity in Liquidity}
+_PHASES: Final = {int(phase): phase.name for phase in Phase}
+
+
+def _text(field: bytes) -> str:
+    return field.rstrip(b"\0 ").decode("latin-1")
+
+
+def _entered(event: Event, symbol: str) -> OrderEvent:
+    """Accepted, replaced, rejected: what was asked for."""
+    is_rejected = event.kind == EventKind.ORDER_REJECTED
+    return OrderEvent(
+        event=_KIND_NAMES[event.kind],
+        event_seq=event.event_seq,
+        topic_seq=event.topic_seq,
+        timestamp_ns=event.timestamp_ns,
+        account_id=event.account_id,
+        session_id=event.session_id,
+        user_ref_num=event.user_ref_num,
+        symbol=symbol,
+        order_id=event.order_id,
+        orig_user_ref_num=event.orig_user_ref_num,
+        cl_ord_id=_text(event.cl_ord_id),
+        firm=_text(event.firm),
+        # A refused order may carry codes that are in no list: their number says more than nothing.
+        side=_SIDES.get(event.side, str(event.side)),
+        ord_type=_ORD_TYPES.get(event.ord_type, str(event.ord_type)),
+        time_in_force=_TIMES_IN_FORCE.get(event.time_in_force, str(event.time_in_force)),
+        price=event.price,
+        order_qty=event.qty,
+        leaves_qty=event.leaves_qty,
+        is_live=bool(event.flags & EventFlag.LIVE),
+        reject_reason=_REJECT_REASONS[event.reason] if is_rejected else "",
+    )
+
+
+def _canceled(event: Event, symbol: str) -> OrderEvent:
+    return OrderEvent(
+        event=_KIND_NAMES[event.kind],
+        event_seq=event.event_seq,
+        topic_seq=event.topic_seq,
+        timestamp_ns=event.timestamp_ns,
+        account_id=event.account_id,
+        session_id=event.session_id,
+        user_ref_num=event.user_ref_num,
+        symbol=symbol,
+        order_id=event.order_id,
+        orig_user_ref_num=event.orig_user_ref_num,
+        side=_SIDES[event.side],
+        price=event.price,
+        leaves_qty=event.leaves_qty,
+        canceled_qty=event.qty,
+        cancel_reason=_CANCEL_REASONS[event.reason],
+        reject_reason=_REJECT_REASONS[event.reject_reason] if event.reject_reason else "",
+    )
+
+
+def _executed(event: Event, symbol: str) -> OrderEvent:
+    return OrderEvent(
+        event=_KIND_NAMES[event.kind],
+        event_seq=event.event_seq,
+        topic_seq=event.topic_seq,
+        timestamp_ns=event.timestamp_ns,
+        account_id=event.account_id,
+        session_id=event.session_id,
+        user_ref_num=event.user_ref_num,
+        symbol=symbol,
+        order_id=event.order_id,
+        side=_SIDES[event.side],
+        leaves_qty=event.leaves_qty,
+        last_qty=event.qty,
+        last_price=event.price,
+        match_id=event.match_id,
+        liquidity=_LIQUIDITY[event.reason],
+    )
+
+
+def _cancel_rejected(event: Event, symbol: str) -> OrderEvent:
+    return OrderEvent(
+        event=_KIND_NAMES[event.kind],
+        event_seq=event.event_seq,
+        topic_seq=event.topic_seq,
+        timestamp_ns=event.timestamp_ns,
+        account_id=event.account_id,
+        session_id=event.session_id,
+        user_ref_num=event.user_ref_num,
+        symbol=symbol,
+        order_id=event.order_id,
+        reject_reason=_REJECT_REASONS[event.reason],
+    )
+
+
+_EXECUTIONS: Final = {
+    int(EventKind.ORDER_ACCEPTED): _entered,
+    int(EventKind.ORDER_REPLACED): _entered,
+    int(EventKind.ORDER_REJECTED): _entered,
+    int(EventKind.ORDER_CANCELED): _canceled,
+    int(EventKind.ORDER_EXECUTED): _executed,
+    int(EventKind.CANCEL_REJECTED): _cancel_rejected,
+}
+
+
+def _market_data(
+    data: bytes | memoryview, offset: int, event: Event, symbol: str
+) -> tuple[FrameKind, BookTop | Trade | PhaseChange]:
+    if event.kind == EventKind.TRADE:
+        trade = Trade(
+            symbol=symbol,
+            event_seq=event.event_seq,
+            topic_seq=event.topic_seq,
+            timestamp_ns=event.timestamp_ns,
+            match_id=event.match_id,
+            price=event.price,
+            qty=event.qty,
+            side=_SIDES[event.side],
+        )
+        return FrameKind.TRADE, trade
+    if event.kind == EventKind.PHASE_CHANGED:
+        change = PhaseChange(
+            symbol=symbol,
+            event_seq=event.event_seq,
+            topic_seq=event.topic_seq,
+            timestamp_ns=event.timestamp_ns,
+            phase=_PHASES[event.reason],
+        )
+        return FrameKind.PHASE, change
+    top = records.unpack_book_top(data, offset)
+    book_top = BookTop(
+        symbol=symbol,
+        event_seq=event.event_seq,
+        topic_seq=event.topic_seq,
+        timestamp_ns=event.timestamp_ns,
+        bid_price=top.bid_price,
+        bid_qty=top.bid_qty,
+        ask_price=top.ask_price,
+        ask_qty=top.ask_qty,
+    )
+    return FrameKind.BOOK_TOP, book_top
+
+
+def to_frame(data: bytes | memoryview, offset: int, symbol: str) -> bytes:
+    """Header and body of the frame of one numbered record at byte `offset`."""
+    event = records.unpack_event(data, offset)
+    body: OrderEvent | BookTop | Trade | PhaseChange
+    execution = _EXECUTIONS.get(event.kind)
+    if execution is not None:
+        kind, body = FrameKind.EXECUTION, execution(event, symbol)
+    else:
+        kind, body = _market_data(data, offset, event, symbol)
+    return frames.pack(kind, EPOCH, event.topic_seq, event.timestamp_ns, _encode(body))
+
+
+def to_frames(data: bytes, symbols: list[str]) -> list[bytes]:
+    """Frames of consecutive numbered records; one symbol each."""
+    return [to_frame(data, number * EVENT_BYTES, symbol) for number, symbol in enumerate(symbols)]

@@ -1,0 +1,306 @@
+"""The single thread: poll, read, propose, tick the log, publish; it blocks and never spins.
+
+Called by the composition root. The order within a turn is fixed: what came in, then the log (which
+applies what is committed), then what goes out, then the clock's chores. Everything on the path of
+an order runs here and nowhere else, so nothing in the node needs a lock.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import msgspec
+import zmq
+
+from oms.bounds import PIPELINE_ENTRIES_MAX, STATUS_PERIOD_NS, TOPIC_HEARTBEAT_NS
+from oms.messages import link
+from oms.messages.commands import GatewayLost
+from oms.node.clock import Clock
+from oms.node.digests import DigestWatch
+from oms.node.egress import Egress
+from oms.node.event_index import CHUNK_RECORDS, EventIndex
+from oms.node.event_log import EventLog
+from oms.node.feed import Feed
+from oms.node.ingress import Ingress
+from oms.node.leases import Leases
+from oms.node.log import Log
+from oms.node.replica import Replica
+from oms.node.requests import Requests
+from oms.node.sequencer import Sequencer
+from oms.node.snapshots import Snapshots
+from oms.node.status import StatusReader
+from oms.node.wakeup import Wakeup
+from oms.replication.port import LogStatus, ReplicatedLog
+from oms.transport import topics
+from oms.transport.keys import ZapHandler
+from oms.transport.sockets import Socket
+from oms.wire import frames
+
+HINT_EVERY_NS: Final = 10_000_000  # status frames that answer pushes to a follower
+REPUBLISHED_ENTRIES_MAX: Final = 1_024  # a new leader further behind than this first catches up
+_NS_PER_MS: Final = 1_000_000
+
+_decode_status = msgspec.msgpack.Decoder(link.Status).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything the loop turns; made by the composition root."""
+
+    log: ReplicatedLog
+    replica: Replica
+    event_log: EventLog
+    index: EventIndex
+    sequencer: Sequencer
+    leases: Leases
+    digests: DigestWatch
+    ingress: Ingress
+    egress: Egress
+    feed: Feed
+    requests: Requests
+    status: StatusReader
+    snapshots: Snapshots
+    zap: ZapHandler
+    peers: Sequence[Socket]  # the other nodes' `status|`
+    wakeup: Wakeup
+    clock: Clock
+    say: Log
+    genesis_entries: int  # entries of a genesis that must be applied first; 0 after a snapshot
+
+
+class Loop:
+    """Runs one node until it is asked to stop."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._p = parts
+        self._poller = zmq.Poller()
+        self._handlers: dict[Socket | int, Callable[[int], None]] = {}
+        self._log_fds: dict[int, int] = {}
+        self._is_reading_pull = False
+        self._status: LogStatus = parts.status.standing.log  # as of the last turn
+        self._is_fenced = False
+        self._status_due_ns = 0
+        self._heartbeat_due_ns = 0
+        self._hinted_ns = 0
+        self._watch(parts.wakeup.read_fd, lambda _now: parts.wakeup.clear())
+        self._watch(parts.zap.socket, lambda _now: parts.zap.on_readable())
+        self._watch(parts.requests.socket, parts.requests.on_readable)
+        self._watch(parts.feed.socket, lambda _now: parts.feed.on_readable())
+        for peer in parts.peers:
+            self._watch(peer, partial(self._read_peer, peer))
+        parts.snapshots.wake_by(parts.wakeup.write_fd)
+
+    def _watch(self, source: Socket | int, handler: Callable[[int], None]) -> None:
+        self._poller.register(source, zmq.POLLIN)
+        self._handlers[source] = handler
+
+    def run(self) -> None:
+        """Turn until a stop is wanted."""
+        while not self._p.wakeup.is_stop_wanted:
+            self._turn()
+
+    # ---- one turn
+
+    def _turn(self) -> None:
+        parts = self._p
+        self._poll_log_fds()
+        self._poll_pull()
+        ready = self._poller.poll(self._sleep_ms())
+        now_ns = parts.clock.monotonic_ns()
+        self._dispatch(ready, now_ns)
+        if not self._is_fenced:
+            if self._is_reading_pull:
+                self._read_pull(now_ns)
+            if self._status.is_accepting:
+                parts.sequencer.run(parts.log, parts.clock.now_ns())
+            parts.log.tick()
+            self._note_role(now_ns)
+        if parts.egress.is_leading:
+            parts.egress.flush(parts.clock.now_ns())
+        if parts.requests.has_waiting:
+            parts.requests.answer_waiting(now_ns)
+        if parts.index.lag >= CHUNK_RECORDS:
+            parts.index.catch_up()
+        self._chores(now_ns)
+
+    def _sleep_ms(self) -> int:
+        """How long nothing needs doing; whole milliseconds, rounded up, so as not to spin."""
+        parts = self._p
+        if parts.feed.has_heartbeats or self._can_propose():
+            return 0
+        due_ns = self._status_due_ns - parts.clock.monotonic_ns()
+        if not self._is_fenced:
+            due_ns = min(due_ns, int(parts.log.next_deadline_s() * 1e9))
+        return max(0, math.ceil(due_ns / _NS_PER_MS))
+
+    def _can_propose(self) -> bool:
+        sequencer, log = self._p.sequencer, self._p.log
+        return (
+            self._status.is_accepting
+            and (sequencer.queued > 0 or not sequencer.is_genesis_done)
+            and log.pending() < PIPELINE_ENTRIES_MAX
+        )
+
+    def _dispatch(self, ready: list[tuple[Socket | int, int]], now_ns: int) -> None:
+        for source, events in ready:
+            handler = self._handlers.get(source)
+            if handler is not None:
+                handler(now_ns)
+            elif isinstance(source, int) and not self._is_fenced:
+                # POLLERR and hang-up count as readable: the read will say what it is.
+                self._p.log.on_ready(
+                    source,
+                    readable=bool(events & (zmq.POLLIN | zmq.POLLERR)),
+                    writable=bool(events & zmq.POLLOUT),
+                )
+
+    def _poll_log_fds(self) -> None:
+        """Poll what the log wants polled; its wishes change from turn to turn."""
+        wanted: dict[int, int] = {}
+        if not self._is_fenced:
+            for fd, want_read, want_write in self._p.log.fds():
+                flags = (zmq.POLLIN if want_read else 0) | (zmq.POLLOUT if want_write else 0)
+                if flags:
+                    wanted[fd] = flags
+        if wanted == self._log_fds:
+            return
+        for fd in self._log_fds:
+            if fd not in wanted:
+                self._poller.unregister(fd)
+        for fd, flags in wanted.items():
+            self._poller.register(fd, flags)
+        self._log_fds = wanted
+
+    def _poll_pull(self) -> None:
+        """Poll PULL only while it will be read, or the poll would return for nothing, for ever."""
+        if self._status.role == "leader" and not self._is_fenced:
+            wanted = self._is_open() and self._p.sequencer.has_room
+        else:
+            wanted = True
+        if wanted == self._is_reading_pull:
+            return
+        self._is_reading_pull = wanted
+        if wanted:
+            self._poller.register(self._p.ingress.socket, zmq.POLLIN)
+            self._handlers[self._p.ingress.socket] = self._read_pull_away
+        else:
+            self._poller.unregister(self._p.ingress.socket)
+            del self._handlers[self._p.ingress.socket]
+
+    # ---- in
+
+    def _is_open(self) -> bool:
+        """Commands may come: this node leads, its log accepts, the genesis is applied."""
+        return (
+            self._status.is_accepting
+            and not self._is_fenced
+            and self._p.replica.entries_applied >= self._p.genesis_entries
+        )
+
+    def _read_pull(self, now_ns: int) -> None:
+        if self._is_open():
+            self._p.ingress.drain(now_ns)
+
+    def _read_pull_away(self, now_ns: int) -> None:
+        if self._status.role == "leader" and not self._is_fenced:
+            return  # `_read_pull` takes it in this turn
+        if self._p.ingress.read_away() and now_ns - self._hinted_ns >= HINT_EVERY_NS:
+            self._hinted_ns = now_ns
+            self._status_due_ns = 0
+
+    def _read_peer(self, socket: Socket, _now_ns: int) -> None:
+        while True:
+            try:
+                topic, frame = socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            if topic == topics.STATUS and not self._is_fenced:
+                self._compare(_decode_status(frames.unpack(frame)[1]))
+
+    # ---- roles
+
+    def _note_role(self, now_ns: int) -> None:
+        parts = self._p
+        before, status = self._status, parts.log.status()
+        self._status = parts.status.standing.log = status
+        if status.is_accepting and not (before.is_accepting and before.term == status.term):
+            parts.sequencer.start_leading(parts.replica.entries_applied)
+            parts.index.catch_up()
+            parts.leases.restart(parts.index.gateways(), now_ns)
+        elif before.is_accepting and not status.is_accepting:
+            parts.sequencer.clear()
+            parts.requests.stop_accepting()
+        self._publish_while_leading(status)
+        is_open = self._is_open()
+        if is_open != parts.requests.is_accepting:
+            parts.requests.is_accepting = parts.status.standing.is_accepting = is_open
+            self._status_due_ns = 0
+        now = (status.role, status.term, status.leader_id, status.is_accepting)
+        if now != (before.role, before.term, before.leader_id, before.is_accepting):
+            self._status_due_ns = 0
+            parts.say.info(
+                "role",
+                role=status.role,
+                term=status.term,
+                leader=status.leader_id,
+                accepting=status.is_accepting,
+                commit_index=status.commit_index,
+            )
+
+    def _publish_while_leading(self, status: LogStatus) -> None:
+        """A leader publishes from the start, unless it has a restart's replay before it."""
+        egress = self._p.egress
+        if status.role != "leader":
+            if egress.is_leading:
+                egress.follow()
+        elif not egress.is_leading or egress.term != status.term:
+            behind = status.last_index - status.applied_index
+            if status.is_accepting or behind <= REPUBLISHED_ENTRIES_MAX:
+                egress.lead(status.term)
+
+    def _compare(self, peer: link.Status) -> None:
+        digests, say = self._p.digests, self._p.say
+        if not digests.compare(peer):
+            return
+        say.error("digest_differs", peer=peer.node_id, log_index=peer.applied_index)
+        if digests.must_fence:
+            say.error("fenced", reason="a majority of the cluster has another state")
+            self._fence()
+
+    def _fence(self) -> None:
+        """Leave the group: no vote, no lead, no events; status goes on, for whoever looks."""
+        parts = self._p
+        self._is_fenced = True
+        parts.egress.follow()
+        parts.requests.stop_accepting()
+        parts.sequencer.clear()
+        parts.status.standing.is_fenced = True
+        parts.status.standing.is_accepting = False
+        parts.log.close()
+        self._status_due_ns = 0
+
+    # ---- chores
+
+    def _chores(self, now_ns: int) -> None:
+        parts = self._p
+        if parts.feed.has_heartbeats:
+            parts.egress.send_heartbeats(parts.clock.now_ns())
+        if now_ns < self._status_due_ns:
+            return
+        self._status_due_ns = now_ns + STATUS_PERIOD_NS
+        parts.egress.publish_status(parts.status.status())
+        parts.event_log.flush()
+        parts.requests.answer_waiting(now_ns)
+        if now_ns >= self._heartbeat_due_ns:
+            self._heartbeat_due_ns = now_ns + TOPIC_HEARTBEAT_NS
+            parts.feed.start_heartbeats()
+        if self._is_open():
+            for gateway_id in parts.leases.expired(now_ns, is_reading=self._is_reading_pull):
+                parts.say.warning("gateway_lost", gateway_id=gateway_id)
+                parts.sequencer.offer_own(GatewayLost(gateway_id))
+        if not self._is_fenced:
+            parts.snapshots.finish()
+            if parts.snapshots.is_due(is_leading=self._status.role == "leader"):
+                parts.snapshots.start()

@@ -1,0 +1,288 @@
+"""A node's process: settings -> objects -> run. `python -m oms.node.main --settings node.toml`.
+
+Called by the local venue or by an init system. Exit code 0 after SIGTERM, 2 when settings or
+folders cannot be used (four lines say why), 1 when the node itself failed. Nothing but composition
+is here.
+"""
+
+import argparse
+import fcntl
+import gc
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import zmq
+
+from oms.config import NodeAddress, NodeSettings, SettingsError, load
+from oms.node import affinity, genesis, snapshots
+from oms.node.clock import Clock
+from oms.node.digests import DigestWatch
+from oms.node.egress import Egress
+from oms.node.engine import make_engine
+from oms.node.event_index import EventIndex
+from oms.node.event_log import EventLog
+from oms.node.feed import Feed
+from oms.node.ingress import Ingress
+from oms.node.leases import Leases
+from oms.node.log import Log
+from oms.node.loop import Loop, Parts
+from oms.node.queries import Queries
+from oms.node.replica import Replica
+from oms.node.requests import Requests
+from oms.node.sequencer import Sequencer
+from oms.node.snapshots import Snapshots
+from oms.node.status import StatusReader
+from oms.node.symbols import Symbols
+from oms.node.wakeup import Wakeup
+from oms.replication.raft_log import RaftLog
+from oms.transport import keys, sockets, topics
+from oms.transport.keys import ZapHandler
+from oms.transport.sockets import Context, KeyPair, Socket
+
+_READ = "docs/operating.md"
+
+
+def _lock(folder: Path) -> int:
+    """Hold the data folder for this process' life. Raises: SettingsError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise SettingsError(
+            what=f"cannot use the data folder {folder}",
+            why=error.strerror or str(error),
+            do="let the venue's user write to it",
+            read=_READ,
+        ) from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(fd)
+        raise SettingsError(
+            what=f"the data folder {folder} is in use",
+            why="another node process holds its lock",
+            do="stop that process first: `oms down --data DIR`",
+            read=_READ,
+        ) from error
+    return fd
+
+
+class Node:
+    """All parts of one node, and the order in which they begin and end."""
+
+    def __init__(self, settings: NodeSettings, say: Log) -> None:
+        self._say = say
+        self._lock_fd = _lock(Path(settings.data))
+        self._data = Path(settings.data)
+        self._cluster_id = int(settings.cluster_id, 16)
+        self._node_ids = [node.node_id for node in settings.nodes]
+        self._settings = settings
+        self._engine = make_engine(settings.engine)
+        self._event_log = EventLog(self._data / "events.log")
+        snapshot_folder = self._data / "snapshots"
+        snapshot_folder.mkdir(exist_ok=True)
+        self._restored = snapshots.restore_newest(
+            snapshot_folder,
+            engine=self._engine,
+            event_log=self._event_log,
+            cluster_id=self._cluster_id,
+            say=say,
+        )
+        self._genesis = [] if self._restored else genesis.load_entries(Path(settings.genesis))
+        self._context = sockets.context()
+        self._own_sockets: list[Socket] = []
+        self.wakeup = Wakeup()
+        self.parts = self._compose(snapshot_folder)
+
+    def _address(self) -> NodeAddress:
+        for node in self._settings.nodes:
+            if node.node_id == self._settings.node_id:
+                return node
+        raise SettingsError(
+            what=f"node {self._settings.node_id!r} has no address",
+            why="it is not in the list of nodes",
+            do="add it to `nodes` in node.toml",
+            read=_READ,
+        )
+
+    def _compose(self, snapshot_folder: Path) -> Parts:
+        """From the outside in: sockets, what reads the state, what changes it, the log last."""
+        settings, engine, event_log, say = self._settings, self._engine, self._event_log, self._say
+        address, folder = self._address(), Path(settings.keys)
+        pair = keys.load(folder, keys.node_name(settings.node_id))
+        clock, symbols, index = Clock(), Symbols(engine), EventIndex(event_log)
+        zap = ZapHandler(self._context, keys.load_allow_list(folder))
+        pull, pub, feed_socket, router = self._bind(self._context, address, pair)
+        feed = Feed(feed_socket, index, symbols, say)
+        egress, leases, sequencer = Egress(pub, feed), Leases(), Sequencer(engine, self._genesis)
+        digests = DigestWatch(len(settings.nodes))
+        status = self._status(index, clock)
+        queries = Queries(
+            engine=engine, event_log=event_log, index=index, symbols=symbols, status=status.status
+        )
+        requests = Requests(
+            router, queries=queries, sequencer=sequencer, not_leader=status.not_leader, say=say
+        )
+        replica = Replica(
+            engine=engine,
+            event_log=event_log,
+            egress=egress,
+            sequencer=sequencer,
+            digests=digests,
+            clock=clock,
+            say=say,
+            on_submits_applied=requests.on_submits_applied,
+        )
+        return Parts(
+            log=self._raft_log(replica),
+            replica=replica,
+            event_log=event_log,
+            index=index,
+            sequencer=sequencer,
+            leases=leases,
+            digests=digests,
+            ingress=Ingress(pull, sequencer, leases, say),
+            egress=egress,
+            feed=feed,
+            requests=requests,
+            status=status,
+            snapshots=self._snapshots(snapshot_folder),
+            zap=zap,
+            peers=self._subscribe(folder, pair),
+            wakeup=self.wakeup,
+            clock=clock,
+            say=say,
+            genesis_entries=len(self._genesis),
+        )
+
+    def _status(self, index: EventIndex, clock: Clock) -> StatusReader:
+        index.catch_up()
+        return StatusReader(
+            node_id=self._settings.node_id,
+            engine=self._engine,
+            event_log=self._event_log,
+            index=index,
+            clock=clock,
+            cluster_id=self._cluster_id,
+            durability=self._settings.durability,
+        )
+
+    def _snapshots(self, folder: Path) -> Snapshots:
+        return Snapshots(
+            folder,
+            engine=self._engine,
+            event_log=self._event_log,
+            cluster_id=self._cluster_id,
+            turn=self._node_ids.index(self._settings.node_id),
+            node_count=len(self._node_ids),
+            say=self._say,
+        )
+
+    def _raft_log(self, replica: Replica) -> RaftLog:
+        return RaftLog(
+            self._settings.node_id,
+            {node.node_id: node.raft for node in self._settings.nodes},
+            self._cluster_id,
+            keys.load_cluster_key(Path(self._settings.keys)),
+            self._data / "journal",
+            on_commit=replica.on_commit,
+            on_skip=replica.on_skip,
+            start_index=self._restored,
+        )
+
+    def _bind(
+        self, context: Context, address: NodeAddress, pair: KeyPair
+    ) -> tuple[Socket, Socket, Socket, Socket]:
+        made: list[Socket] = []
+        for make, where in (
+            (sockets.pull, address.pull),
+            (sockets.pub, address.pub),
+            (sockets.feed, address.feed),
+            (sockets.router, address.router),
+        ):
+            try:
+                made.append(make(context, where, pair))
+            except zmq.ZMQError as error:
+                raise SettingsError(
+                    what=f"cannot listen on {where}",
+                    why=str(error),
+                    do="free the port, or write another address in node.toml",
+                    read=_READ,
+                ) from error
+        self._own_sockets += made
+        pull, pub, feed, router = made
+        return pull, pub, feed, router
+
+    def _subscribe(self, folder: Path, pair: KeyPair) -> list[Socket]:
+        """The other nodes' status, to compare digests."""
+        peers = [
+            sockets.subscriber(
+                self._context,
+                node.pub,
+                pair=pair,
+                server_public=keys.load_public(folder, keys.node_name(node.node_id)),
+                subscriptions=(topics.STATUS,),
+            )
+            for node in self._settings.nodes
+            if node.node_id != self._settings.node_id
+        ]
+        self._own_sockets += peers
+        return peers
+
+    def run(self) -> None:
+        """Run until asked to stop, then stop cleanly."""
+        self.wakeup.catch_signals()
+        if self._settings.core is not None:
+            affinity.pin(self._settings.core)
+        gc.collect()
+        gc.freeze()  # what exists now lives as long as the process: no collection looks at it again
+        self._say.info(
+            "started",
+            pid=os.getpid(),
+            engine=self._settings.engine,
+            applied_index=self._engine.applied_index,
+            event_seq=self._event_log.event_seq,
+        )
+        Loop(self.parts).run()
+        self._stop()
+
+    def _stop(self) -> None:
+        """The log first: once it is synced and closed, the others elect without waiting."""
+        parts = self.parts
+        is_fenced = parts.status.standing.is_fenced
+        if not is_fenced:
+            parts.requests.stop_accepting()
+            parts.log.close()
+            if parts.replica.entries_applied >= parts.genesis_entries:
+                parts.snapshots.stop()
+        self._event_log.close()
+        parts.zap.close()
+        for socket in self._own_sockets:
+            socket.close(0)
+        self._context.term()
+        self._say.info("stopped", applied_index=self._engine.applied_index)
+
+
+def main() -> int:
+    """Run a node; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="oms.node.main", description="One node of a venue.")
+    parser.add_argument("--settings", type=Path, required=True, help="node.toml")
+    arguments = parser.parse_args()
+    say = Log("?", sys.stderr)
+    try:
+        settings = load(arguments.settings, NodeSettings)
+        say = Log(settings.node_id, sys.stderr)
+        Node(settings, say).run()
+    except SettingsError as error:
+        say.error("cannot_start", reason=str(error))
+        return 2
+    except Exception as error:  # noqa: BLE001  the top of the process: say why, then die
+        say.error("failed", reason=repr(error), traceback=traceback.format_exc())
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

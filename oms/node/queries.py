@@ -1,0 +1,165 @@
+"""What can be read of this replica, request by request. No sockets here.
+
+Called by requests. Promises: answers say the index they were read at, are of bounded size, and show
+salts and hashes only to those who check passwords.
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from oms.bounds import EVENT_BYTES, REPLAY_BYTES_MAX
+from oms.messages import link
+from oms.messages.records import EVENT_DTYPE
+from oms.node.engine import Engine
+from oms.node.event_index import EventIndex
+from oms.node.event_log import EventLog
+from oms.node.feed_frames import to_frames
+from oms.node.symbols import Symbols
+from oms.transport import topics
+from oms.transport.keys import Role
+from oms.transport.topics import Executions, MarketData
+
+RECORDS_MAX: Final = REPLAY_BYTES_MAX // EVENT_BYTES
+FRAMES_MAX: Final = 512  # in one answer: encoding them takes a few milliseconds of the loop
+DEPTH_MAX: Final = 1_000
+_FOR_EVERYBODY: Final = (
+    link.GetStatus,
+    link.GetDirectory,
+    link.ReplayTopic,
+    link.GetBook,
+    link.GetTotals,
+)
+_SEES_HASHES: Final = frozenset({Role.GATEWAY, Role.ADMIN})
+
+Answer = (
+    link.Status
+    | link.Directory
+    | link.Records
+    | link.Frames
+    | link.AccountView
+    | link.Orders
+    | link.BookView
+    | link.Totals
+)
+
+_V = TypeVar("_V")
+
+
+class CannotAnswer(Exception):
+    """The request is understood and refused; the text is for who asked."""
+
+
+class Queries:
+    """Reads of engine and event log."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        event_log: EventLog,
+        index: EventIndex,
+        symbols: Symbols,
+        status: Callable[[], link.Status],
+    ) -> None:
+        self._engine = engine
+        self._event_log = event_log
+        self._index = index
+        self._symbols = symbols
+        self._status = status
+
+    @property
+    def applied_index(self) -> int:
+        """Index that answers are read at."""
+        return self._engine.applied_index
+
+    def answer(self, request: link.Request, role: Role) -> Answer:
+        """Answer one request other than Submit. Raises: CannotAnswer."""
+        if role is Role.FEED and not isinstance(request, _FOR_EVERYBODY):
+            raise CannotAnswer(f"role {role} may not ask {type(request).__name__}")
+        match request:
+            case link.GetStatus():
+                return self._status()
+            case link.GetDirectory():
+                return self._directory(role)
+            case link.ReplayEvents(from_event_seq):
+                return self._replay_events(from_event_seq)
+            case link.ReplaySession(session_id, from_out_seq):
+                return self._replay_session(session_id, from_out_seq)
+            case link.ReplayTopic(topic, from_topic_seq):
+                return self._replay_topic(topic, from_topic_seq)
+            case link.GetAccount(account_id):
+                return _found(self._engine.account(account_id), f"account {account_id}")
+            case link.GetOpenOrders(session_id):
+                return link.Orders(self.applied_index, self._engine.session_orders(session_id))
+            case link.GetBook(instrument_id, depth):
+                book = self._engine.book(instrument_id, max(0, min(depth, DEPTH_MAX)))
+                return _found(book, f"instrument {instrument_id}")
+            case link.GetTotals():
+                return self._engine.totals()
+            case link.Submit():
+                raise CannotAnswer("a submit is not a query")
+
+    def _directory(self, role: Role) -> link.Directory:
+        directory = self._engine.directory()
+        if role in _SEES_HASHES:
+            return directory
+        users = [msgspec.structs.replace(user, salt=b"", key_hash=b"") for user in directory.users]
+        return msgspec.structs.replace(directory, users=users)
+
+    def _replay_events(self, from_event_seq: int) -> link.Records:
+        if from_event_seq < 1:
+            raise CannotAnswer("event_seq starts at 1")
+        data = self._event_log.read(from_event_seq, RECORDS_MAX)
+        end = from_event_seq + len(data) // EVENT_BYTES
+        return self._records(data, is_end=end > self._event_log.event_seq)
+
+    def _records(self, data: bytes, *, is_end: bool) -> link.Records:
+        return link.Records(data, self.applied_index, self._event_log.event_seq, is_end)
+
+    def _replay_session(self, session_id: int, from_out_seq: int) -> link.Records:
+        if from_out_seq < 1:
+            raise CannotAnswer("out_seq starts at 1")
+        self._index.catch_up()
+        positions = self._index.session(session_id, from_out_seq, RECORDS_MAX)
+        end = from_out_seq + len(positions)
+        is_end = end > self._index.session_length(session_id)
+        return self._records(self._event_log.gather(positions), is_end=is_end)
+
+    def _replay_topic(self, topic: str, from_topic_seq: int) -> link.Frames:
+        if from_topic_seq < 1:
+            raise CannotAnswer("topic_seq starts at 1")
+        self._index.catch_up()
+        try:
+            positions, last = self._find_topic(topic, from_topic_seq)
+        except (LookupError, ValueError) as error:
+            raise CannotAnswer(str(error)) from error
+        data = self._event_log.gather(positions)
+        ids = np.frombuffer(data, EVENT_DTYPE)["instrument_id"].tolist()
+        return link.Frames(
+            to_frames(data, [self._symbols.symbol(number) for number in ids]),
+            last,
+            is_end=from_topic_seq + len(positions) > last,
+        )
+
+    def _find_topic(self, topic: str, from_topic_seq: int) -> tuple[npt.NDArray[np.int64], int]:
+        """Positions to send, and the topic's last number. Raises: LookupError, ValueError."""
+        match topics.parse(topic.encode()):
+            case Executions(account_id):
+                positions = self._index.account(account_id, from_topic_seq, FRAMES_MAX)
+                return positions, self._index.account_last(account_id)
+            case MarketData(symbol):
+                instrument_id = self._symbols.instrument_id(symbol)
+                if not instrument_id:
+                    raise LookupError(f"there is no instrument {symbol!r}")
+                positions = self._index.instrument(instrument_id, from_topic_seq, FRAMES_MAX)
+                return positions, self._index.instrument_last(instrument_id)
+
+
+def _found(view: _V | None, what: str) -> _V:
+    if view is None:
+        raise CannotAnswer(f"there is no {what}")
+    return view

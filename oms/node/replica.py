@@ -1,0 +1,70 @@
+"""Committed entries -> engine -> event log -> egress: this node's copy of the state.
+
+Called by the replicated log from inside its tick, in log order. Promises: each entry is applied
+once, in order, and nothing else ever touches the engine; nothing is done per event.
+"""
+
+from collections.abc import Callable
+
+from oms.node.clock import Clock
+from oms.node.digests import DigestWatch
+from oms.node.egress import Egress
+from oms.node.engine import Engine
+from oms.node.event_log import EventLog
+from oms.node.log import Log
+from oms.node.sequencer import Sequencer
+
+OnSubmitsApplied = Callable[[list[int], bytes], None]  # tokens, the entry's events
+
+
+class Replica:
+    """Applies entries; the log's two callbacks are its methods."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        event_log: EventLog,
+        egress: Egress,
+        sequencer: Sequencer,
+        digests: DigestWatch,
+        clock: Clock,
+        say: Log,
+        on_submits_applied: OnSubmitsApplied,
+    ) -> None:
+        self._engine = engine
+        self._event_log = event_log
+        self._egress = egress
+        self._sequencer = sequencer
+        self._digests = digests
+        self._clock = clock
+        self._say = say
+        self._on_submits_applied = on_submits_applied
+        self.entries_applied = 0  # since the start of this process
+
+    def on_commit(self, log_index: int, term: int, entry: bytes) -> None:
+        """Apply one committed entry. An index that is not above the last is refused."""
+        engine = self._engine
+        if log_index <= engine.applied_index:
+            self._say.error(
+                "entry_refused", log_index=log_index, term=term, applied=engine.applied_index
+            )
+            return
+        data = b""
+        if engine.apply(log_index, entry):
+            data = engine.events()
+            self._event_log.append(data)
+            if self._egress.is_leading:
+                self._egress.add(data, self._clock.now_ns())
+        self.entries_applied += 1
+        self._digests.note(log_index, engine.digest())
+        if self._sequencer.has_submits_in_flight:
+            tokens = self._sequencer.on_applied(entry)
+            if tokens:
+                self._on_submits_applied(tokens, data)
+
+    def on_skip(self, log_index: int) -> None:
+        """The log's own entry: nothing for the engine."""
+        if log_index > self._engine.applied_index:
+            self._engine.skip_to(log_index)
+            self._digests.note(log_index, self._engine.digest())

@@ -1,0 +1,232 @@
+"""ROUTER: answers gateways, feed readers and administrators (docs/protocols/internal.md).
+
+Called by the loop. Promises: a bounded number of answers a turn, each of bounded size; every
+request gets one answer, if only a Refusal; a submit is answered by its committed outcome, by
+NotLeader, or by words that say the outcome is unknown and that the same command may be sent again.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import zmq
+
+from oms.bounds import EVENT_BYTES, REQUEST_WAIT_NS, REQUESTS_PER_TURN, REQUESTS_WAITING_MAX
+from oms.messages import link
+from oms.messages.commands import AdminCommand, Login
+from oms.messages.enums import EventKind
+from oms.messages.records import Event, unpack_event
+from oms.node.log import Log
+from oms.node.queries import CannotAnswer, Queries
+from oms.node.sequencer import Sequencer
+from oms.transport.keys import Role, role_of
+from oms.transport.sockets import Socket
+
+ANSWER: Final = b"1"
+REFUSAL: Final = b"0"
+NOT_LEADER: Final = b"L"
+_OUTCOMES: Final = frozenset(
+    {
+        EventKind.ADMIN_APPLIED,
+        EventKind.ADMIN_REJECTED,
+        EventKind.ALREADY_APPLIED,
+        EventKind.GAP,
+        EventKind.COMMAND_EXPIRED,
+    }
+)
+_REQUEST_FRAMES: Final = 3  # identity, request_id, body
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(link.Request).decode
+
+
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    """Where an answer goes."""
+
+    identity: bytes
+    request_id: bytes
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class _Submitted:
+    """A submit whose entry is not applied yet."""
+
+    asker: _Asker
+    command: Login | AdminCommand
+    until_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A read that waits for an index."""
+
+    asker: _Asker
+    request: link.GetDirectory
+    until_ns: int
+
+
+class Requests:
+    """The `router` socket and the requests that cannot be answered at once."""
+
+    def __init__(
+        self,
+        socket: Socket,
+        *,
+        queries: Queries,
+        sequencer: Sequencer,
+        not_leader: Callable[[], link.NotLeader],
+        say: Log,
+    ) -> None:
+        self.socket = socket
+        self._queries = queries
+        self._sequencer = sequencer
+        self._not_leader = not_leader
+        self._say = say
+        self._submitted: dict[int, _Submitted] = {}
+        self._next_token = 1
+        self._waiting: list[_Waiting] = []
+        self.is_accepting = False
+        self.lost_reply_count = 0
+
+    def on_readable(self, now_ns: int) -> None:
+        """Answer what is asked, a bounded number."""
+        for _ in range(REQUESTS_PER_TURN):
+            try:
+                parts = self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            if len(parts) != _REQUEST_FRAMES:
+                self._say.warning("request_malformed", frames=len(parts))
+                continue
+            asker = _Asker(parts[0].bytes, parts[1].bytes, role_of(str(parts[2].get("User-Id"))))
+            try:
+                request = _decode(parts[2].buffer)
+            except msgspec.DecodeError as error:
+                self._refuse(asker, f"not a request: {error}")
+                continue
+            self._take(asker, request, now_ns)
+
+    def _take(self, asker: _Asker, request: link.Request, now_ns: int) -> None:
+        if isinstance(request, link.Submit):
+            self._submit(asker, request.command, now_ns)
+        elif (
+            isinstance(request, link.GetDirectory)
+            and request.min_index > self._queries.applied_index
+        ):
+            if self._has_place(asker):
+                self._waiting.append(_Waiting(asker, request, now_ns + REQUEST_WAIT_NS))
+        else:
+            self._answer(asker, request)
+
+    def _answer(self, asker: _Asker, request: link.Request) -> None:
+        try:
+            answer = self._queries.answer(request, asker.role)
+        except CannotAnswer as error:
+            self._refuse(asker, str(error))
+        else:
+            self._reply(asker, ANSWER, _encode(answer))
+
+    def _refuse(self, asker: _Asker, reason: str) -> None:
+        self._reply(asker, REFUSAL, _encode(link.Refusal(reason)))
+
+    def _reply(self, asker: _Asker, code: bytes, body: bytes) -> None:
+        try:
+            self.socket.send_multipart([asker.identity, asker.request_id, code, body], zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            # Gone, or not reading: it asks again. Anything else is our own fault.
+            if error.errno not in {zmq.EAGAIN, zmq.EHOSTUNREACH}:
+                raise
+            self.lost_reply_count += 1
+
+    def _has_place(self, asker: _Asker) -> bool:
+        if len(self._submitted) + len(self._waiting) < REQUESTS_WAITING_MAX:
+            return True
+        self._refuse(asker, f"{REQUESTS_WAITING_MAX} requests are waiting; ask again later")
+        return False
+
+    # ---- submit
+
+    def _submit(self, asker: _Asker, command: Login | AdminCommand, now_ns: int) -> None:
+        if asker.role is not Role.ADMIN:
+            self._refuse(asker, f"role {asker.role} may not submit")
+        elif not self.is_accepting:
+            self._reply(asker, NOT_LEADER, _encode(self._not_leader()))
+        elif not self._sequencer.has_room:
+            self._refuse(asker, "the sequencer is full; ask again later")
+        elif self._has_place(asker):
+            token = self._next_token
+            self._next_token += 1
+            self._submitted[token] = _Submitted(asker, command, now_ns + REQUEST_WAIT_NS)
+            self._sequencer.offer_submit(command, token)
+
+    def on_submits_applied(self, tokens: list[int], events: bytes) -> None:
+        """The entry with these submits is applied: their outcomes are in its events."""
+        for token in tokens:
+            submitted = self._submitted.pop(token, None)
+            if submitted is None:
+                continue  # answered by time-out before
+            record = _find_outcome(submitted.command, events)
+            if record:
+                self._reply(submitted.asker, ANSWER, _encode(link.Outcome(record)))
+            else:
+                self._refuse(
+                    submitted.asker,
+                    "no effect: the session does not exist, or its conn_epoch is not current",
+                )
+
+    def stop_accepting(self) -> None:
+        """This node does not lead any more; what was submitted may or may not happen."""
+        self.is_accepting = False
+        body = _encode(self._not_leader())
+        for submitted in self._submitted.values():
+            self._reply(submitted.asker, NOT_LEADER, body)
+        self._submitted.clear()
+
+    # ---- waiting
+
+    @property
+    def has_waiting(self) -> bool:
+        """Reads wait for an index."""
+        return bool(self._waiting)
+
+    def answer_waiting(self, now_ns: int) -> None:
+        """Answer reads whose index is applied, refuse what has waited too long."""
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            for wait in waiting:
+                if wait.request.min_index <= self._queries.applied_index:
+                    self._answer(wait.asker, wait.request)
+                elif now_ns > wait.until_ns:
+                    self._refuse(wait.asker, f"index {wait.request.min_index} is not applied yet")
+                else:
+                    self._waiting.append(wait)
+        late = [token for token, sub in self._submitted.items() if now_ns > sub.until_ns]
+        for token in late:
+            self._refuse(
+                self._submitted.pop(token).asker,
+                "not committed in time: the outcome is unknown; submit the same command again",
+            )
+
+
+def _find_outcome(command: Login | AdminCommand, events: bytes) -> bytes:
+    """Record that answers `command` among an entry's events; empty when there is none."""
+    for offset in range(0, len(events), EVENT_BYTES):
+        event = unpack_event(events, offset)
+        if _is_outcome(command, event):
+            return events[offset : offset + EVENT_BYTES]
+    return b""
+
+
+def _is_outcome(command: Login | AdminCommand, event: Event) -> bool:
+    if event.session_id != command.session_id:
+        return False
+    if isinstance(command, Login):
+        return event.kind == EventKind.SESSION_LOGGED_IN and event.client_seq == command.nonce
+    return (
+        event.kind in _OUTCOMES
+        and event.client_seq == command.client_seq
+        and event.conn_epoch == command.conn_epoch
+    )

@@ -1,0 +1,144 @@
+"""The leader's queue: puts commands in order, stamps the time, packs entries and proposes them.
+
+Called by ingress and requests (offer), by the loop (run) and by the replica (on_applied). Promises:
+a bounded queue whose bound stops the reading of PULL, at most PIPELINE_ENTRIES_MAX entries on their
+way, timestamps that only grow. A batch closes when the log has room for the next entry: an
+idle venue commits one order at once, a busy one a thousand together.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from oms.bounds import (
+    BATCH_COMMANDS_MAX,
+    PIPELINE_ENTRIES_MAX,
+    PUSH_COMMANDS_MAX,
+    SEQUENCER_QUEUE_MAX,
+)
+from oms.messages.commands import Command
+from oms.messages.records import BATCH_HEADER, pack_batch
+from oms.node.engine import Engine
+
+
+class Proposals(Protocol):
+    """The two verbs of `ReplicatedLog` that the sequencer uses."""
+
+    def propose(self, entry: bytes) -> bool:
+        """Append as leader, or not."""
+
+    def pending(self) -> int:
+        """Entries on their way."""
+
+
+class Sequencer:
+    """Commands in, log entries out; only the leader's is ever used."""
+
+    def __init__(self, engine: Engine, genesis: Sequence[bytes]) -> None:
+        self._engine = engine
+        self._genesis = genesis
+        self._genesis_proposed = 0
+        self._queue: deque[Command] = deque()
+        self._queue_start = 0  # number of the queue's first command, counted from 0 for ever
+        self._tokens: deque[tuple[int, int]] = deque()  # (command number, token of a submit)
+        self._flying: deque[tuple[int, list[int]]] = deque()  # (entry timestamp, its tokens)
+        self._last_timestamp_ns = 0
+
+    # ---- in
+
+    @property
+    def has_room(self) -> bool:
+        """Another PUSH frame fits; if not, PULL is not read."""
+        return len(self._queue) + PUSH_COMMANDS_MAX <= SEQUENCER_QUEUE_MAX
+
+    @property
+    def queued(self) -> int:
+        """Commands that wait for an entry."""
+        return len(self._queue)
+
+    def offer(self, commands: Sequence[Command]) -> None:
+        """Put a gateway's commands in line; the caller has asked for room."""
+        self._queue.extend(commands)
+
+    def offer_own(self, command: Command) -> None:
+        """Put the leader's own command in line (GatewayLost)."""
+        self._queue.append(command)
+
+    def offer_submit(self, command: Command, token: int) -> None:
+        """Put an administrator's command in line; `on_applied` will name its token."""
+        self._tokens.append((self._queue_start + len(self._queue), token))
+        self._queue.append(command)
+
+    # ---- out
+
+    def start_leading(self, entries_applied: int) -> None:
+        """A new term: `entries_applied` entries are known to be in the log."""
+        self.clear()
+        self._genesis_proposed = min(entries_applied, len(self._genesis))
+
+    def clear(self) -> None:
+        """Forget what is queued; gateways push it again to whoever leads."""
+        self._queue_start += len(self._queue)
+        self._queue.clear()
+        self._tokens.clear()
+        self._flying.clear()
+
+    @property
+    def is_genesis_done(self) -> bool:
+        """Every genesis entry was proposed; commands may follow."""
+        return self._genesis_proposed >= len(self._genesis)
+
+    def run(self, log: Proposals, now_ns: int) -> int:
+        """Propose while there is something and the log has room. Returns entries proposed."""
+        proposed = 0
+        while log.pending() < PIPELINE_ENTRIES_MAX:
+            if not self.is_genesis_done:
+                if not log.propose(self._genesis[self._genesis_proposed]):
+                    break
+                self._genesis_proposed += 1
+            elif self._queue:
+                if not self._propose_batch(log, now_ns):
+                    break
+            elif self._engine.is_work_pending and log.pending() == 0:
+                if not log.propose(pack_batch(self._stamp(now_ns), [])):
+                    break
+            else:
+                break
+            proposed += 1
+        return proposed
+
+    def _stamp(self, now_ns: int) -> int:
+        """Entry time: the clock, but always above what was stamped or applied before."""
+        last = max(self._last_timestamp_ns, self._engine.last_timestamp_ns)
+        self._last_timestamp_ns = max(last + 1, now_ns)
+        return self._last_timestamp_ns
+
+    def _propose_batch(self, log: Proposals, now_ns: int) -> bool:
+        count = min(len(self._queue), BATCH_COMMANDS_MAX)
+        queue = self._queue
+        commands = [queue.popleft() for _ in range(count)]
+        timestamp_ns = self._stamp(now_ns)
+        if not log.propose(pack_batch(timestamp_ns, commands)):
+            queue.extendleft(reversed(commands))
+            return False
+        self._queue_start += count
+        tokens: list[int] = []
+        while self._tokens and self._tokens[0][0] < self._queue_start:
+            tokens.append(self._tokens.popleft()[1])
+        if tokens:
+            self._flying.append((timestamp_ns, tokens))
+        return True
+
+    # ---- back
+
+    @property
+    def has_submits_in_flight(self) -> bool:
+        """Some proposed entry carries a submit."""
+        return bool(self._flying)
+
+    def on_applied(self, entry: bytes) -> list[int]:
+        """Tokens of the submits in this applied entry, told by its timestamp."""
+        timestamp_ns = BATCH_HEADER.unpack_from(entry)[4]
+        if self._flying and self._flying[0][0] == timestamp_ns:
+            return self._flying.popleft()[1]
+        return []

@@ -1,0 +1,90 @@
+"""What a node says about where it stands: `link.Status` and `link.NotLeader`.
+
+Called by the loop (publish) and by requests (GetStatus). Reads only.
+"""
+
+import os
+from dataclasses import dataclass
+
+from oms.messages import link
+from oms.node.clock import Clock
+from oms.node.engine import Engine
+from oms.node.event_index import EventIndex
+from oms.node.event_log import EventLog
+from oms.replication.port import LogStatus
+
+FENCED = "fenced"
+
+
+@dataclass(slots=True)
+class Standing:
+    """The part of a status that is the loop's own."""
+
+    log: LogStatus
+    is_accepting: bool = False  # the log accepts, and the genesis is applied
+    is_fenced: bool = False
+
+
+class StatusReader:
+    """Puts a status together from everything that knows a part of it."""
+
+    def __init__(
+        self,
+        *,
+        node_id: str,
+        engine: Engine,
+        event_log: EventLog,
+        index: EventIndex,
+        clock: Clock,
+        cluster_id: int,
+        durability: str,
+    ) -> None:
+        self.standing = Standing(
+            LogStatus(
+                node_id=node_id,
+                role="follower",
+                term=0,
+                leader_id=None,
+                is_accepting=False,
+                last_index=0,
+                commit_index=0,
+                applied_index=0,
+                journal_bytes=0,
+            )
+        )
+        self._engine = engine
+        self._event_log = event_log
+        self._index = index
+        self._clock = clock
+        self._cluster_id = cluster_id
+        self._durability = durability
+        self._pid = os.getpid()
+
+    def status(self) -> link.Status:
+        """Where this node stands now."""
+        standing, engine = self.standing, self._engine
+        log = standing.log
+        self._index.catch_up()  # the trading date is read from the events
+        return link.Status(
+            node_id=log.node_id,
+            role=FENCED if standing.is_fenced else log.role,
+            term=log.term,
+            leader_id=None if standing.is_fenced else log.leader_id,
+            accepting=standing.is_accepting,
+            commit_index=log.commit_index,
+            applied_index=engine.applied_index,
+            event_seq=self._event_log.event_seq,
+            digest=f"{engine.digest():016x}",
+            timestamp_ns=self._clock.now_ns(),
+            trading_date=self._index.trading_date,
+            durability=self._durability,
+            journal_bytes=log.journal_bytes,
+            pid=self._pid,
+            cluster_id=self._cluster_id,
+        )
+
+    def not_leader(self) -> link.NotLeader:
+        """Whom to ask instead."""
+        log = self.standing.log
+        leader_id = None if log.leader_id == log.node_id else log.leader_id
+        return link.NotLeader(log.term, leader_id)
