@@ -68,6 +68,7 @@ class AdminSession:
         self._leader = asks.node_ids[0]
         self._epoch = 0
         self._client_seq = 0
+        self._refusal = ""  # the last, for the report when time is up
 
     def login(self) -> None:
         """Open a new epoch; an older administrator's connection is void. Raises: as `execute`."""
@@ -120,6 +121,13 @@ class AdminSession:
                 self._try_another(None)
             except NotTheLeader as error:
                 self._try_another(error.leader_id)
+            except RequestRefused as error:
+                raise AdminRejected(
+                    what=f"there is no answer to {type(request).__name__}",
+                    why=str(error),
+                    do="look at what there is with `oms admin show directory`",
+                    read=_READ,
+                ) from error
         raise self._unavailable(f"ask {type(request).__name__}", "nothing was changed")
 
     # ---- inside
@@ -135,12 +143,10 @@ class AdminSession:
             self._try_another(error.leader_id)
             return None
         except RequestRefused as error:
-            raise AdminRejected(
-                what="the node refused the administrator's request",
-                why=str(error),
-                do="use the keys of this venue's data folder",
-                read=_READ,
-            ) from error
+            # Too late, too full, or a void epoch: the same command may be sent again.
+            self._refusal = str(error)
+            self._sleep(RETRY_S)
+            return None
         return unpack_event(outcome.record)
 
     def _outcome(self, event: Event | None) -> Event | None:
@@ -219,7 +225,8 @@ class AdminSession:
     def _unavailable(self, what: str, state: str) -> AdminUnavailable:
         return AdminUnavailable(
             what=f"cannot {what}",
-            why=f"no leader answered within {self._timeout_s:.0f} s: {state}",
+            why=f"no leader answered within {self._timeout_s:.0f} s: {state}"
+            + (f" (last refusal: {self._refusal})" if self._refusal else ""),
             do="look at `oms status`; start the venue with `oms up` and ask again",
             read=_READ,
         )
