@@ -52,7 +52,8 @@ class Tag(IntEnum):
 
 class Option(NamedTuple):
     """One optional field. Shape: the value is bytes for text and for unknown tags, else int
-    (a one-character code is its ASCII number)."""
+    (a one-character code is its ASCII number).
+    """
 
     tag: int
     value: int | bytes

@@ -103,11 +103,11 @@ def _decoder(kind: type[m.Message]) -> _Decoder:
         if ending == m.END_NONE:
             raise ProtocolError(offset + fixed, f"{left} bytes behind the end of {kind.__name__}")
         end = offset + fixed
-        if left == 2:  # noqa: PLR2004 - an empty appendage, by far the most frequent
+        if left == 2:
             if data[end] or data[end + 1]:
                 raise _misfit(data, offset, end)
             return kind(*values, b"")
-        if left < 2 or left - 2 != (data[end] << 8) | data[end + 1]:  # noqa: PLR2004
+        if left < 2 or left - 2 != (data[end] << 8) | data[end + 1]:
             raise _misfit(data, offset, end)
         return kind(*values, data[end + 2 :])
 
@@ -150,7 +150,7 @@ def _encoder(kind: type[m.Message]) -> _Encoder:
         appendage = fields[count] if len(fields) > count else None
         if appendage is None:
             return data
-        if len(appendage) > 0xFFFF:  # noqa: PLR2004 - what the length field holds
+        if len(appendage) > 0xFFFF:
             msg = f"appendage of {len(appendage)} bytes does not fit"
             raise ValueError(msg)
         return data + _LENGTH.pack(len(appendage)) + cast("bytes", appendage)

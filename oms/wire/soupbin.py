@@ -102,7 +102,7 @@ class FrameSplitter:
         size = len(data)
         start = 0
         frame_bytes_max = self._frame_bytes_max
-        while size - start >= 2:  # noqa: PLR2004 - the two length bytes
+        while size - start >= 2:
             length = (data[start] << 8) | data[start + 1]
             if not 0 < length <= frame_bytes_max:
                 reason = f"packet of {length} bytes, allowed are 1 to {frame_bytes_max}"
@@ -193,7 +193,7 @@ def parse_login_accepted(frame: bytes) -> LoginAccepted:
 
 def parse_login_rejected(frame: bytes) -> int:
     """Read a `J` frame: the code. Raises: ProtocolError."""
-    if len(frame) != 2:  # noqa: PLR2004 - type and code
+    if len(frame) != 2:
         reason = f"login refusal of {len(frame)} bytes, expected 2"
         raise ProtocolError(0, reason)
     return frame[1]

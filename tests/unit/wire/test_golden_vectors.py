@@ -84,7 +84,7 @@ def converted(vector: Vector) -> m.Message:
     fields = vector["fields"]
     assert isinstance(fields, dict)
     for key, value in fields.items():
-        name = NAMES.get(key, key)
+        name = NAMES.get(str(key), str(key))
         if name == "appendage":
             data = bytes.fromhex(value)
             values[name] = data[2:] if data else None

@@ -1,0 +1,231 @@
+"""From an OUCH message to the command that goes to the log, one to one.
+
+Called by `session.py`. Pure. Nothing is refused here: what this venue does not offer becomes a
+command with a `refuse_reason`, so that its refusal is a logged outcome like any other (RULES A6).
+Raises ProtocolError for bytes that are no OUCH message; nothing else on account of its input.
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from oms.messages.commands import (
+    AccountQuery,
+    CancelOrder,
+    NewOrder,
+    OrderCommand,
+    RefusedRequest,
+    ReplaceOrder,
+)
+from oms.messages.enums import OUCH_POLICY, OrdType, RejectReason, Side, TimeInForce
+from oms.wire import ouch_messages as m
+from oms.wire.appendage import Option, Tag, parse_appendage
+from oms.wire.ouch import decode_inbound
+
+EXTRAS_KEPT_MAX: Final = 256  # appendages remembered; beyond: forgotten and read anew
+
+_POLICY: Final = int(OUCH_POLICY)
+_MARKET: Final = int(OrdType.MARKET)
+_LIMIT: Final = int(OrdType.LIMIT)
+_DAY: Final = int(TimeInForce.DAY)
+_IOC: Final = int(TimeInForce.IOC)
+_FOK: Final = int(TimeInForce.FOK)
+_NONE: Final = int(RejectReason.NONE)
+_NOT_OFFERED: Final = int(RejectReason.NOT_OFFERED)
+_BAD_ORDER_TYPE: Final = int(RejectReason.BAD_ORDER_TYPE)
+_I64_MAX: Final = (1 << 63) - 1
+
+_SIDES: Final[dict[int, int]] = {
+    m.SIDE_BUY: Side.BUY.value,
+    m.SIDE_SELL: Side.SELL.value,
+    m.SIDE_SELL_SHORT: Side.SELL_SHORT.value,
+    m.SIDE_SELL_SHORT_EXEMPT: Side.SELL_SHORT_EXEMPT.value,
+}
+_TIFS: Final[dict[int, int]] = {m.TIF_DAY: _DAY, m.TIF_IOC: _IOC}
+_TIFS_NOT_OFFERED: Final = frozenset(b"56E")
+_CAPACITIES: Final = frozenset(b"APRO")
+_MARKET_PRICES: Final = frozenset((m.PRICE_MARKET, m.PRICE_MARKET_ROUND, m.PRICE_MARKET_U64))
+
+# Optional fields that change nothing at these values; at another value they ask for something
+# this venue does not offer. Fields missing here and below are skipped by their length.
+_NEUTRAL: Final[dict[int, frozenset[int | bytes]]] = {
+    Tag.CUSTOMER_TYPE: frozenset(b"RN "),
+    Tag.MAX_FLOOR: frozenset((0,)),
+    Tag.PRICE_TYPE: frozenset(b"L"),
+    Tag.PEG_OFFSET: frozenset((0,)),
+    Tag.DISCRETION_PRICE: frozenset((0,)),
+    Tag.DISCRETION_PRICE_TYPE: frozenset(b"L"),
+    Tag.DISCRETION_PEG_OFFSET: frozenset((0,)),
+    Tag.POST_ONLY: frozenset(b"N"),
+    Tag.RANDOM_RESERVES: frozenset((0,)),
+    Tag.ROUTE: frozenset((b"",)),
+    Tag.EXPIRE_TIME: frozenset((0,)),
+    Tag.TRADE_NOW: frozenset(b"N "),
+    Tag.HANDLE_INST: frozenset(b" "),
+    Tag.GROUP_ID: frozenset((0,)),
+    Tag.SIDE: frozenset(),
+    Tag.USER_REF_IDX: frozenset((0,)),
+    Tag.AIQ_STRATEGY: frozenset(b"*"),
+    Tag.AIQ_GROUP_ID: frozenset((b"",)),
+}
+_BAD_TYPE_TAGS: Final = frozenset((int(Tag.STOP_PRICE), int(Tag.STOP_TRIGGER)))
+
+
+class Extras(NamedTuple):
+    """What an appendage comes to. Shape: the account's name, the minimum, why it is refused."""
+
+    firm: bytes
+    min_qty: int
+    refuse_reason: int
+
+
+_NO_EXTRAS: Final = Extras(b"", 0, _NONE)
+
+
+class Translator:
+    """Turns the messages of one login of one session into commands."""
+
+    def __init__(
+        self,
+        *,
+        session_id: int,
+        conn_epoch: int,
+        default_account_id: int,
+        accounts: Mapping[bytes, int],
+        instruments: Mapping[bytes, int],
+    ) -> None:
+        self._session_id = session_id
+        self._conn_epoch = conn_epoch
+        self._default_account_id = default_account_id
+        self._extras: dict[bytes, Extras] = {}
+        self.use_names(accounts, instruments)
+
+    def use_names(self, accounts: Mapping[bytes, int], instruments: Mapping[bytes, int]) -> None:
+        """The directory changed."""
+        self._accounts = accounts
+        self._instruments = instruments
+
+    def translate(
+        self, data: bytes, offset: int, client_seq: int, not_after_ns: int
+    ) -> OrderCommand:
+        """The command for the message from `offset` on. Raises: ProtocolError."""
+        message = decode_inbound(data, offset)
+        if isinstance(message, m.EnterOrder):
+            return self._enter(message, client_seq, not_after_ns)
+        if isinstance(message, m.CancelRequest):
+            return self._cancel(message, client_seq, not_after_ns)
+        if isinstance(message, m.ReplaceRequest):
+            return self._replace(message, client_seq, not_after_ns)
+        if isinstance(message, m.AccountQueryRequest):
+            if not self._is_offered(message.appendage):
+                return self._refused(0, client_seq, not_after_ns)
+            return AccountQuery(self._session_id, self._conn_epoch, client_seq, not_after_ns)
+        self._read(message.appendage or b"")
+        return self._refused(message.user_ref_num, client_seq, not_after_ns)
+
+    def _enter(self, message: m.EnterOrder, client_seq: int, not_after_ns: int) -> NewOrder:
+        extras = self._read(message.appendage) if message.appendage else _NO_EXTRAS
+        refuse = extras.refuse_reason
+        firm = extras.firm
+        qty = message.qty
+        tif = _TIFS.get(message.time_in_force, 0)
+        if tif == 0 and not refuse:
+            refuse = _bad_tif(message.time_in_force)
+        if extras.min_qty and not refuse:
+            if tif == _IOC and extras.min_qty == qty:
+                tif = _FOK
+            else:
+                refuse = _NOT_OFFERED
+        if not refuse and (
+            message.display != m.DISPLAY_VISIBLE
+            or message.iso != m.ISO_NO
+            or message.cross_type != m.CROSS_CONTINUOUS
+            or message.capacity not in _CAPACITIES
+        ):
+            refuse = _NOT_OFFERED
+        price = message.price
+        if price in _MARKET_PRICES:
+            ord_type = _MARKET
+            if price > _I64_MAX:
+                price = m.PRICE_MARKET
+        else:
+            ord_type = _LIMIT
+            price = min(price, _I64_MAX)
+        return NewOrder(
+            self._session_id, self._conn_epoch, client_seq, not_after_ns, _POLICY,
+            message.user_ref_num,
+            self._accounts.get(firm, 0) if firm else self._default_account_id,
+            self._instruments.get(message.symbol, 0), _SIDES.get(message.side, 0), ord_type, tif,
+            qty, price, message.cl_ord_id, firm, message.display, message.capacity, message.iso,
+            message.cross_type, refuse,
+        )  # fmt: skip
+
+    def _replace(
+        self, message: m.ReplaceRequest, client_seq: int, not_after_ns: int
+    ) -> ReplaceOrder:
+        extras = self._read(message.appendage) if message.appendage else _NO_EXTRAS
+        refuse = extras.refuse_reason
+        tif = _TIFS.get(message.time_in_force, 0)
+        if tif == 0 and not refuse:
+            refuse = _bad_tif(message.time_in_force)
+        if not refuse and (
+            extras.min_qty or message.display != m.DISPLAY_VISIBLE or message.iso != m.ISO_NO
+        ):
+            refuse = _NOT_OFFERED
+        price = message.price
+        if price in _MARKET_PRICES and not refuse:
+            refuse = _BAD_ORDER_TYPE
+        return ReplaceOrder(
+            self._session_id, self._conn_epoch, client_seq, not_after_ns, _POLICY,
+            message.orig_user_ref_num, message.user_ref_num, tif, message.qty,
+            min(price, _I64_MAX), message.cl_ord_id, message.display, message.iso, refuse,
+        )  # fmt: skip
+
+    def _cancel(
+        self, message: m.CancelRequest, client_seq: int, not_after_ns: int
+    ) -> CancelOrder | RefusedRequest:
+        if message.appendage and not self._is_offered(message.appendage):
+            return self._refused(message.user_ref_num, client_seq, not_after_ns)
+        return CancelOrder(
+            self._session_id, self._conn_epoch, client_seq, not_after_ns, _POLICY,
+            message.user_ref_num, message.qty,
+        )  # fmt: skip
+
+    def _refused(self, user_ref_num: int, client_seq: int, not_after_ns: int) -> RefusedRequest:
+        return RefusedRequest(
+            self._session_id, self._conn_epoch, client_seq, not_after_ns, user_ref_num, _NOT_OFFERED
+        )
+
+    def _is_offered(self, appendage: bytes | None) -> bool:
+        return not appendage or not self._read(appendage).refuse_reason
+
+    def _read(self, appendage: bytes) -> Extras:
+        """What the appendage comes to; the same bytes are read once. Raises: ProtocolError."""
+        extras = self._extras.get(appendage)
+        if extras is None:
+            extras = read_extras(parse_appendage(appendage))
+            if len(self._extras) >= EXTRAS_KEPT_MAX:
+                self._extras.clear()
+            self._extras[appendage] = extras
+        return extras
+
+
+def read_extras(options: list[Option]) -> Extras:
+    """Account, minimum quantity, and whether something not offered is asked for."""
+    firm = b""
+    min_qty = 0
+    refuse_reason = _NONE
+    for tag, value in options:
+        if tag == Tag.FIRM and isinstance(value, bytes):
+            firm = value
+        elif tag == Tag.MIN_QTY and isinstance(value, int):
+            min_qty = value
+        elif tag in _BAD_TYPE_TAGS:
+            refuse_reason = refuse_reason or _BAD_ORDER_TYPE
+        elif tag in _NEUTRAL and value not in _NEUTRAL[tag]:
+            refuse_reason = refuse_reason or _NOT_OFFERED
+    return Extras(firm, min_qty, refuse_reason)
+
+
+def _bad_tif(code: int) -> int:
+    """Times in force OUCH knows are not offered; others are no time in force at all."""
+    return _NOT_OFFERED if code in _TIFS_NOT_OFFERED else _BAD_ORDER_TYPE

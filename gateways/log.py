@@ -1,0 +1,43 @@
+"""What a gateway says about itself: one JSON object a line on stderr, events with keys.
+
+Called by the link and the doors. Never called for a single order: state changes, closed
+connections, refusals and faults only.
+"""
+
+import time
+from typing import TextIO
+
+import msgspec
+
+Value = str | int | float | bool | None
+
+
+class Log:
+    """Writes lines `{"ts": ..., "gateway": ..., "level": ..., "event": ..., ...}`."""
+
+    def __init__(self, name: str, stream: TextIO) -> None:
+        self._name = name
+        self._stream = stream
+
+    def _write(self, level: str, event: str, values: dict[str, Value]) -> None:
+        line: dict[str, Value] = {
+            "ts": time.time_ns(),
+            "gateway": self._name,
+            "level": level,
+            "event": event,
+        }
+        line.update(values)
+        self._stream.write(msgspec.json.encode(line).decode() + "\n")
+        self._stream.flush()
+
+    def info(self, event: str, **values: Value) -> None:
+        """Something expected changed."""
+        self._write("info", event, values)
+
+    def warning(self, event: str, **values: Value) -> None:
+        """A peer did what it should not, or a bound was reached."""
+        self._write("warning", event, values)
+
+    def error(self, event: str, **values: Value) -> None:
+        """This gateway is at fault, or cannot go on."""
+        self._write("error", event, values)

@@ -1,0 +1,185 @@
+"""From the engine's event record to the SoupBinTCP packet an OUCH client sees.
+
+Called by the binary gateway for every event of a session's stream, live or replayed. Pure: the
+bytes are a function of the record, the symbol table and the day's midnight, so that any gateway
+replays exactly what another one sent (DESIGN 3.4). Every numbered event of an OUCH session is
+exactly one sequenced packet; SoupBinTCP's implicit number is therefore the record's out_seq.
+
+Record layout: `oms/messages/records.py`. Message layouts: wire reference 2.3.
+"""
+
+import struct
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from oms.messages.enums import (
+    OUCH_REJECT_CODE,
+    EventFlag,
+    EventKind,
+    OrdType,
+    Side,
+    TimeInForce,
+)
+from oms.wire import ouch_messages as m
+
+SOUP_HEADER_BYTES: Final = 3  # length and packet type, before the message
+
+# What each encoder reads from a record: by offset, the rest skipped.
+# side 1, flags 3, timestamp 32, instrument 44, user_ref_num 60, order_id 64, price 72, qty 80,
+# orig_user_ref_num 88, ord_type 92, time_in_force 93, display 94, capacity 95, cl_ord_id 96,
+# firm 120, iso 124, cross_type 125
+_ORDER: Final = struct.Struct("<xBxB28xq4xI12xIQqI4xIBBBB14s10x4sBB")
+# reason 2, timestamp 32, user_ref_num 60, qty 80
+_CANCELED: Final = struct.Struct("<xxB29xq20xI16xI")
+# reason 2, timestamp 32, user_ref_num 60, price 72, qty 80, match_id 96
+_EXECUTED: Final = struct.Struct("<xxB29xq20xI8xqI12xQ")
+# reason 2, timestamp 32, user_ref_num 60, cl_ord_id 96
+_REJECTED: Final = struct.Struct("<xxB29xq20xI32x14s")
+# reason 2, timestamp 32, user_ref_num 60
+_PLAIN: Final = struct.Struct("<xxB29xq20xI")
+
+# Packet length, packet type and message type, then the message.
+_HEAD: Final = ">HBB"
+_PACK_ACCEPTED: Final = struct.Struct(_HEAD + m.Accepted.FORMAT)
+_PACK_REPLACED: Final = struct.Struct(_HEAD + m.Replaced.FORMAT)
+_PACK_CANCELED: Final = struct.Struct(_HEAD + m.Canceled.FORMAT)
+_PACK_EXECUTED: Final = struct.Struct(_HEAD + m.Executed.FORMAT + "H")
+_PACK_REJECTED: Final = struct.Struct(_HEAD + m.Rejected.FORMAT)
+_PACK_CANCEL_REJECT: Final = struct.Struct(_HEAD + m.CancelReject.FORMAT)
+_PACK_QUERY: Final = struct.Struct(_HEAD + m.AccountQueryResponse.FORMAT)
+_PACK_SYSTEM: Final = struct.Struct(_HEAD + m.SystemEvent.FORMAT)
+_MIN_QTY: Final = struct.Struct(">BBI")
+_LENGTH: Final = struct.Struct(">H")
+
+_S: Final = ord("S")
+_BLANK_FIRMS: Final = frozenset((b"\0\0\0\0", b"    "))
+_SIDES: Final[dict[int, int]] = {
+    Side.BUY: m.SIDE_BUY,
+    Side.SELL: m.SIDE_SELL,
+    Side.SELL_SHORT: m.SIDE_SELL_SHORT,
+    Side.SELL_SHORT_EXEMPT: m.SIDE_SELL_SHORT_EXEMPT,
+}
+_TIFS: Final[dict[int, int]] = {
+    TimeInForce.DAY: m.TIF_DAY,
+    TimeInForce.GTC: m.TIF_DAY,
+    TimeInForce.IOC: m.TIF_IOC,
+    TimeInForce.FOK: m.TIF_IOC,
+}
+_OTHER_REASON: Final = 0x0F
+_CODES: Final[dict[int, int]] = {int(reason): code for reason, code in OUCH_REJECT_CODE.items()}
+_REJECT_CODES: Final = tuple(_CODES.get(reason, _OTHER_REASON) for reason in range(256))
+_FOK: Final = int(TimeInForce.FOK)
+_MARKET: Final = int(OrdType.MARKET)
+_LIVE: Final = int(EventFlag.LIVE)
+
+Symbols = Mapping[int, bytes]  # instrument_id -> symbol, padded to 8
+_Encoder = Callable[[bytes, int, Symbols, int], bytes]
+
+
+def encode_packet(data: bytes, offset: int, symbols: Symbols, midnight_ns: int) -> bytes:
+    """The `S` packet of the event record at `offset`.
+
+    Units: midnight_ns since 1970; an event before it has time 0. Raises: KeyError for a kind of
+    event, or an instrument, that an OUCH stream cannot hold: a fault of the caller.
+    """
+    return _ENCODERS[data[offset]](data, offset, symbols, midnight_ns)
+
+
+def encode_message(data: bytes, offset: int, symbols: Symbols, midnight_ns: int) -> bytes:
+    """The OUCH message alone. As `encode_packet`."""
+    return encode_packet(data, offset, symbols, midnight_ns)[SOUP_HEADER_BYTES:]
+
+
+def _accepted(data: bytes, offset: int, symbols: Symbols, midnight_ns: int) -> bytes:
+    (
+        side, flags, timestamp_ns, instrument_id, urn, order_id, price, qty, _, ord_type, tif,
+        display, capacity, cl_ord_id, firm, iso, cross_type,
+    ) = _ORDER.unpack_from(data, offset)  # fmt: skip
+    if firm in _BLANK_FIRMS and tif != _FOK:
+        appendage = b"\0\0"
+    else:
+        appendage = _appendage(firm, qty if tif == _FOK else 0)
+    return (
+        _PACK_ACCEPTED.pack(
+            63 + len(appendage), _S, 65, max(timestamp_ns - midnight_ns, 0), urn, _SIDES[side],
+            qty, symbols[instrument_id], m.PRICE_MARKET if ord_type == _MARKET else price,
+            _TIFS[tif], display, order_id, capacity, iso, cross_type,
+            m.STATE_LIVE if flags & _LIVE else m.STATE_DEAD, cl_ord_id.replace(b"\0", b" "),
+        )
+        + appendage
+    )  # fmt: skip
+
+
+def _replaced(data: bytes, offset: int, symbols: Symbols, midnight_ns: int) -> bytes:
+    (
+        side, flags, timestamp_ns, instrument_id, urn, order_id, price, qty, orig_urn, ord_type,
+        tif, display, capacity, cl_ord_id, firm, iso, cross_type,
+    ) = _ORDER.unpack_from(data, offset)  # fmt: skip
+    appendage = b"\0\0" if firm in _BLANK_FIRMS else _appendage(firm, 0)
+    return (
+        _PACK_REPLACED.pack(
+            67 + len(appendage), _S, 85, max(timestamp_ns - midnight_ns, 0), orig_urn, urn,
+            _SIDES[side], qty, symbols[instrument_id],
+            m.PRICE_MARKET if ord_type == _MARKET else price, _TIFS[tif], display, order_id,
+            capacity, iso, cross_type, m.STATE_LIVE if flags & _LIVE else m.STATE_DEAD,
+            cl_ord_id.replace(b"\0", b" "),
+        )
+        + appendage
+    )  # fmt: skip
+
+
+def _appendage(firm: bytes, min_qty: int) -> bytes:
+    """Length, then Firm unless blank, then MinQty unless 0."""
+    body = b"" if firm in _BLANK_FIRMS else b"\x05\x02" + firm.replace(b"\0", b" ")
+    if min_qty:
+        body += _MIN_QTY.pack(5, 3, min_qty)
+    return _LENGTH.pack(len(body)) + body
+
+
+def _canceled(data: bytes, offset: int, _: Symbols, midnight_ns: int) -> bytes:
+    reason, timestamp_ns, urn, qty = _CANCELED.unpack_from(data, offset)
+    return _PACK_CANCELED.pack(
+        19, _S, 67, max(timestamp_ns - midnight_ns, 0), urn, qty, reason
+    )  # fmt: skip
+
+
+def _executed(data: bytes, offset: int, _: Symbols, midnight_ns: int) -> bytes:
+    reason, timestamp_ns, urn, price, qty, match_id = _EXECUTED.unpack_from(data, offset)
+    return _PACK_EXECUTED.pack(
+        37, _S, 69, max(timestamp_ns - midnight_ns, 0), urn, qty, price, reason, match_id, 0
+    )
+
+
+def _rejected(data: bytes, offset: int, _: Symbols, midnight_ns: int) -> bytes:
+    reason, timestamp_ns, urn, cl_ord_id = _REJECTED.unpack_from(data, offset)
+    return _PACK_REJECTED.pack(
+        30, _S, 74, max(timestamp_ns - midnight_ns, 0), urn, _REJECT_CODES[reason],
+        cl_ord_id.replace(b"\0", b" "),
+    )  # fmt: skip
+
+
+def _cancel_rejected(data: bytes, offset: int, _: Symbols, midnight_ns: int) -> bytes:
+    _reason, timestamp_ns, urn = _PLAIN.unpack_from(data, offset)
+    return _PACK_CANCEL_REJECT.pack(14, _S, 73, max(timestamp_ns - midnight_ns, 0), urn)
+
+
+def _query_response(data: bytes, offset: int, _: Symbols, midnight_ns: int) -> bytes:
+    _reason, timestamp_ns, urn = _PLAIN.unpack_from(data, offset)
+    return _PACK_QUERY.pack(14, _S, 81, max(timestamp_ns - midnight_ns, 0), urn)
+
+
+def _system_event(data: bytes, offset: int, _: Symbols, midnight_ns: int) -> bytes:
+    reason, timestamp_ns, _urn = _PLAIN.unpack_from(data, offset)
+    return _PACK_SYSTEM.pack(11, _S, 83, max(timestamp_ns - midnight_ns, 0), reason)
+
+
+_ENCODERS: Final[dict[int, _Encoder]] = {
+    EventKind.ORDER_ACCEPTED: _accepted,
+    EventKind.ORDER_REPLACED: _replaced,
+    EventKind.ORDER_CANCELED: _canceled,
+    EventKind.ORDER_EXECUTED: _executed,
+    EventKind.ORDER_REJECTED: _rejected,
+    EventKind.CANCEL_REJECTED: _cancel_rejected,
+    EventKind.ACCOUNT_QUERY_RESPONSE: _query_response,
+    EventKind.SYSTEM_EVENT: _system_event,
+}
