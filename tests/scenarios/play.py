@@ -73,8 +73,8 @@ class Player:
         elif words[0] == "bytes":
             self._apply(bytes.fromhex(words[1] if len(words) > 1 else ""))
         elif words[0] == "tick":
-            for _ in range(int(words[1]) if len(words) > 1 else 1):
-                self._now_ns += world.STEP_NS
+            for number in range(int(words[1]) if len(words) > 1 else 1):
+                self._now_ns += world.STEP_NS if number else 0
                 self._apply(pack_batch(self._now_ns, []))
         else:
             self._pending.append(parse(said, self._numbering, self._now_ns))

@@ -1,0 +1,79 @@
+"""Compare the engines on any number of random commands.
+
+    python -m tests.properties.compare --commands 200000 --seed 7
+
+Prints the seed, the rate and the mix of events, so that one can see that the sequence was not a
+trivial one; on failure the disagreement and a short sequence that shows it, as a scenario file.
+Every 2,000 commands a new venue is opened, so that capacities and limits vary.
+"""
+
+import argparse
+import importlib
+import random
+import sys
+import time
+
+from tests.properties.comparison import Comparison, EngineDisagreement, EngineFactory, Mix
+from tests.properties.generator import Generator
+from tests.properties.minimise import failure_of, minimise, scenario_of
+from tests.properties.steps import Step
+
+COMMANDS_OF_ONE_VENUE = 2_000
+CORE = "oms._core.engine"
+
+
+def engine_factory(module: str = CORE) -> EngineFactory:
+    """The engine under test. Raises: ImportError when it is not built."""
+    factory: EngineFactory = importlib.import_module(module).Engine
+    return factory
+
+
+def compare_one_venue(seed: str, commands: int, make_engine: EngineFactory) -> Mix:
+    """One venue from genesis on. Raises: EngineDisagreement with a short scenario in it."""
+    rng = random.Random(seed)
+    generator = Generator(rng)
+    comparison = Comparison(
+        make_engine, restore_every=rng.choice((7, 50, 400)), state_every=rng.choice((8, 64))
+    )
+    taken: list[Step] = []
+    try:
+        while comparison.commands < commands:
+            taken.append(generator.next_step(comparison.oracle._venue))
+            comparison.apply(taken[-1])
+        comparison.check_state()
+    except EngineDisagreement as error:
+        shorter = minimise(taken, make_engine)
+        how = failure_of(shorter, make_engine)
+        message = f"seed {seed}: {how[0] if how else error}\n\n{scenario_of(shorter)}"
+        raise EngineDisagreement(message) from error
+    return comparison.mix
+
+
+def main() -> int:
+    """Run the comparison that the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--commands", type=int, default=20_000)
+    parser.add_argument("--seed", default=str(random.SystemRandom().getrandbits(32)))
+    parser.add_argument("--engine", default=CORE, help="module with the engine under test")
+    asked = parser.parse_args()
+    print(f"seed {asked.seed}, {asked.commands} commands, {asked.engine} against the oracle")
+    make_engine = engine_factory(asked.engine)
+    mix: Mix = Mix()
+    started = time.perf_counter()
+    venues = -(-asked.commands // COMMANDS_OF_ONE_VENUE)
+    for number in range(venues):
+        count = min(COMMANDS_OF_ONE_VENUE, asked.commands - number * COMMANDS_OF_ONE_VENUE)
+        try:
+            mix += compare_one_venue(f"{asked.seed}.{number}", count, make_engine)
+        except EngineDisagreement as error:
+            print(f"DIFFERENT in venue {number}: {error}")
+            return 1
+    elapsed = time.perf_counter() - started
+    print(f"equal: {venues} venues, {asked.commands / elapsed:,.0f} commands/s, {elapsed:.1f} s")
+    for label, count in sorted(mix.items()):
+        print(f"{count:>9,}  {label}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""Random genesis entries: small venues in which capacities, limits and collars are reached.
+
+Called by the generator. Promises: deterministic in the given random source.
+"""
+
+from random import Random
+
+from oms.bounds import MONEY_MAX
+from oms.messages import commands as c
+from oms.messages.enums import Entitlement, Phase, Protocol
+from tests.properties.steps import Planned, Step
+
+START_NS = 1_767_605_400_000_000_000
+MIDNIGHT_NS = 1_767_571_200_000_000_000
+FIRST_DATE = 20260105
+FREE = (0, 0, 0, 0)
+I64_MAX = (1 << 63) - 1
+PROTOCOLS = (Protocol.OUCH, Protocol.OUCH, Protocol.OUCH, Protocol.FIX, Protocol.HTTP)
+
+
+def opening(rng: Random) -> list[Step]:
+    """Entries before the first order: noise, genesis (perhaps in several entries), logins."""
+    instruments, accounts = rng.randint(1, 4), rng.randint(2, 5)
+    users = rng.randint(2, 5)
+    admin = _identities(rng, instruments, accounts, users)
+    genesis = c.Genesis(
+        cluster_id=rng.getrandbits(64),
+        rule_version=1,
+        records_following=len(admin),
+        orders_max=rng.choice((3, 20, 60, 200)),
+        instruments_max=instruments + rng.randint(0, 2),
+        participants_max=users + 1 + rng.randint(0, 2),
+        accounts_max=accounts + rng.randint(0, 2),
+        users_max=users + rng.randint(0, 2),
+        sessions_max=users + rng.randint(0, 2),
+        positions_max=rng.choice((instruments * accounts, instruments * accounts // 2 + 1, 64)),
+    )
+    noise: list[c.Command] = [
+        c.Login(1, 1, 1),
+        c.StartDay(*FREE, FIRST_DATE, MIDNIGHT_NS),
+        c.Genesis(1, 1, 0, 0, 1, 1, 1, 1, 1, 1),
+        c.Genesis(1, 1, 0, 1, 1, 1, 1, 1 << 30, 1, 1),
+    ]
+    in_between: list[c.Command] = [c.Login(1, 1, 1), c.AccountQuery(1, 0, 1, I64_MAX)]
+    commands = [*rng.sample(noise, rng.randint(0, 2)), genesis]
+    for command in admin:
+        commands.append(command)
+        if rng.random() < 0.02:
+            commands.append(rng.choice(in_between))
+    cut = rng.choice((len(commands), rng.randint(1, len(commands))))
+    logins = [c.Login(n, n, 7 + n % 2) for n in range(1, users + 1)]
+    batches: list[list[c.Command]] = [commands[:cut], commands[cut:], [*logins]]
+    return [
+        Step(START_NS + n, tuple(Planned(command) for command in batch))
+        for n, batch in enumerate(batches)
+        if batch
+    ]
+
+
+def instrument(rng: Random, instrument_id: int, symbol: bytes) -> c.AddInstrument:
+    """A tradable thing with a coarse tick, so that prices meet."""
+    tick = rng.choice((1, 100, 100, 2500))
+    return c.AddInstrument(
+        *FREE,
+        instrument_id,
+        symbol,
+        lot_size=rng.choice((1, 1, 10, 100)),
+        tick_size=tick,
+        reference_price=rng.choice((0, 200 * tick, 200 * tick, 12_345, 2_000_000_000)),
+        price_collar_bps=rng.choice((0, 0, 200, 10_000)),
+        market_collar_bps=rng.choice((1, 150, 500, 10_000)),
+        phase=rng.choice((Phase.CONTINUOUS, Phase.CONTINUOUS, Phase.PRE_OPEN, Phase.CLOSED)),
+    )
+
+
+def limits(rng: Random) -> tuple[int, int, int, int]:
+    """Order quantity, order value, long and short limit: sometimes narrow."""
+    return (
+        rng.choice((500, 100_000, 100_000, I64_MAX)),
+        rng.choice((10**8, 10**12, 10**12, I64_MAX)),
+        rng.choice((3_000, 10**7, 10**7, I64_MAX)),
+        rng.choice((0, 0, 2_000, 10**7, I64_MAX)),
+    )
+
+
+def _identities(rng: Random, instruments: int, accounts: int, users: int) -> list[c.Command]:
+    made: list[c.Command] = [instrument(rng, n, b"SYM%d" % n) for n in range(1, instruments + 1)]
+    made += [c.AddParticipant(*FREE, n, b"FIRM%d" % n) for n in range(1, users + 1)]
+    made += [
+        c.AddAccount(*FREE, n, rng.randint(1, users), b"A%d" % n, *limits(rng))
+        for n in range(1, accounts + 1)
+    ]
+    made += [
+        c.AddUser(*FREE, n, n, b"USER%d" % n, rng.randbytes(16), rng.randbytes(32))
+        for n in range(1, users + 1)
+    ]
+    for n in range(1, users + 1):
+        protocol = Protocol.ADMIN if n == 1 else rng.choice(PROTOCOLS)
+        made.append(c.OpenSession(*FREE, n, n, rng.randint(0, accounts), protocol))
+    made.append(c.Grant(*FREE, 1, 0, Entitlement.ADMIN))
+    made += [
+        c.Grant(*FREE, user, account, rng.choice((1, 3, 7, 2)))
+        for user in range(1, users + 1)
+        for account in range(1, accounts + 1)
+        if rng.random() < 0.7
+    ]
+    for account in range(1, accounts + 1):
+        made.append(c.DepositCash(*FREE, account, rng.choice((10**9, 10**13, MONEY_MAX // 8))))
+        made += [
+            c.DepositShares(*FREE, account, n, rng.choice((1_000, 10**6, 1 << 40)))
+            for n in range(1, instruments + 1)
+            if rng.random() < 0.6
+        ]
+    for _ in range(rng.randint(0, 4)):  # failures in genesis mode
+        made.insert(rng.randint(0, len(made)), c.DepositCash(*FREE, 99, 1))
+    made.append(c.StartDay(*FREE, FIRST_DATE, MIDNIGHT_NS))
+    return made
