@@ -11,7 +11,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Final, cast
 
 from gateways.admission import Credentials, DirectoryIndex, is_room_left
 from gateways.asker import Question
@@ -77,13 +77,12 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
         self._peer = str(transport.get_extra_info("peername"))
-        transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         if not self._server.admit(self):
             self._server.log.warning("connection_refused", peer=self._peer, reason="no room")
-            transport.abort()
+            self._transport.abort()
 
     def get_buffer(self, sizehint: int) -> bytearray:
         """One buffer serves all: it is read out before the loop reads the next socket."""

@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from typing import Final, Self
+from typing import Final, Self, cast
 
 from oms.bounds import CLIENT_EVENTS_MAX, CLIENT_RETRY_MAX_NS, CLIENT_RETRY_MIN_NS
 from oms.client import orders as o
@@ -77,8 +77,7 @@ class _Wire(asyncio.Protocol):
         self.done: asyncio.Future[str | LoginRejected] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # TCP has no other
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
 
     def data_received(self, data: bytes) -> None:
         if not self.done.done():
