@@ -339,7 +339,8 @@ def check_text(source: Source) -> Iterator[Finding]:
     homeless = HOMELESS_NAMES & {PurePosixPath(part).stem for part in source.path.split("/")}
     if homeless:
         yield finding(source.path, 1, "homeless", name=homeless.pop())
-    if source.suffix in CYTHON_SUFFIXES and not source.text.lstrip().startswith(("#", '"""')):
+    text = source.text.lstrip()
+    if source.suffix in CYTHON_SUFFIXES and text and not text.startswith(("#", '"""')):
         yield finding(source.path, 1, "header")
 
 
