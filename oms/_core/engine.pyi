@@ -44,6 +44,9 @@ class Engine:
     def state_digest(self) -> int:
         """Hash of the canonical state; a full walk. 64 bits."""
 
+    def verify(self) -> None:
+        """Walk every structure (tests). Raises: AssertionError with the number of the promise."""
+
     def snapshot(self) -> bytes:
         """The whole state, versioned and checksummed."""
 

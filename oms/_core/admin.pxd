@@ -1,0 +1,363 @@
+"""The audited commands that change who and what there is (docs/rules.md, Administration).
+
+Called by the dispatcher, in genesis mode and for admitted commands. Each `apply_...` checks ids
+first, then references, then values; it returns a RejectReason and has no effect unless it is NONE.
+Promises: the only file that writes the directory.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from oms._core.directory cimport Instrument, Participant, User, set_tick
+from oms._core.ledger cimport Account, Position, position_find, position_make
+from oms._core.sessions cimport Session
+from oms._core.state cimport (
+    Capacities, State, add_event, grant_of, has_account, has_instrument, state_open,
+)
+from oms._core.types cimport (
+    ACCOUNTS_MAX, AccountRecord, BPS, CommandRecord, DepositRecord, ENTITLED_ALL,
+    EVENT_PHASE_CHANGED, EventRecord, GenesisRecord, GrantRecord, HARD_ORDERS_MAX,
+    IDENTITY_FACTOR, INSTRUMENTS_MAX, InstrumentRecord, MONEY_MAX, OUTCOME_WINDOW,
+    PARTICIPANTS_MAX, PHASE_CANCEL_ONLY, PHASE_CLOSED, PHASE_CONTINUOUS, PHASE_HALTED,
+    PHASE_PRE_OPEN, POSITIONS_MAX, PRICE_MAX, PRICE_SCALE_MAX, PROTOCOL_ADMIN, PROTOCOL_OUCH,
+    ParticipantRecord, PhaseRecord, REJECT_AMOUNT_UNAVAILABLE, REJECT_BAD_VALUE,
+    REJECT_CAPACITY, REJECT_DUPLICATE_ID, REJECT_NONE, REJECT_UNKNOWN_ID, SESSIONS_MAX,
+    SessionRecord, USERS_MAX, UserRecord,
+)
+
+
+cdef inline bint is_within(uint32_t value, uint32_t bound) noexcept nogil:
+    return value != 0 and value <= bound
+
+
+cdef inline bint are_capacities_good(const Capacities* capacities) noexcept nogil:
+    return (
+        is_within(capacities.orders_max, HARD_ORDERS_MAX)
+        and is_within(capacities.instruments_max, INSTRUMENTS_MAX * IDENTITY_FACTOR)
+        and is_within(capacities.participants_max, PARTICIPANTS_MAX * IDENTITY_FACTOR)
+        and is_within(capacities.accounts_max, ACCOUNTS_MAX * IDENTITY_FACTOR)
+        and is_within(capacities.users_max, USERS_MAX * IDENTITY_FACTOR)
+        and is_within(capacities.sessions_max, SESSIONS_MAX * IDENTITY_FACTOR)
+        and is_within(capacities.positions_max, POSITIONS_MAX * IDENTITY_FACTOR)
+    )
+
+
+cdef inline void apply_genesis(State* state, const CommandRecord* command) noexcept nogil:
+    """Take memory and start counting the records that come unsigned; else no effect."""
+    cdef const GenesisRecord* record = <const GenesisRecord*>command
+    cdef Capacities capacities
+    capacities.orders_max = record.orders_max
+    capacities.instruments_max = record.instruments_max
+    capacities.participants_max = record.participants_max
+    capacities.accounts_max = record.accounts_max
+    capacities.users_max = record.users_max
+    capacities.sessions_max = record.sessions_max
+    capacities.positions_max = record.positions_max
+    capacities.reserved = 0
+    if not are_capacities_good(&capacities):
+        return
+    state_open(state, &capacities)
+    state.numbers.has_genesis = 1
+    state.numbers.cluster_id = record.cluster_id
+    state.numbers.rule_version = record.rule_version
+    state.numbers.genesis_left = record.records_following
+
+
+cdef inline uint8_t next_id(uint32_t id, uint32_t count, uint32_t maximum) noexcept nogil:
+    """Whether `id` is the next free one."""
+    if id != 0 and id <= count:
+        return REJECT_DUPLICATE_ID
+    if id == 0:
+        return REJECT_UNKNOWN_ID
+    if id > maximum:
+        return REJECT_CAPACITY
+    return REJECT_NONE if id == count + 1 else REJECT_UNKNOWN_ID
+
+
+cdef inline bint is_blank(const uint64_t* words, uint32_t count) noexcept nogil:
+    """Whether a name is nothing but spaces and zero bytes."""
+    cdef const uint8_t* bytes_ = <const uint8_t*>words
+    cdef uint32_t i
+    for i in range(count * 8):
+        if bytes_[i] != 0 and bytes_[i] != 0x20:
+            return False
+    return True
+
+
+cdef inline bint is_offered(uint8_t phase) noexcept nogil:
+    return (
+        phase == PHASE_PRE_OPEN or phase == PHASE_CONTINUOUS or phase == PHASE_HALTED
+        or phase == PHASE_CANCEL_ONLY or phase == PHASE_CLOSED
+    )
+
+
+cdef inline bint are_terms_good(const InstrumentRecord* record) noexcept nogil:
+    """The values that ADD_INSTRUMENT and SET_INSTRUMENT have in common."""
+    return (
+        record.lot_size >= 1
+        and record.tick_size >= 1 and record.tick_size <= PRICE_MAX
+        and record.reference_price >= 0 and record.reference_price <= PRICE_MAX
+        and record.market_collar_bps >= 1 and record.market_collar_bps <= BPS
+        and record.price_collar_bps <= BPS
+    )
+
+
+cdef inline void set_terms(Instrument* instrument, const InstrumentRecord* record) noexcept nogil:
+    instrument.lot_size = record.lot_size
+    set_tick(instrument, record.tick_size)
+    instrument.reference_price = record.reference_price
+    instrument.price_collar_bps = record.price_collar_bps
+    instrument.market_collar_bps = record.market_collar_bps
+
+
+cdef inline uint8_t apply_add_instrument(
+    State* state, const InstrumentRecord* record
+) noexcept nogil:
+    cdef Instrument* instrument
+    cdef uint32_t i
+    cdef uint8_t reason = next_id(
+        record.instrument_id, state.numbers.instrument_count, state.capacities.instruments_max
+    )
+    if reason:
+        return reason
+    if (
+        not are_terms_good(record) or not is_offered(record.phase)
+        or record.price_scale > PRICE_SCALE_MAX or is_blank(&record.symbol, 1)
+    ):
+        return REJECT_BAD_VALUE
+    for i in range(1, record.instrument_id):
+        if state.instruments[i].symbol == record.symbol:
+            return REJECT_BAD_VALUE
+    instrument = &state.instruments[record.instrument_id]
+    state.numbers.instrument_count += 1
+    set_terms(instrument, record)
+    instrument.phase = record.phase
+    instrument.price_scale = record.price_scale
+    instrument.symbol = record.symbol
+    return REJECT_NONE
+
+
+cdef inline uint8_t apply_set_instrument(
+    State* state, const InstrumentRecord* record
+) noexcept nogil:
+    cdef Instrument* instrument
+    if not has_instrument(state, record.instrument_id):
+        return REJECT_UNKNOWN_ID
+    instrument = &state.instruments[record.instrument_id]
+    if not are_terms_good(record):
+        return REJECT_BAD_VALUE
+    if record.tick_size != instrument.tick_size and (
+        instrument.book.ladders[0].level_count or instrument.book.ladders[1].level_count
+    ):
+        return REJECT_BAD_VALUE
+    set_terms(instrument, record)
+    return REJECT_NONE
+
+
+cdef inline uint8_t apply_add_participant(
+    State* state, const ParticipantRecord* record
+) noexcept nogil:
+    cdef Participant* participant
+    cdef uint8_t reason = next_id(
+        record.participant_id, state.numbers.participant_count,
+        state.capacities.participants_max,
+    )
+    if reason:
+        return reason
+    state.numbers.participant_count += 1
+    participant = &state.participants[record.participant_id]
+    participant.name[0] = record.name[0]
+    participant.name[1] = record.name[1]
+    return REJECT_NONE
+
+
+cdef inline bint are_limits_good(const AccountRecord* record) noexcept nogil:
+    return (
+        record.max_order_qty >= 0 and record.max_order_value >= 0
+        and record.long_limit >= 0 and record.short_limit >= 0
+    )
+
+
+cdef inline void set_limits(Account* account, const AccountRecord* record) noexcept nogil:
+    account.max_order_qty = record.max_order_qty
+    account.max_order_value = record.max_order_value
+    account.long_limit = record.long_limit
+    account.short_limit = record.short_limit
+
+
+cdef inline uint8_t apply_add_account(State* state, const AccountRecord* record) noexcept nogil:
+    cdef uint64_t firm = record.firm
+    cdef uint32_t i
+    cdef uint8_t reason = next_id(
+        record.account_id, state.numbers.account_count, state.capacities.accounts_max
+    )
+    if reason:
+        return reason
+    if not is_within(record.participant_id, state.numbers.participant_count):
+        return REJECT_UNKNOWN_ID
+    if not are_limits_good(record) or is_blank(&firm, 1):
+        return REJECT_BAD_VALUE
+    for i in range(1, record.account_id):
+        if state.accounts[i].firm == record.firm:
+            return REJECT_BAD_VALUE
+    state.numbers.account_count += 1
+    state.accounts[record.account_id].participant_id = record.participant_id
+    state.accounts[record.account_id].firm = record.firm
+    set_limits(&state.accounts[record.account_id], record)
+    return REJECT_NONE
+
+
+cdef inline uint8_t apply_set_limits(State* state, const AccountRecord* record) noexcept nogil:
+    if not has_account(state, record.account_id):
+        return REJECT_UNKNOWN_ID
+    if not are_limits_good(record):
+        return REJECT_BAD_VALUE
+    set_limits(&state.accounts[record.account_id], record)
+    return REJECT_NONE
+
+
+cdef inline uint8_t apply_add_user(State* state, const UserRecord* record) noexcept nogil:
+    cdef User* user
+    cdef uint32_t i
+    cdef uint8_t reason = next_id(
+        record.user_id, state.numbers.user_count, state.capacities.users_max
+    )
+    if reason:
+        return reason
+    if not is_within(record.participant_id, state.numbers.participant_count):
+        return REJECT_UNKNOWN_ID
+    if is_blank(record.name, 2):
+        return REJECT_BAD_VALUE
+    for i in range(1, record.user_id):
+        if (
+            state.users[i].name[0] == record.name[0]
+            and state.users[i].name[1] == record.name[1]
+        ):
+            return REJECT_BAD_VALUE
+    state.numbers.user_count += 1
+    user = &state.users[record.user_id]
+    user.participant_id = record.participant_id
+    for i in range(2):
+        user.name[i] = record.name[i]
+        user.salt[i] = record.salt[i]
+    for i in range(4):
+        user.key_hash[i] = record.key_hash[i]
+    return REJECT_NONE
+
+
+cdef inline uint8_t apply_open_session(State* state, const SessionRecord* record) noexcept nogil:
+    cdef Session* session
+    cdef uint8_t reason = next_id(
+        record.opened_session_id, state.numbers.session_count, state.capacities.sessions_max
+    )
+    if reason:
+        return reason
+    if not is_within(record.user_id, state.numbers.user_count):
+        return REJECT_UNKNOWN_ID
+    if record.default_account_id and not has_account(state, record.default_account_id):
+        return REJECT_UNKNOWN_ID
+    if record.protocol < PROTOCOL_OUCH or record.protocol > PROTOCOL_ADMIN:
+        return REJECT_BAD_VALUE
+    state.numbers.session_count += 1
+    session = &state.sessions[record.opened_session_id]
+    session.user_id = record.user_id
+    session.protocol = record.protocol
+    session.default_account_id = record.default_account_id
+    session.window = &state.windows[<size_t>record.opened_session_id * OUTCOME_WINDOW]
+    return REJECT_NONE
+
+
+cdef inline uint8_t apply_grant(State* state, const GrantRecord* record) noexcept nogil:
+    if not is_within(record.user_id, state.numbers.user_count):
+        return REJECT_UNKNOWN_ID
+    if record.account_id and not has_account(state, record.account_id):
+        return REJECT_UNKNOWN_ID
+    if record.entitlements > ENTITLED_ALL:
+        return REJECT_BAD_VALUE
+    grant_of(state, record.user_id, record.account_id)[0] = <uint8_t>record.entitlements
+    return REJECT_NONE
+
+
+cdef inline uint8_t check_amount(
+    int64_t amount, int64_t has, int64_t issued, int64_t available
+) noexcept nogil:
+    """A deposit of `amount` for who has `has`, of which `available` may be taken out."""
+    if amount == 0:
+        return REJECT_BAD_VALUE
+    if amount > 0 and (amount > MONEY_MAX - has or amount > MONEY_MAX - issued):
+        return REJECT_BAD_VALUE
+    if amount < 0 and (available < 0 or amount < -available):
+        return REJECT_AMOUNT_UNAVAILABLE
+    return REJECT_NONE
+
+
+cdef inline uint8_t apply_deposit_cash(State* state, const DepositRecord* record) noexcept nogil:
+    cdef Account* account
+    cdef uint8_t reason
+    if not has_account(state, record.account_id):
+        return REJECT_UNKNOWN_ID
+    account = &state.accounts[record.account_id]
+    reason = check_amount(
+        record.amount, account.cash, state.numbers.cash_issued, account.cash - account.hold
+    )
+    if reason:
+        return reason
+    account.cash += record.amount
+    state.numbers.cash_issued += record.amount
+    return REJECT_NONE
+
+
+cdef inline uint8_t apply_deposit_shares(
+    State* state, const DepositRecord* record
+) noexcept nogil:
+    cdef Instrument* instrument
+    cdef Position* position
+    cdef uint32_t slot
+    cdef uint8_t reason
+    if not has_account(state, record.account_id):
+        return REJECT_UNKNOWN_ID
+    if not has_instrument(state, record.instrument_id):
+        return REJECT_UNKNOWN_ID
+    instrument = &state.instruments[record.instrument_id]
+    slot = position_find(&state.positions, record.account_id, record.instrument_id)
+    position = &state.positions.positions[slot]
+    reason = check_amount(
+        record.amount, position.qty, instrument.shares_issued, position.qty - position.held
+    )
+    if reason:
+        return reason
+    if slot == 0:
+        if state.positions.count >= state.positions.positions_max:
+            return REJECT_CAPACITY
+        slot = position_make(&state.positions, record.account_id, record.instrument_id)
+        position = &state.positions.positions[slot]
+    position.qty += record.amount
+    instrument.shares_issued += record.amount
+    return REJECT_NONE
+
+
+cdef inline void change_phase(State* state, uint32_t instrument_id, uint8_t phase) noexcept nogil:
+    """Move an instrument to a phase; says so if that is another one."""
+    cdef Instrument* instrument = &state.instruments[instrument_id]
+    cdef EventRecord* event
+    if instrument.phase == phase:
+        return
+    instrument.phase = phase
+    instrument.topic_seq += 1
+    event = add_event(state, EVENT_PHASE_CHANGED)
+    event.topic_seq = instrument.topic_seq
+    event.instrument_id = instrument_id
+    event.reason = phase
+
+
+cdef inline uint8_t apply_set_phase(State* state, const PhaseRecord* record) noexcept nogil:
+    cdef uint32_t i
+    if record.instrument_id and not has_instrument(state, record.instrument_id):
+        return REJECT_UNKNOWN_ID
+    if not is_offered(record.phase):
+        return REJECT_BAD_VALUE
+    if record.instrument_id:
+        change_phase(state, record.instrument_id, record.phase)
+        return REJECT_NONE
+    for i in range(1, state.numbers.instrument_count + 1):
+        change_phase(state, i, record.phase)
+    return REJECT_NONE

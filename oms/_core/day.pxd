@@ -1,0 +1,107 @@
+"""The trading day: start, end, and the sweep that expires DAY orders in bounded steps.
+
+Called by the dispatcher. Promises: no entry examines more than WORK_STEPS_MAX slots (RULES A11).
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from oms._core.admin cimport change_phase
+from oms._core.directory cimport Instrument
+from oms._core.matcher cimport remove_order
+from oms._core.order_events cimport (
+    Party, Top, number_in_session, order_canceled, party_of, top_changed, top_of,
+)
+from oms._core.order_pool cimport Order
+from oms._core.sessions cimport Session, session_oldest
+from oms._core.state cimport State, add_event
+from oms._core.types cimport (
+    CANCELED_CLOSED, DayRecord, EVENT_DAY_ENDED, EVENT_DAY_STARTED, EVENT_SYSTEM_EVENT,
+    EventRecord, OUTCOME_WINDOW, PHASE_CLOSED, PHASE_PRE_OPEN, PROTOCOL_OUCH, REJECT_NONE,
+    REJECT_WRONG_DAY, SYSTEM_DAY_ENDED, SYSTEM_DAY_STARTED, TIF_DAY, WORK_STEPS_MAX,
+)
+
+
+cdef inline void tell_ouch_sessions(State* state, uint8_t code) noexcept nogil:
+    cdef EventRecord* event
+    cdef uint32_t i
+    for i in range(1, state.numbers.session_count + 1):
+        if state.sessions[i].protocol == PROTOCOL_OUCH:
+            event = add_event(state, EVENT_SYSTEM_EVENT)
+            number_in_session(state, event, i, NULL)
+            event.reason = code
+
+
+cdef inline void start_stream(Session* session) noexcept nogil:
+    """The session's output of the new day starts at 1."""
+    cdef uint64_t seq
+    session.out_seq = 0
+    if session.live_orders == 0:
+        session.last_user_ref_num = 0
+    for seq in range(session_oldest(session), session.client_seq + 1):
+        session.window[seq & (OUTCOME_WINDOW - 1)] = 0
+
+
+cdef inline uint8_t apply_start_day(State* state, const DayRecord* record) noexcept nogil:
+    cdef EventRecord* event
+    cdef uint32_t i
+    if (
+        state.numbers.is_day_open or state.numbers.sweep_slot
+        or record.trading_date <= state.numbers.trading_date
+    ):
+        return REJECT_WRONG_DAY
+    state.numbers.is_day_open = 1
+    state.numbers.trading_date = record.trading_date
+    state.numbers.midnight_ns = record.midnight_ns
+    for i in range(1, state.numbers.session_count + 1):
+        start_stream(&state.sessions[i])
+    for i in range(1, state.numbers.instrument_count + 1):
+        if state.instruments[i].phase == PHASE_CLOSED:
+            change_phase(state, i, PHASE_PRE_OPEN)
+    tell_ouch_sessions(state, SYSTEM_DAY_STARTED)
+    event = add_event(state, EVENT_DAY_STARTED)
+    event.order_id = record.trading_date
+    event.price = record.midnight_ns
+    return REJECT_NONE
+
+
+cdef inline uint8_t apply_end_day(State* state) noexcept nogil:
+    cdef uint32_t i
+    if not state.numbers.is_day_open:
+        return REJECT_WRONG_DAY
+    state.numbers.is_day_open = 0
+    for i in range(1, state.numbers.instrument_count + 1):
+        change_phase(state, i, PHASE_CLOSED)
+    state.numbers.sweep_slot = 1
+    return REJECT_NONE
+
+
+cdef inline void expire_order(State* state, uint32_t slot) noexcept nogil:
+    cdef Instrument* instrument = &state.instruments[state.pool.orders[slot].instrument_id]
+    cdef Party party
+    cdef Top before
+    top_of(&before, state, instrument)
+    party_of(&party, &state.pool.orders[slot])
+    remove_order(state, slot)
+    order_canceled(state, &party, party.leaves, CANCELED_CLOSED, NULL)
+    top_changed(state, instrument, party.instrument_id, &before)
+
+
+cdef inline void sweep_step(State* state) noexcept nogil:
+    """One entry's share of a pending sweep."""
+    cdef const Order* order
+    cdef EventRecord* event
+    cdef uint32_t slot = state.numbers.sweep_slot
+    cdef uint32_t steps = 0
+    while slot <= state.pool.highest and steps < WORK_STEPS_MAX:
+        order = &state.pool.orders[slot]
+        if order.leaves and order.time_in_force == TIF_DAY:
+            expire_order(state, slot)
+        slot += 1
+        steps += 1
+    if slot <= state.pool.highest:
+        state.numbers.sweep_slot = slot
+        return
+    state.numbers.sweep_slot = 0
+    tell_ouch_sessions(state, SYSTEM_DAY_ENDED)
+    event = add_event(state, EVENT_DAY_ENDED)
+    event.order_id = state.numbers.trading_date

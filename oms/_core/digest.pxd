@@ -1,0 +1,296 @@
+"""The two hashes of docs/rules.md, Digest: the chain over the log, and the canonical state.
+
+Called by the dispatcher (chain), by the engine class (state) and by the snapshot (checksum).
+Promises: the same value on every replica for the same log; no address and no arrangement of a
+table enters it.
+"""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, qsort
+
+from oms._core.directory cimport Instrument, User
+from oms._core.ledger cimport Account, Position
+from oms._core.level_walk cimport LevelWalk, level_next, level_start
+from oms._core.machine cimport INVARIANT, MIX
+from oms._core.order_pool cimport Order
+from oms._core.sessions cimport Session, session_oldest, session_outcome
+from oms._core.state cimport State, grant_of
+
+cdef struct Hash:
+    uint64_t lanes[4]
+    uint64_t count  # words taken in
+
+cdef struct PositionKey:
+    uint64_t key  # account_id, instrument_id
+    uint32_t slot
+    uint32_t reserved
+
+
+cdef inline uint64_t mixed(uint64_t lane, uint64_t word) noexcept nogil:
+    lane = (lane ^ word) * MIX
+    return lane ^ (lane >> 32)
+
+
+cdef inline void mix_lanes(uint64_t* lanes, const uint64_t* words, uint64_t size) noexcept nogil:
+    """Take in `size` bytes, a multiple of 32."""
+    cdef uint64_t a = lanes[0]
+    cdef uint64_t b = lanes[1]
+    cdef uint64_t c = lanes[2]
+    cdef uint64_t d = lanes[3]
+    cdef uint64_t i = 0
+    cdef uint64_t count = size // sizeof(uint64_t)
+    while i < count:
+        a = mixed(a, words[i])
+        b = mixed(b, words[i + 1])
+        c = mixed(c, words[i + 2])
+        d = mixed(d, words[i + 3])
+        i += 4
+    lanes[0] = a
+    lanes[1] = b
+    lanes[2] = c
+    lanes[3] = d
+
+
+cdef inline uint64_t folded(const uint64_t* lanes) noexcept nogil:
+    """The digest of four lanes."""
+    cdef uint64_t h = 0
+    cdef uint32_t i
+    for i in range(4):
+        h = (h ^ lanes[i]) * MIX
+        h ^= h >> 29
+    return h
+
+
+cdef inline void mix_words(State* state, const uint64_t* words, uint64_t size) noexcept nogil:
+    mix_lanes(state.numbers.lanes, words, size)
+
+
+cdef inline void mix_header(
+    State* state, uint64_t log_index, int64_t timestamp_ns, uint64_t count
+) noexcept nogil:
+    cdef uint64_t words[4]
+    words[0] = log_index
+    words[1] = <uint64_t>timestamp_ns
+    words[2] = count
+    words[3] = 0
+    mix_words(state, words, sizeof(words))
+
+
+cdef inline void hash_start(Hash* hash_) noexcept nogil:
+    cdef uint32_t i
+    for i in range(4):
+        hash_.lanes[i] = i + 1
+    hash_.count = 0
+
+
+cdef inline void take(Hash* hash_, uint64_t word) noexcept nogil:
+    cdef uint64_t* lane = &hash_.lanes[hash_.count & 3]
+    lane[0] = mixed(lane[0], word)
+    hash_.count += 1
+
+
+cdef inline uint64_t hash_end(Hash* hash_) noexcept nogil:
+    while hash_.count & 3:
+        take(hash_, 0)
+    return folded(hash_.lanes)
+
+
+cdef inline uint64_t state_digest(const State* state) noexcept nogil:
+    cdef Hash hash_
+    hash_start(&hash_)
+    take_numbers(&hash_, state)
+    take_instruments(&hash_, state)
+    take_parties(&hash_, state)
+    take_positions(&hash_, state)
+    take_users(&hash_, state)
+    take_sessions(&hash_, state)
+    take_orders(&hash_, state)
+    take(&hash_, <uint64_t>state.numbers.cash_issued)
+    return hash_end(&hash_)
+
+
+cdef inline void take_numbers(Hash* hash_, const State* state) noexcept nogil:
+    cdef uint32_t slot = state.pool.free_head
+    take(hash_, state.numbers.applied_index)
+    take(hash_, <uint64_t>state.numbers.last_timestamp)
+    take(hash_, state.numbers.event_seq)
+    take(hash_, state.numbers.order_id + 1)
+    take(hash_, state.numbers.match_id + 1)
+    take(hash_, state.numbers.trading_date)
+    take(hash_, <uint64_t>state.numbers.midnight_ns)
+    take(hash_, state.numbers.is_day_open)
+    take(hash_, state.numbers.sweep_slot)
+    take(hash_, state.numbers.cluster_id)
+    take(hash_, state.numbers.rule_version)
+    take(hash_, state.numbers.genesis_left)
+    take(hash_, state.pool.highest)
+    take(hash_, state.pool.free_count)
+    while slot:
+        take(hash_, slot)
+        slot = state.pool.orders[slot].next
+
+
+cdef inline void take_instruments(Hash* hash_, const State* state) noexcept nogil:
+    cdef const Instrument* instrument
+    cdef uint32_t i
+    take(hash_, state.numbers.instrument_count)
+    for i in range(1, state.numbers.instrument_count + 1):
+        instrument = &state.instruments[i]
+        take(hash_, i)
+        take(hash_, instrument.symbol)
+        take(hash_, instrument.lot_size)
+        take(hash_, <uint64_t>instrument.tick_size)
+        take(hash_, <uint64_t>instrument.reference_price)
+        take(hash_, <uint64_t>instrument.last_price)
+        take(hash_, instrument.price_collar_bps)
+        take(hash_, instrument.market_collar_bps)
+        take(hash_, instrument.phase)
+        take(hash_, instrument.price_scale)
+        take(hash_, <uint64_t>instrument.shares_issued)
+        take(hash_, instrument.topic_seq)
+
+
+cdef inline void take_parties(Hash* hash_, const State* state) noexcept nogil:
+    """Participants and accounts."""
+    cdef const Account* account
+    cdef uint32_t i
+    take(hash_, state.numbers.participant_count)
+    for i in range(1, state.numbers.participant_count + 1):
+        take(hash_, i)
+        take(hash_, state.participants[i].name[0])
+        take(hash_, state.participants[i].name[1])
+    take(hash_, state.numbers.account_count)
+    for i in range(1, state.numbers.account_count + 1):
+        account = &state.accounts[i]
+        take(hash_, i)
+        take(hash_, account.participant_id)
+        take(hash_, account.firm)
+        take(hash_, <uint64_t>account.cash)
+        take(hash_, <uint64_t>account.hold)
+        take(hash_, <uint64_t>account.max_order_qty)
+        take(hash_, <uint64_t>account.max_order_value)
+        take(hash_, <uint64_t>account.long_limit)
+        take(hash_, <uint64_t>account.short_limit)
+        take(hash_, account.topic_seq)
+
+
+cdef inline int compare_positions(const void* left, const void* right) noexcept nogil:
+    cdef uint64_t a = (<const PositionKey*>left).key
+    cdef uint64_t b = (<const PositionKey*>right).key
+    return -1 if a < b else a > b
+
+
+cdef inline PositionKey* sorted_positions(const State* state) noexcept nogil:
+    """Slots in the order of (account, instrument); the caller frees."""
+    cdef const Position* position
+    cdef uint32_t count = state.positions.count
+    cdef uint32_t i
+    cdef PositionKey* keys = <PositionKey*>calloc(<size_t>count + 1, sizeof(PositionKey))
+    INVARIANT(keys != NULL)
+    for i in range(count):
+        position = &state.positions.positions[i + 1]
+        keys[i].key = <uint64_t>position.account_id << 32 | position.instrument_id
+        keys[i].slot = i + 1
+    qsort(keys, count, sizeof(PositionKey), compare_positions)
+    return keys
+
+
+cdef inline void take_positions(Hash* hash_, const State* state) noexcept nogil:
+    cdef PositionKey* keys = sorted_positions(state)
+    cdef const Position* position
+    cdef uint32_t i
+    take(hash_, state.positions.count)
+    for i in range(state.positions.count):
+        position = &state.positions.positions[keys[i].slot]
+        take(hash_, position.account_id)
+        take(hash_, position.instrument_id)
+        take(hash_, <uint64_t>position.qty)
+        take(hash_, <uint64_t>position.open_buys)
+        take(hash_, <uint64_t>position.open_sells)
+        take(hash_, <uint64_t>position.held)
+    free(keys)
+
+
+cdef inline void take_users(Hash* hash_, const State* state) noexcept nogil:
+    """Users and grants."""
+    cdef const User* user
+    cdef uint64_t count = 0
+    cdef uint32_t i
+    cdef uint32_t account
+    take(hash_, state.numbers.user_count)
+    for i in range(1, state.numbers.user_count + 1):
+        user = &state.users[i]
+        take(hash_, i)
+        take(hash_, user.participant_id)
+        take(hash_, user.name[0])
+        take(hash_, user.name[1])
+        take(hash_, user.salt[0])
+        take(hash_, user.salt[1])
+        for account in range(4):
+            take(hash_, user.key_hash[account])
+        for account in range(state.numbers.account_count + 1):
+            count += grant_of(state, i, account)[0] != 0
+    take(hash_, count)
+    for i in range(1, state.numbers.user_count + 1):
+        for account in range(state.numbers.account_count + 1):
+            if grant_of(state, i, account)[0]:
+                take(hash_, i)
+                take(hash_, account)
+                take(hash_, grant_of(state, i, account)[0])
+
+
+cdef inline void take_sessions(Hash* hash_, const State* state) noexcept nogil:
+    cdef const Session* session
+    cdef uint64_t seq
+    cdef uint32_t i
+    take(hash_, state.numbers.session_count)
+    for i in range(1, state.numbers.session_count + 1):
+        session = &state.sessions[i]
+        take(hash_, i)
+        take(hash_, session.user_id)
+        take(hash_, session.protocol)
+        take(hash_, session.default_account_id)
+        take(hash_, session.conn_epoch)
+        take(hash_, session.is_logged_in)
+        take(hash_, session.login_nonce)
+        take(hash_, session.gateway_id)
+        take(hash_, session.client_seq)
+        take(hash_, session.out_seq)
+        take(hash_, session.last_user_ref_num)
+        take(hash_, session.live_orders)
+        for seq in range(session_oldest(session), session.client_seq + 1):
+            take(hash_, session_outcome(session, seq))
+
+
+cdef inline void take_orders(Hash* hash_, const State* state) noexcept nogil:
+    cdef const Order* order
+    cdef LevelWalk walk
+    cdef uint32_t level
+    cdef uint32_t slot
+    cdef uint32_t i
+    cdef uint32_t side
+    take(hash_, state.pool.live)
+    for i in range(1, state.numbers.instrument_count + 1):
+        for side in range(2):
+            level_start(&walk, &state.levels, &state.instruments[i].book.ladders[side])
+            level = level_next(&walk)
+            while level:
+                slot = state.levels.levels[level].head
+                while slot:
+                    order = &state.pool.orders[slot]
+                    take(hash_, order.order_id)
+                    take(hash_, slot)
+                    take(hash_, order.session_id)
+                    take(hash_, order.user_ref_num)
+                    take(hash_, order.account_id)
+                    take(hash_, order.instrument_id)
+                    take(hash_, order.side)
+                    take(hash_, order.time_in_force)
+                    take(hash_, order.price)
+                    take(hash_, order.leaves)
+                    take(hash_, order.cum)
+                    take(hash_, order.capacity)
+                    take(hash_, order.cross_type)
+                    take(hash_, order.firm)
+                    slot = order.next
+                level = level_next(&walk)

@@ -1,0 +1,102 @@
+"""Accounts and positions: cash, holds, shares.
+
+Called by the matcher (holds, releases, executions), by risk (reads) and by deposits. Promises:
+cash is never below the account's hold, `held` never above what long sales rest; an execution moves
+the same cash and the same shares from one side to the other, so the totals never change.
+"""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from oms._core.machine cimport INVARIANT, release_pages, take_pages
+from oms._core.order_pool cimport Order
+from oms._core.slot_table cimport SlotTable, table_insert, table_tag
+from oms._core.types cimport SIDE_BUY, SIDE_SELL
+
+cdef struct Account:
+    int64_t cash  # 10^-4 currency units
+    int64_t hold  # sum of price x leaves of the resting buys
+    uint64_t topic_seq
+    int64_t max_order_qty
+    int64_t max_order_value
+    int64_t long_limit
+    int64_t short_limit
+    uint32_t participant_id
+    uint32_t firm
+
+cdef struct Position:
+    int64_t qty  # shares; below zero: short
+    int64_t open_buys  # leaves of resting buys
+    int64_t open_sells  # leaves of resting sells, short ones too
+    int64_t held  # leaves of resting long sells
+    uint32_t account_id
+    uint32_t instrument_id
+
+cdef struct PositionPool:
+    Position* positions  # positions_max + 1 of them; slot 0 stands for a pair never touched
+    SlotTable index  # (account_id, instrument_id) -> slot
+    uint32_t count
+    uint32_t positions_max
+
+
+cdef inline void positions_open(PositionPool* pool, uint32_t positions_max) noexcept nogil:
+    pool.positions_max = positions_max
+    pool.positions = <Position*>take_pages((<size_t>positions_max + 1) * sizeof(Position))
+
+
+cdef inline void positions_close(PositionPool* pool) noexcept nogil:
+    release_pages(pool.positions, (<size_t>pool.positions_max + 1) * sizeof(Position))
+
+
+cdef inline uint32_t position_find(
+    PositionPool* pool, uint32_t account_id, uint32_t instrument_id
+) noexcept nogil:
+    """The slot of the pair; 0: never touched."""
+    cdef uint32_t tag = table_tag(account_id, instrument_id)
+    cdef uint32_t i = tag & pool.index.mask
+    cdef uint32_t slot
+    while True:
+        slot = pool.index.entries[i].slot
+        if slot == 0:
+            return 0
+        if (
+            pool.index.entries[i].tag == tag
+            and pool.positions[slot].instrument_id == instrument_id
+            and pool.positions[slot].account_id == account_id
+        ):
+            return slot
+        i = (i + 1) & pool.index.mask
+
+
+cdef inline uint32_t position_make(
+    PositionPool* pool, uint32_t account_id, uint32_t instrument_id
+) noexcept nogil:
+    """A position for a pair that has none; the caller has seen that there is room."""
+    cdef uint32_t slot
+    INVARIANT(pool.count < pool.positions_max)
+    pool.count += 1
+    slot = pool.count
+    pool.positions[slot].account_id = account_id
+    pool.positions[slot].instrument_id = instrument_id
+    table_insert(&pool.index, table_tag(account_id, instrument_id), slot)
+    return slot
+
+
+cdef inline void ledger_hold(
+    Account* account, Position* position, const Order* order, int64_t qty
+) noexcept nogil:
+    """Set aside what `qty` of a resting order may cost; a negative `qty` gives it back."""
+    if order.side == SIDE_BUY:
+        account.hold += order.price * qty
+        position.open_buys += qty
+    else:
+        position.open_sells += qty
+        position.held += qty if order.side == SIDE_SELL else 0
+
+
+cdef inline void ledger_settle(
+    Account* account, Position* position, bint is_buy, int64_t price, int64_t qty
+) noexcept nogil:
+    """One side of an execution: pay and receive."""
+    cdef int64_t shares = qty if is_buy else -qty
+    account.cash -= price * shares
+    position.qty += shares

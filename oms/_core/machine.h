@@ -1,0 +1,74 @@
+/* What C can say and Cython cannot: the check that is always on, pages from the system, the
+ * constants above 2^63, the high half of a product.
+ *
+ * Included by every part of the engine through machine.pxd. Nothing here knows the engine.
+ */
+#ifndef QUORATE_MACHINE_H
+#define QUORATE_MACHINE_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#ifndef QUORATE_DEBUG
+#define QUORATE_DEBUG 0 /* 1: every command is followed by a walk over every structure */
+#endif
+
+/* Always on. A dead replica is repaired by the others; a wrong one is not. */
+#define INVARIANT(condition)                                           \
+    do {                                                               \
+        if (__builtin_expect(!(condition), 0))                         \
+            quorate_invariant_failed(#condition, __FILE__, __LINE__);  \
+    } while (0)
+
+__attribute__((noreturn, cold, unused)) static void quorate_invariant_failed(
+    const char *condition, const char *file, int line)
+{
+    fprintf(stderr, "INVARIANT failed: %s (%s:%d)\n", condition, file, line);
+    fflush(stderr);
+    abort();
+}
+
+#define QUORATE_LIKELY(condition) __builtin_expect(!!(condition), 1)
+#define QUORATE_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define QUORATE_PREFETCH(address) __builtin_prefetch((const void *)(address))
+
+#define QUORATE_MIX 0x9E3779B97F4A7C15ULL
+#define QUORATE_U64_MAX 0xFFFFFFFFFFFFFFFFULL
+
+static inline uint64_t quorate_high(uint64_t a, uint64_t b)
+{
+    return (uint64_t)(((unsigned __int128)a * b) >> 64);
+}
+
+#define QUORATE_HUGE_FROM (32u << 20)
+
+/* Zeroed, page-aligned and not touched: a page costs memory only once something is written to it. */
+__attribute__((unused)) static void *quorate_take(size_t bytes)
+{
+    void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    INVARIANT(pages != MAP_FAILED);
+#ifdef MADV_HUGEPAGE
+    if (bytes >= QUORATE_HUGE_FROM)
+        (void)madvise(pages, bytes, MADV_HUGEPAGE); /* only advice: 4 KiB pages do as well */
+#endif
+    return pages;
+}
+
+__attribute__((unused)) static void quorate_release(void *pages, size_t bytes)
+{
+    if (pages != NULL)
+        INVARIANT(munmap(pages, bytes) == 0);
+}
+
+/* Cold growth: an array that doubles. */
+__attribute__((unused)) static void *quorate_grow(void *array, size_t bytes)
+{
+    void *grown = realloc(array, bytes);
+    INVARIANT(grown != NULL);
+    return grown;
+}
+
+#endif

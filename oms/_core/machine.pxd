@@ -1,0 +1,16 @@
+"""The names of machine.h."""
+
+from libc.stdint cimport uint64_t
+
+cdef extern from "machine.h" nogil:
+    void INVARIANT(bint condition) noexcept
+    bint LIKELY "QUORATE_LIKELY"(bint condition) noexcept
+    bint UNLIKELY "QUORATE_UNLIKELY"(bint condition) noexcept
+    void prefetch "QUORATE_PREFETCH"(const void* address) noexcept
+    uint64_t high_half "quorate_high"(uint64_t a, uint64_t b) noexcept
+    void* take_pages "quorate_take"(size_t size) noexcept
+    void release_pages "quorate_release"(void* pages, size_t size) noexcept
+    void* grow_array "quorate_grow"(void* array, size_t size) noexcept
+    const uint64_t MIX "QUORATE_MIX"
+    const uint64_t U64_MAX "QUORATE_U64_MAX"
+    const bint IS_DEBUG "QUORATE_DEBUG"

@@ -1,0 +1,277 @@
+"""The events of orders: what each says, and which streams it is numbered in.
+
+Called by the matcher, the order commands and the day's sweep. Promises: the only file that gives
+out `out_seq` and `topic_seq` for orders (docs/rules.md, Events of a session's stream). `record` is
+the command that an event answers, or NULL for what happens to a resting order.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from oms._core.directory cimport Instrument
+from oms._core.order_book cimport BOOK_ASKS, BOOK_BIDS, Level
+from oms._core.order_pool cimport Order
+from oms._core.sessions cimport Session
+from oms._core.state cimport State, add_event, may_enter
+from oms._core.types cimport (
+    BookTopRecord, EVENT_BOOK_TOP, EVENT_CANCEL_REJECTED, EVENT_COMMAND_IGNORED,
+    EVENT_ORDER_CANCELED, EVENT_ORDER_EXECUTED, EVENT_ORDER_REJECTED, EVENT_TRADE, EventRecord,
+    FLAG_LIVE, OrderRecord, POLICY_UNKNOWN_IS_IGNORED, REJECT_ORDER_NOT_CANCELABLE, TYPE_LIMIT,
+)
+
+# An order on its way in, or a live one seen from outside: what its events say about it.
+cdef struct Party:
+    uint64_t order_id
+    int64_t price  # as entered
+    uint32_t session_id
+    uint32_t user_ref_num
+    uint32_t account_id
+    uint32_t instrument_id
+    uint32_t position
+    uint32_t firm
+    uint32_t leaves
+    uint32_t cum
+    uint8_t side
+    uint8_t ord_type
+    uint8_t time_in_force
+    uint8_t capacity
+    uint8_t cross_type
+
+cdef struct Top:
+    uint64_t bid_qty
+    uint64_t ask_qty
+    uint32_t bid_price
+    uint32_t ask_price
+
+
+cdef inline void party_of(Party* party, const Order* order) noexcept nogil:
+    """A live order as a party."""
+    party.order_id = order.order_id
+    party.price = order.price
+    party.session_id = order.session_id
+    party.user_ref_num = order.user_ref_num
+    party.account_id = order.account_id
+    party.instrument_id = order.instrument_id
+    party.position = order.position
+    party.firm = order.firm
+    party.leaves = order.leaves
+    party.cum = order.cum
+    party.side = order.side
+    party.ord_type = TYPE_LIMIT  # nothing else rests
+    party.time_in_force = order.time_in_force
+    party.capacity = order.capacity
+    party.cross_type = order.cross_type
+
+
+cdef inline void number_in_session(
+    State* state, EventRecord* event, uint32_t session_id, const OrderRecord* record
+) noexcept nogil:
+    cdef Session* session = &state.sessions[session_id]
+    session.out_seq += 1
+    event.session_id = session_id
+    event.out_seq = session.out_seq
+    if record != NULL:
+        event.client_seq = record.client_seq
+        event.conn_epoch = record.conn_epoch
+
+
+cdef inline void number_in_account(
+    State* state, EventRecord* event, uint32_t account_id
+) noexcept nogil:
+    state.accounts[account_id].topic_seq += 1
+    event.account_id = account_id
+    event.topic_seq = state.accounts[account_id].topic_seq
+
+
+cdef inline void order_opened(
+    State* state, uint8_t kind, const Party* party, const OrderRecord* record,
+    uint32_t orig_user_ref_num,
+) noexcept nogil:
+    """ORDER_ACCEPTED or ORDER_REPLACED: the order as it stands, and what the record says."""
+    cdef EventRecord* event = add_event(state, kind)
+    number_in_session(state, event, party.session_id, record)
+    number_in_account(state, event, party.account_id)
+    event.side = party.side
+    event.flags = FLAG_LIVE if party.leaves else 0
+    event.instrument_id = party.instrument_id
+    event.user_ref_num = party.user_ref_num
+    event.order_id = party.order_id
+    event.price = party.price
+    event.qty = party.leaves
+    event.leaves_qty = party.leaves
+    event.orig_user_ref_num = orig_user_ref_num
+    event.ord_type = party.ord_type
+    event.time_in_force = party.time_in_force
+    event.display = record.display
+    event.capacity = party.capacity
+    event.cl_ord_id[0] = record.cl_ord_id[0]
+    event.cl_ord_id[1] = record.cl_ord_id[1]
+    event.cl_ord_id[2] = record.cl_ord_id[2]
+    event.firm = party.firm
+    event.iso = record.iso
+    event.cross_type = party.cross_type
+
+
+cdef inline EventRecord* order_canceled(
+    State* state, const Party* party, uint32_t qty, uint8_t reason, const OrderRecord* record
+) noexcept nogil:
+    """ORDER_CANCELED: `qty` went, `party.leaves` less `qty` are left."""
+    cdef EventRecord* event = add_event(state, EVENT_ORDER_CANCELED)
+    number_in_session(state, event, party.session_id, record)
+    number_in_account(state, event, party.account_id)
+    event.side = party.side
+    event.reason = reason
+    event.instrument_id = party.instrument_id
+    event.user_ref_num = party.user_ref_num
+    event.order_id = party.order_id
+    event.price = party.price
+    event.qty = qty
+    event.leaves_qty = party.leaves - qty
+    return event
+
+
+cdef inline void incoming_executed(
+    State* state, const Party* party, uint32_t qty, int64_t price, uint64_t match_id,
+    uint8_t liquidity, const OrderRecord* record,
+) noexcept nogil:
+    """ORDER_EXECUTED for the incoming side; `party.leaves` is what is left."""
+    cdef EventRecord* event = add_event(state, EVENT_ORDER_EXECUTED)
+    number_in_session(state, event, party.session_id, record)
+    number_in_account(state, event, party.account_id)
+    event.side = party.side
+    event.reason = liquidity
+    event.instrument_id = party.instrument_id
+    event.user_ref_num = party.user_ref_num
+    event.order_id = party.order_id
+    event.price = price
+    event.qty = qty
+    event.leaves_qty = party.leaves
+    event.cl_ord_id[0] = match_id
+
+
+cdef inline void resting_executed(
+    State* state, const Order* order, uint32_t qty, int64_t price, uint64_t match_id,
+    uint8_t liquidity,
+) noexcept nogil:
+    """ORDER_EXECUTED for the resting side; `order.leaves` is what is left."""
+    cdef EventRecord* event = add_event(state, EVENT_ORDER_EXECUTED)
+    number_in_session(state, event, order.session_id, NULL)
+    number_in_account(state, event, order.account_id)
+    event.side = order.side
+    event.reason = liquidity
+    event.instrument_id = order.instrument_id
+    event.user_ref_num = order.user_ref_num
+    event.order_id = order.order_id
+    event.price = price
+    event.qty = qty
+    event.leaves_qty = order.leaves
+    event.cl_ord_id[0] = match_id
+
+
+cdef inline void traded(
+    State* state, const Party* incoming, uint32_t qty, int64_t price, uint64_t match_id
+) noexcept nogil:
+    """TRADE: the match as the public sees it."""
+    cdef EventRecord* event = add_event(state, EVENT_TRADE)
+    cdef Instrument* instrument = &state.instruments[incoming.instrument_id]
+    instrument.topic_seq += 1
+    event.topic_seq = instrument.topic_seq
+    event.instrument_id = incoming.instrument_id
+    event.side = incoming.side
+    event.price = price
+    event.qty = qty
+    event.cl_ord_id[0] = match_id
+
+
+cdef inline void order_rejected(
+    State* state, Session* session, uint8_t reason, const OrderRecord* record
+) noexcept nogil:
+    """ORDER_REJECTED: everything as sent; on the account's topic only for who may enter there."""
+    cdef EventRecord* event = add_event(state, EVENT_ORDER_REJECTED)
+    number_in_session(state, event, record.session_id, record)
+    event.account_id = record.account_id
+    if may_enter(state, session, record.account_id):
+        number_in_account(state, event, record.account_id)
+    event.side = record.side
+    event.reason = reason
+    event.instrument_id = record.instrument_id
+    event.user_ref_num = record.user_ref_num
+    event.price = record.price
+    event.qty = record.order_qty
+    event.ord_type = record.ord_type
+    event.time_in_force = record.time_in_force
+    event.display = record.display
+    event.capacity = record.capacity
+    event.cl_ord_id[0] = record.cl_ord_id[0]
+    event.cl_ord_id[1] = record.cl_ord_id[1]
+    event.cl_ord_id[2] = record.cl_ord_id[2]
+    event.firm = record.firm
+    event.iso = record.iso
+    event.cross_type = record.cross_type
+
+
+cdef inline EventRecord* cancel_rejected(
+    State* state, uint8_t reason, const OrderRecord* record
+) noexcept nogil:
+    """CANCEL_REJECTED: a cancel or replace that changed nothing; on no account's topic yet."""
+    cdef EventRecord* event = add_event(state, EVENT_CANCEL_REJECTED)
+    number_in_session(state, event, record.session_id, record)
+    event.reason = reason
+    event.user_ref_num = record.user_ref_num
+    return event
+
+
+cdef inline EventRecord* command_outcome(
+    State* state, uint8_t kind, const OrderRecord* record
+) noexcept nogil:
+    """An outcome for the gateway alone: in no stream."""
+    cdef EventRecord* event = add_event(state, kind)
+    event.session_id = record.session_id
+    event.conn_epoch = record.conn_epoch
+    event.client_seq = record.client_seq
+    return event
+
+
+cdef inline void command_ignored(State* state, const OrderRecord* record) noexcept nogil:
+    command_outcome(state, EVENT_COMMAND_IGNORED, record)
+
+
+cdef inline void superfluous(State* state, const OrderRecord* record) noexcept nogil:
+    """A cancel or replace of nothing: silent where the protocol says so."""
+    if record.policy & POLICY_UNKNOWN_IS_IGNORED:
+        command_ignored(state, record)
+    else:
+        cancel_rejected(state, REJECT_ORDER_NOT_CANCELABLE, record)
+
+
+cdef inline void top_of(Top* top, const State* state, const Instrument* instrument) noexcept nogil:
+    """Best prices and quantities of both sides; an empty side is (0, 0)."""
+    cdef const Level* bid = &state.levels.levels[instrument.book.ladders[BOOK_BIDS].best]
+    cdef const Level* ask = &state.levels.levels[instrument.book.ladders[BOOK_ASKS].best]
+    top.bid_qty = bid.qty
+    top.bid_price = bid.price
+    top.ask_qty = ask.qty
+    top.ask_price = ask.price
+
+
+cdef inline void top_changed(
+    State* state, Instrument* instrument, uint32_t instrument_id, const Top* before
+) noexcept nogil:
+    """BOOK_TOP, when a best price or its quantity is another one than before the command."""
+    cdef Top top
+    cdef EventRecord* event
+    cdef BookTopRecord* overlay
+    top_of(&top, state, instrument)
+    if (
+        top.bid_qty == before.bid_qty and top.bid_price == before.bid_price
+        and top.ask_qty == before.ask_qty and top.ask_price == before.ask_price
+    ):
+        return
+    instrument.topic_seq += 1
+    event = add_event(state, EVENT_BOOK_TOP)
+    event.topic_seq = instrument.topic_seq
+    event.instrument_id = instrument_id
+    overlay = <BookTopRecord*>event
+    overlay.bid_qty = top.bid_qty
+    overlay.bid_price = top.bid_price
+    overlay.ask_qty = top.ask_qty
+    overlay.ask_price = top.ask_price

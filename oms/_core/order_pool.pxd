@@ -1,0 +1,69 @@
+"""The slab of live orders: fixed records, addressed by slot, never by pointer.
+
+Called by the matcher, the book, the index and the day's sweep. Promises: slots as docs/rules.md
+says (the last one freed first, else the next fresh one); slot 0 is scratch, so that linking and
+unlinking write to a neighbor without asking whether there is one.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from oms._core.machine cimport INVARIANT, release_pages, take_pages
+
+# 64 bytes: one cache line. A cancel touches every field, so there is nothing cold to split off.
+cdef struct Order:
+    uint32_t next  # slot behind it in its level, or in the free list; 0: none
+    uint32_t prev  # slot before it in its level; 0: none
+    uint32_t level  # slot of its level
+    uint32_t leaves  # shares open; 0: the slot is free
+    uint32_t cum  # shares executed in the whole chain of replaces
+    uint32_t price  # 10^-4, at most PRICE_MAX
+    uint64_t order_id
+    uint32_t session_id
+    uint32_t user_ref_num
+    uint32_t account_id
+    uint32_t instrument_id
+    uint32_t position  # slot of the position of (account_id, instrument_id)
+    uint8_t side
+    uint8_t time_in_force
+    uint8_t capacity
+    uint8_t cross_type
+    uint32_t firm
+    uint32_t reserved
+
+cdef struct OrderPool:
+    Order* orders  # orders_max + 1 of them
+    uint32_t free_head  # the slot freed last; 0: none
+    uint32_t free_count
+    uint32_t highest  # slots 1 .. highest were used at some time
+    uint32_t orders_max
+    uint32_t live  # orders in books; the incoming part of a replace is still counted
+
+
+cdef inline void pool_open(OrderPool* pool, uint32_t orders_max) noexcept nogil:
+    INVARIANT(sizeof(Order) == 64)
+    pool.orders = <Order*>take_pages((<size_t>orders_max + 1) * sizeof(Order))
+    pool.orders_max = orders_max
+
+
+cdef inline void pool_close(OrderPool* pool) noexcept nogil:
+    release_pages(pool.orders, (<size_t>pool.orders_max + 1) * sizeof(Order))
+
+
+cdef inline uint32_t pool_take(OrderPool* pool) noexcept nogil:
+    """A slot for an order that rests."""
+    cdef uint32_t slot = pool.free_head
+    if slot:
+        pool.free_head = pool.orders[slot].next
+        pool.free_count -= 1
+        return slot
+    pool.highest += 1
+    INVARIANT(pool.highest <= pool.orders_max)
+    return pool.highest
+
+
+cdef inline void pool_free(OrderPool* pool, uint32_t slot) noexcept nogil:
+    """The order is gone."""
+    pool.orders[slot].leaves = 0
+    pool.orders[slot].next = pool.free_head
+    pool.free_head = slot
+    pool.free_count += 1

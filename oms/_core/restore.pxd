@@ -1,0 +1,297 @@
+"""Bytes of a snapshot -> state; every number is checked before it is used as an index.
+
+Called by the engine class. Promises: reads within the bytes it is given; answers False for
+anything that `snapshot.pxd` would not have written, and then the caller drops the half-built state.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
+
+from oms._core.admin cimport are_capacities_good, is_within
+from oms._core.directory cimport Instrument, set_tick, tick_of
+from oms._core.ledger cimport Account, ledger_hold, position_find, position_make
+from oms._core.machine cimport INVARIANT
+from oms._core.order_book cimport book_link
+from oms._core.order_index cimport index_add, index_find
+from oms._core.order_pool cimport Order
+from oms._core.sessions cimport Session, session_oldest
+from oms._core.snapshot cimport (
+    SNAPSHOT_HEADER_WORDS, SNAPSHOT_MAGIC, SNAPSHOT_VERSION, checksum,
+)
+from oms._core.state cimport Capacities, Numbers, State, grant_of, state_open
+from oms._core.types cimport (
+    BPS, ENTITLED_ALL, ORDER_QTY_MAX, OUTCOME_WINDOW, PHASE_CLOSED, PHASE_PRE_OPEN, PRICE_MAX,
+    PRICE_SCALE_MAX, PROTOCOL_ADMIN, PROTOCOL_OUCH, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT,
+    SIDE_SELL_SHORT_EXEMPT, TIF_DAY, TIF_GTC,
+)
+from oms._core.walk cimport broken_promise
+
+cdef struct Reader:
+    const uint64_t* words
+    uint64_t at
+    uint64_t count
+    bint is_sound  # nothing read so far was impossible
+
+
+cdef inline uint64_t get(Reader* reader) noexcept nogil:
+    """The next word; 0 and unsound beyond the end."""
+    if reader.at >= reader.count:
+        reader.is_sound = False
+        return 0
+    reader.at += 1
+    return reader.words[reader.at - 1]
+
+
+cdef inline uint64_t get_up_to(Reader* reader, uint64_t maximum) noexcept nogil:
+    """The next word; 0 and unsound above `maximum`."""
+    cdef uint64_t word = get(reader)
+    if word > maximum:
+        reader.is_sound = False
+        return 0
+    return word
+
+
+cdef inline void get_block(Reader* reader, void* target, size_t size) noexcept nogil:
+    if reader.count - reader.at < size // sizeof(uint64_t):
+        reader.is_sound = False
+        return
+    memcpy(target, &reader.words[reader.at], size)
+    reader.at += size // sizeof(uint64_t)
+
+
+cdef inline void expect(Reader* reader, bint is_true) noexcept nogil:
+    reader.is_sound = reader.is_sound and is_true
+
+
+cdef inline bint is_snapshot(const uint64_t* words, uint64_t size) noexcept nogil:
+    """Whether `size` bytes are what a snapshot of this version looks like, by its checksum."""
+    cdef uint64_t count = size // sizeof(uint64_t)
+    return (
+        size % sizeof(uint64_t) == 0
+        and size >= SNAPSHOT_HEADER_WORDS * sizeof(uint64_t) + sizeof(Numbers)
+        and words[0] == SNAPSHOT_MAGIC
+        and words[1] == SNAPSHOT_VERSION
+        and words[2] == count
+        and words[3] == checksum(words, count)
+    )
+
+
+cdef inline bint read_snapshot(
+    State* state, const uint64_t* words, uint64_t size
+) noexcept nogil:
+    """Build a cleared state from a snapshot; False: it is none, and `state` is to be closed."""
+    cdef Reader reader
+    cdef Capacities capacities
+    if not is_snapshot(words, size):
+        return False
+    reader.words = words
+    reader.at = SNAPSHOT_HEADER_WORDS
+    reader.count = size // sizeof(uint64_t)
+    reader.is_sound = True
+    get_block(&reader, &state.numbers, sizeof(Numbers))
+    if not state.numbers.has_genesis:
+        return reader.is_sound and reader.at == reader.count
+    get_block(&reader, &capacities, sizeof(Capacities))
+    if not (reader.is_sound and are_capacities_good(&capacities)):
+        return False
+    if not are_numbers_good(&state.numbers, &capacities):
+        return False
+    state_open(state, &capacities)
+    read_instruments(state, &reader)
+    read_parties(state, &reader)
+    if reader.is_sound:
+        read_sessions(state, &reader)
+    if reader.is_sound:
+        read_positions(state, &reader)
+    if reader.is_sound:
+        read_orders(state, &reader)
+    return reader.is_sound and reader.at == reader.count and broken_promise(state) == 0
+
+
+cdef inline bint are_numbers_good(
+    const Numbers* numbers, const Capacities* capacities
+) noexcept nogil:
+    return (
+        numbers.has_genesis == 1 and numbers.is_day_open <= 1
+        and numbers.instrument_count <= capacities.instruments_max
+        and numbers.participant_count <= capacities.participants_max
+        and numbers.account_count <= capacities.accounts_max
+        and numbers.user_count <= capacities.users_max
+        and numbers.session_count <= capacities.sessions_max
+    )
+
+
+cdef inline void read_instruments(State* state, Reader* reader) noexcept nogil:
+    cdef Instrument* instrument
+    cdef uint64_t tick
+    cdef uint32_t i
+    for i in range(1, state.numbers.instrument_count + 1):
+        instrument = &state.instruments[i]
+        instrument.symbol = get(reader)
+        instrument.last_price = <int64_t>get_up_to(reader, 2 * <uint64_t>PRICE_MAX)
+        instrument.reference_price = <int64_t>get_up_to(reader, PRICE_MAX)
+        tick = get_up_to(reader, PRICE_MAX)
+        expect(reader, tick >= 1)
+        set_tick(instrument, <int64_t>tick if tick else 1)
+        instrument.topic_seq = get(reader)
+        instrument.lot_size = <uint32_t>get_up_to(reader, 0xFFFFFFFF)
+        expect(reader, instrument.lot_size >= 1)
+        instrument.price_collar_bps = <uint32_t>get_up_to(reader, BPS)
+        instrument.market_collar_bps = <uint32_t>get_up_to(reader, BPS)
+        instrument.phase = <uint8_t>get_up_to(reader, PHASE_CLOSED)
+        expect(reader, instrument.phase >= PHASE_PRE_OPEN)
+        instrument.price_scale = <uint8_t>get_up_to(reader, PRICE_SCALE_MAX)
+        instrument.shares_issued = <int64_t>get(reader)
+
+
+cdef inline void read_parties(State* state, Reader* reader) noexcept nogil:
+    """Participants, accounts, users and grants."""
+    cdef uint64_t grant
+    cdef uint32_t i
+    for i in range(1, state.numbers.participant_count + 1):
+        get_block(reader, &state.participants[i], sizeof(state.participants[i]))
+    for i in range(1, state.numbers.account_count + 1):
+        get_block(reader, &state.accounts[i], sizeof(Account))
+        state.accounts[i].hold = 0  # grows again with the orders
+    for i in range(1, state.numbers.user_count + 1):
+        get_block(reader, &state.users[i], sizeof(state.users[i]))
+        grant = get(reader)
+        while grant:
+            expect(reader, grant >> 32 <= state.numbers.account_count)
+            expect(reader, is_within(<uint32_t>grant, ENTITLED_ALL))
+            if not reader.is_sound:
+                return
+            grant_of(state, i, <uint32_t>(grant >> 32))[0] = <uint8_t>grant
+            grant = get(reader)
+
+
+cdef inline void read_sessions(State* state, Reader* reader) noexcept nogil:
+    cdef Session* session
+    cdef uint64_t seq
+    cdef uint32_t i
+    for i in range(1, state.numbers.session_count + 1):
+        session = &state.sessions[i]
+        session.window = &state.windows[<size_t>i * OUTCOME_WINDOW]
+        session.client_seq = get_up_to(reader, <uint64_t>1 << 62)
+        session.out_seq = get(reader)
+        session.conn_epoch = <uint32_t>get_up_to(reader, 0xFFFFFFFF)
+        session.last_user_ref_num = <uint32_t>get_up_to(reader, 0xFFFFFFFF)
+        session.user_id = <uint32_t>get_up_to(reader, state.numbers.user_count)
+        expect(reader, session.user_id >= 1)
+        session.is_logged_in = <uint8_t>get_up_to(reader, 1)
+        session.protocol = <uint8_t>get_up_to(reader, PROTOCOL_ADMIN)
+        expect(reader, session.protocol >= PROTOCOL_OUCH)
+        session.default_account_id = <uint32_t>get_up_to(
+            reader, state.numbers.account_count
+        )
+        session.login_nonce = get(reader)
+        session.gateway_id = get(reader)
+        for seq in range(session_oldest(session), session.client_seq + 1):
+            session.window[seq & (OUTCOME_WINDOW - 1)] = get(reader)
+
+
+cdef inline void read_positions(State* state, Reader* reader) noexcept nogil:
+    cdef uint64_t key
+    cdef uint32_t count = <uint32_t>get_up_to(reader, state.capacities.positions_max)
+    cdef uint32_t account_id
+    cdef uint32_t instrument_id
+    cdef uint32_t slot
+    cdef uint32_t i
+    for i in range(count):
+        key = get(reader)
+        account_id = <uint32_t>(key >> 32)
+        instrument_id = <uint32_t>key
+        expect(reader, is_within(account_id, state.numbers.account_count))
+        expect(reader, is_within(instrument_id, state.numbers.instrument_count))
+        expect(reader, position_find(&state.positions, account_id, instrument_id) == 0)
+        if not reader.is_sound:
+            return
+        slot = position_make(&state.positions, account_id, instrument_id)
+        state.positions.positions[slot].qty = <int64_t>get(reader)
+
+
+cdef inline void read_orders(State* state, Reader* reader) noexcept nogil:
+    cdef uint32_t highest = <uint32_t>get_up_to(reader, state.capacities.orders_max)
+    cdef uint32_t free_count = <uint32_t>get_up_to(reader, highest)
+    cdef uint8_t* is_seen = <uint8_t*>calloc(<size_t>highest + 1, 1)
+    cdef uint32_t before = 0
+    cdef uint32_t slot
+    cdef uint32_t live
+    cdef uint32_t i
+    INVARIANT(is_seen != NULL)
+    state.pool.highest = highest
+    for i in range(free_count):
+        slot = <uint32_t>get_up_to(reader, highest)
+        expect(reader, slot != 0 and not is_seen[slot])
+        if not reader.is_sound:
+            break
+        is_seen[slot] = 1
+        state.pool.orders[before].next = slot  # slot 0 is scratch
+        if before == 0:
+            state.pool.free_head = slot
+        before = slot
+        state.pool.free_count += 1
+    live = <uint32_t>get_up_to(reader, highest - state.pool.free_count)
+    expect(reader, state.numbers.sweep_slot <= highest + 1)
+    if reader.is_sound:
+        for i in range(live):
+            read_order(state, reader, is_seen)
+            if not reader.is_sound:
+                break
+    free(is_seen)
+
+
+cdef inline void read_order(State* state, Reader* reader, uint8_t* is_seen) noexcept nogil:
+    """One order, put at the back of its level: they come in the order of their queues."""
+    cdef Order image
+    cdef Order* order
+    cdef uint32_t slot
+    cdef uint32_t tick
+    image.next = 0
+    get_block(reader, &image, sizeof(Order))
+    if not reader.is_sound:
+        return
+    slot = image.next
+    expect(reader, is_within(slot, state.pool.highest) and is_order_good(state, &image))
+    if not reader.is_sound or is_seen[slot]:
+        reader.is_sound = False
+        return
+    is_seen[slot] = 1
+    order = &state.pool.orders[slot]
+    memcpy(order, &image, sizeof(Order))
+    tick = tick_of(&state.instruments[order.instrument_id], order.price)
+    book_link(
+        &state.levels, &state.instruments[order.instrument_id].book, state.pool.orders, slot,
+        tick,
+    )
+    ledger_hold(
+        &state.accounts[order.account_id], &state.positions.positions[order.position], order,
+        order.leaves,
+    )
+    index_add(&state.index, order.session_id, order.user_ref_num, slot)
+    state.sessions[order.session_id].live_orders += 1
+    state.pool.live += 1
+
+
+cdef inline bint is_order_good(State* state, const Order* order) noexcept nogil:
+    return (
+        is_within(order.session_id, state.numbers.session_count)
+        and is_within(order.account_id, state.numbers.account_count)
+        and is_within(order.instrument_id, state.numbers.instrument_count)
+        and order.position != 0
+        and position_find(&state.positions, order.account_id, order.instrument_id)
+        == order.position
+        and is_within(order.leaves, ORDER_QTY_MAX)
+        and order.cum <= ORDER_QTY_MAX - order.leaves
+        and is_within(order.price, PRICE_MAX)
+        and order.price % state.instruments[order.instrument_id].tick_size == 0
+        and (order.time_in_force == TIF_DAY or order.time_in_force == TIF_GTC)
+        and (
+            order.side == SIDE_BUY or order.side == SIDE_SELL
+            or order.side == SIDE_SELL_SHORT or order.side == SIDE_SELL_SHORT_EXEMPT
+        )
+        and index_find(
+            &state.index, state.pool.orders, order.session_id, order.user_ref_num
+        ) == 0
+    )

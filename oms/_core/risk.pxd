@@ -1,0 +1,197 @@
+"""The checks before the book, in the order of RejectReason; the first that fails is the answer.
+
+Called by the order commands. Promises: changes nothing. Units as on the record: prices 10^-4,
+money 10^-4 currency units. Products fit: PRICE_MAX x ORDER_QTY_MAX is below 2^62.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+
+from oms._core.directory cimport Instrument, reference_of, tick_of
+from oms._core.ledger cimport Account, Position, position_find
+from oms._core.machine cimport UNLIKELY
+from oms._core.order_pool cimport Order
+from oms._core.sessions cimport Session
+from oms._core.state cimport State, has_instrument, may_enter
+from oms._core.types cimport (
+    BPS, ORDER_QTY_MAX, OrderRecord, PHASE_CLOSED, PHASE_CONTINUOUS, PHASE_PRE_OPEN, PRICE_MAX,
+    REJECT_BAD_ORDER_TYPE, REJECT_BAD_PRICE, REJECT_BAD_QUANTITY, REJECT_BAD_SIDE,
+    REJECT_CAPACITY, REJECT_HALTED, REJECT_INSUFFICIENT_CASH, REJECT_INSUFFICIENT_SHARES,
+    REJECT_MARKET_CLOSED, REJECT_NO_REFERENCE_PRICE, REJECT_NONE, REJECT_NOT_ENTITLED,
+    REJECT_POSITION_LIMIT, REJECT_PRICE_COLLAR, REJECT_QUANTITY_ABOVE_MAX,
+    REJECT_UNKNOWN_INSTRUMENT, REJECT_VALUE_ABOVE_MAX, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT,
+    SIDE_SELL_SHORT_EXEMPT, TIF_DAY, TIF_FOK, TIF_GTC, TIF_IOC, TYPE_LIMIT, TYPE_MARKET,
+)
+
+# What the checks found out on their way, for the matcher.
+cdef struct Terms:
+    int64_t worst  # how far the order goes: its limit, or its collar price
+    uint32_t tick  # the limit in ticks; market orders: not set
+    uint32_t position  # slot; 0: the pair was never touched
+
+
+cdef inline int64_t collar_price(const Instrument* instrument, bint is_buy) noexcept nogil:
+    """How far a market order goes; there is a reference price."""
+    cdef int64_t reference = reference_of(instrument)
+    cdef int64_t distance = reference * instrument.market_collar_bps // BPS
+    cdef int64_t tick = instrument.tick_size
+    cdef int64_t price
+    if is_buy:
+        price = reference + distance
+        price = price if price < PRICE_MAX else PRICE_MAX
+        return price // tick * tick
+    price = (reference - distance + tick - 1) // tick * tick
+    return price if price > tick else tick
+
+
+cdef inline uint8_t check_market(const State* state, const Instrument* instrument) noexcept nogil:
+    if UNLIKELY(instrument.phase != PHASE_CONTINUOUS or not state.numbers.is_day_open):
+        if (
+            not state.numbers.is_day_open
+            or instrument.phase == PHASE_PRE_OPEN
+            or instrument.phase == PHASE_CLOSED
+        ):
+            return REJECT_MARKET_CLOSED
+        return REJECT_HALTED
+    return REJECT_NONE
+
+
+cdef inline uint8_t check_terms(
+    const Account* account, const Instrument* instrument, bint is_buy, bint is_market,
+    int64_t price, uint32_t order_qty, Terms* terms,
+) noexcept nogil:
+    """Quantity, price, collar and value: what can be judged from the order's own terms."""
+    cdef int64_t reference
+    cdef int64_t distance
+    if order_qty == 0 or order_qty > ORDER_QTY_MAX:
+        return REJECT_BAD_QUANTITY
+    if UNLIKELY(instrument.lot_size != 1) and order_qty % instrument.lot_size:
+        return REJECT_BAD_QUANTITY
+    if <int64_t>order_qty > account.max_order_qty:
+        return REJECT_QUANTITY_ABOVE_MAX
+    if UNLIKELY(is_market):
+        if reference_of(instrument) == 0:
+            return REJECT_NO_REFERENCE_PRICE
+        terms.worst = collar_price(instrument, is_buy)
+    else:
+        if price <= 0 or price > PRICE_MAX:
+            return REJECT_BAD_PRICE
+        terms.tick = tick_of(instrument, price)
+        if terms.tick * instrument.tick_size != price:
+            return REJECT_BAD_PRICE
+        reference = reference_of(instrument)
+        if instrument.price_collar_bps and reference:
+            distance = reference * instrument.price_collar_bps // BPS
+            if price > reference + distance if is_buy else price < reference - distance:
+                return REJECT_PRICE_COLLAR
+        terms.worst = price
+    if terms.worst * order_qty > account.max_order_value:
+        return REJECT_VALUE_ABOVE_MAX
+    return REJECT_NONE
+
+
+cdef inline uint8_t check_new(
+    State* state, const Session* session, const OrderRecord* record, Terms* terms
+) noexcept nogil:
+    """Why a new order is refused, or NONE."""
+    cdef const Account* account
+    cdef const Instrument* instrument
+    cdef const Position* position
+    cdef int64_t qty = record.order_qty
+    cdef bint is_buy = record.side == SIDE_BUY
+    cdef bint is_market = record.ord_type == TYPE_MARKET
+    cdef uint8_t reason
+    terms.worst = 0
+    terms.tick = 0
+    terms.position = 0
+    if UNLIKELY(record.refuse_reason != 0):
+        return record.refuse_reason
+    if not may_enter(state, session, record.account_id):
+        return REJECT_NOT_ENTITLED
+    if not has_instrument(state, record.instrument_id):
+        return REJECT_UNKNOWN_INSTRUMENT
+    account = &state.accounts[record.account_id]
+    instrument = &state.instruments[record.instrument_id]
+    reason = check_market(state, instrument)
+    if reason:
+        return reason
+    if (
+        not is_buy and record.side != SIDE_SELL and record.side != SIDE_SELL_SHORT
+        and record.side != SIDE_SELL_SHORT_EXEMPT
+    ):
+        return REJECT_BAD_SIDE
+    if (
+        (not is_market and record.ord_type != TYPE_LIMIT)
+        or record.time_in_force < TIF_DAY or record.time_in_force > TIF_FOK
+        or (is_market and record.time_in_force == TIF_GTC)
+    ):
+        return REJECT_BAD_ORDER_TYPE
+    reason = check_terms(
+        account, instrument, is_buy, is_market, record.price, record.order_qty, terms
+    )
+    if reason:
+        return reason
+    terms.position = position_find(&state.positions, record.account_id, record.instrument_id)
+    position = &state.positions.positions[terms.position]
+    if is_buy:
+        if position.qty + position.open_buys + qty > account.long_limit:
+            return REJECT_POSITION_LIMIT
+        if terms.worst * qty > account.cash - account.hold:
+            return REJECT_INSUFFICIENT_CASH
+    else:
+        if position.qty - position.open_sells - qty < -account.short_limit:
+            return REJECT_POSITION_LIMIT
+        if record.side == SIDE_SELL and qty > position.qty - position.held:
+            return REJECT_INSUFFICIENT_SHARES
+    if UNLIKELY(state.pool.live >= state.pool.orders_max) or UNLIKELY(
+        terms.position == 0 and state.positions.count >= state.positions.positions_max
+    ):
+        return REJECT_CAPACITY
+    return REJECT_NONE
+
+
+cdef inline uint8_t check_replace(
+    State* state, const Session* session, const Order* original, const OrderRecord* record,
+    Terms* terms,
+) noexcept nogil:
+    """Why a replace is refused, or NONE. The original's own holds do not stand in its way."""
+    cdef const Account* account = &state.accounts[original.account_id]
+    cdef const Instrument* instrument = &state.instruments[original.instrument_id]
+    cdef const Position* position = &state.positions.positions[original.position]
+    cdef bint is_buy = original.side == SIDE_BUY
+    cdef int64_t qty
+    cdef int64_t hold
+    cdef uint8_t reason
+    terms.worst = 0
+    terms.tick = 0
+    terms.position = 0
+    if UNLIKELY(record.refuse_reason != 0):
+        return record.refuse_reason
+    if not may_enter(state, session, original.account_id):
+        return REJECT_NOT_ENTITLED
+    reason = check_market(state, instrument)
+    if reason:
+        return reason
+    if record.time_in_force < TIF_DAY or record.time_in_force > TIF_IOC:
+        return REJECT_BAD_ORDER_TYPE
+    reason = check_terms(
+        account, instrument, is_buy, False, record.price, record.order_qty, terms
+    )
+    terms.position = original.position
+    if reason or record.order_qty <= original.cum:
+        return reason
+    qty = <int64_t>record.order_qty - original.cum
+    if is_buy:
+        if position.qty + position.open_buys - original.leaves + qty > account.long_limit:
+            return REJECT_POSITION_LIMIT
+        hold = account.hold - <int64_t>original.price * original.leaves
+        if terms.worst * qty > account.cash - hold:
+            return REJECT_INSUFFICIENT_CASH
+    else:
+        if position.qty - position.open_sells + original.leaves - qty < -account.short_limit:
+            return REJECT_POSITION_LIMIT
+        if (
+            original.side == SIDE_SELL
+            and qty > position.qty - position.held + original.leaves
+        ):
+            return REJECT_INSUFFICIENT_SHARES
+    return REJECT_NONE

@@ -1,0 +1,185 @@
+"""The whole state as bytes and back: versioned, checksummed, checked before it is believed.
+
+Called by the engine class. Layout: a header, then 64-bit words in the order of the `write_...`
+functions; orders stand in the order of their books, so that linking them again gives the same
+queues. Promises: after a restore everything goes on as if nothing had been, later slots and both
+digests included; bytes that are not a sound snapshot are refused and nothing is changed.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from oms._core.machine cimport grow_array
+from oms._core.digest cimport folded, mix_lanes
+from oms._core.directory cimport Instrument
+from oms._core.ledger cimport Account, Position
+from oms._core.level_walk cimport LevelWalk, level_next, level_start
+from oms._core.order_pool cimport Order
+from oms._core.sessions cimport Session, session_oldest, session_outcome
+from oms._core.state cimport Capacities, Numbers, State, grant_of
+
+cdef enum:
+    SNAPSHOT_VERSION = 1
+    SNAPSHOT_HEADER_WORDS = 4  # magic, version, size in words, checksum
+
+cdef extern from *:
+    """
+    #define QUORATE_SNAPSHOT_MAGIC 0x3150414E53524F51ULL /* "QORSNAP1" */
+    """
+    const uint64_t SNAPSHOT_MAGIC "QUORATE_SNAPSHOT_MAGIC"
+
+cdef struct Writer:
+    uint64_t* words
+    uint64_t count
+    uint64_t capacity
+
+
+cdef inline void put(Writer* writer, uint64_t word) noexcept nogil:
+    if writer.count == writer.capacity:
+        writer.capacity = writer.capacity * 2 if writer.capacity else 4096
+        writer.words = <uint64_t*>grow_array(
+            writer.words, writer.capacity * sizeof(uint64_t)
+        )
+    writer.words[writer.count] = word
+    writer.count += 1
+
+
+cdef inline void put_block(Writer* writer, const void* source, size_t size) noexcept nogil:
+    """A structure as it stands; its size is a multiple of a word."""
+    cdef const uint64_t* words = <const uint64_t*>source
+    cdef size_t i
+    for i in range(size // sizeof(uint64_t)):
+        put(writer, words[i])
+
+
+cdef inline uint64_t checksum(const uint64_t* words, uint64_t count) noexcept nogil:
+    """Of a whole snapshot but its header; the length is part of it."""
+    cdef uint64_t lanes[4]
+    cdef uint64_t tail[4]
+    cdef uint64_t whole = (count - SNAPSHOT_HEADER_WORDS) & ~<uint64_t>3
+    cdef uint64_t i
+    for i in range(4):
+        lanes[i] = count + i
+        tail[i] = 0
+    mix_lanes(lanes, &words[SNAPSHOT_HEADER_WORDS], whole * sizeof(uint64_t))
+    for i in range(SNAPSHOT_HEADER_WORDS + whole, count):
+        tail[i - SNAPSHOT_HEADER_WORDS - whole] = words[i]
+    mix_lanes(lanes, tail, sizeof(tail))
+    return folded(lanes)
+
+
+cdef inline void write_snapshot(Writer* writer, const State* state) noexcept nogil:
+    """Everything, header included; the caller frees `writer.words`."""
+    writer.words = NULL
+    writer.count = 0
+    writer.capacity = 0
+    put(writer, SNAPSHOT_MAGIC)
+    put(writer, SNAPSHOT_VERSION)
+    put(writer, 0)
+    put(writer, 0)
+    put_block(writer, &state.numbers, sizeof(Numbers))
+    if state.numbers.has_genesis:
+        put_block(writer, &state.capacities, sizeof(Capacities))
+        write_directory(writer, state)
+        write_sessions(writer, state)
+        write_positions(writer, state)
+        write_orders(writer, state)
+    writer.words[2] = writer.count
+    writer.words[3] = checksum(writer.words, writer.count)
+
+
+cdef inline void write_directory(Writer* writer, const State* state) noexcept nogil:
+    """Instruments, participants, accounts, users, grants."""
+    cdef const Instrument* instrument
+    cdef uint32_t i
+    cdef uint32_t account
+    for i in range(1, state.numbers.instrument_count + 1):
+        instrument = &state.instruments[i]
+        put(writer, instrument.symbol)
+        put(writer, <uint64_t>instrument.last_price)
+        put(writer, <uint64_t>instrument.reference_price)
+        put(writer, <uint64_t>instrument.tick_size)
+        put(writer, instrument.topic_seq)
+        put(writer, instrument.lot_size)
+        put(writer, instrument.price_collar_bps)
+        put(writer, instrument.market_collar_bps)
+        put(writer, instrument.phase)
+        put(writer, instrument.price_scale)
+        put(writer, <uint64_t>instrument.shares_issued)
+    for i in range(1, state.numbers.participant_count + 1):
+        put_block(writer, &state.participants[i], sizeof(state.participants[i]))
+    for i in range(1, state.numbers.account_count + 1):
+        put_block(writer, &state.accounts[i], sizeof(Account))
+    for i in range(1, state.numbers.user_count + 1):
+        put_block(writer, &state.users[i], sizeof(state.users[i]))
+        for account in range(state.numbers.account_count + 1):
+            if grant_of(state, i, account)[0]:
+                put(writer, <uint64_t>account << 32 | grant_of(state, i, account)[0])
+        put(writer, 0)  # no grant is 0: the end of this user's
+
+
+cdef inline void write_sessions(Writer* writer, const State* state) noexcept nogil:
+    cdef const Session* session
+    cdef uint64_t seq
+    cdef uint32_t i
+    for i in range(1, state.numbers.session_count + 1):
+        session = &state.sessions[i]
+        put(writer, session.client_seq)
+        put(writer, session.out_seq)
+        put(writer, session.conn_epoch)
+        put(writer, session.last_user_ref_num)
+        put(writer, session.user_id)
+        put(writer, session.is_logged_in)
+        put(writer, session.protocol)
+        put(writer, session.default_account_id)
+        put(writer, session.login_nonce)
+        put(writer, session.gateway_id)
+        for seq in range(session_oldest(session), session.client_seq + 1):
+            put(writer, session_outcome(session, seq))
+
+
+cdef inline void write_positions(Writer* writer, const State* state) noexcept nogil:
+    """By slot, because orders name the slots."""
+    cdef const Position* position
+    cdef uint32_t i
+    put(writer, state.positions.count)
+    for i in range(1, state.positions.count + 1):
+        position = &state.positions.positions[i]
+        put(writer, <uint64_t>position.account_id << 32 | position.instrument_id)
+        put(writer, <uint64_t>position.qty)
+
+
+cdef inline void write_orders(Writer* writer, const State* state) noexcept nogil:
+    """The free slots, then every book: how many orders, then the orders, first come first."""
+    cdef LevelWalk walk
+    cdef uint32_t slot = state.pool.free_head
+    cdef uint32_t level
+    cdef uint32_t i
+    cdef uint32_t side
+    put(writer, state.pool.highest)
+    put(writer, state.pool.free_count)
+    while slot:
+        put(writer, slot)
+        slot = state.pool.orders[slot].next
+    put(writer, state.pool.live)
+    for i in range(1, state.numbers.instrument_count + 1):
+        for side in range(2):
+            level_start(&walk, &state.levels, &state.instruments[i].book.ladders[side])
+            level = level_next(&walk)
+            while level:
+                slot = state.levels.levels[level].head
+                while slot:
+                    write_order(writer, &state.pool.orders[slot], slot)
+                    slot = state.pool.orders[slot].next
+                level = level_next(&walk)
+
+
+cdef inline void write_order(Writer* writer, const Order* order, uint32_t slot) noexcept nogil:
+    """The record as it stands, with its own slot where its neighbors' stand."""
+    cdef Order image
+    memcpy(&image, order, sizeof(Order))
+    image.next = slot
+    image.prev = 0
+    image.level = 0
+    image.reserved = 0
+    put_block(writer, &image, sizeof(Order))

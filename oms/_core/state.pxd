@@ -1,0 +1,196 @@
+"""The whole state of the engine as one C structure, taken at genesis and given back at the end.
+
+Called by every part below. Promises: nothing here is an address that matters: a snapshot is made
+of ids, slots and numbers. Arrays take memory only where they are touched.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free
+from libc.string cimport memset
+
+from oms._core.directory cimport Instrument, Participant, User
+from oms._core.event_buffer cimport EventBuffer, buffer_add, buffer_close
+from oms._core.ladder cimport ladder_close
+from oms._core.ledger cimport Account, PositionPool, positions_close, positions_open
+from oms._core.machine cimport release_pages, take_pages
+from oms._core.order_book cimport LevelPool, levels_close, levels_open
+from oms._core.order_pool cimport OrderPool, pool_close, pool_open
+from oms._core.sessions cimport Session
+from oms._core.slot_table cimport SlotTable, table_close, table_open
+from oms._core.types cimport (
+    ENTITLED_ENTER, EVENT_BYTES, EventRecord, OUTCOME_WINDOW,
+)
+
+cdef struct Capacities:
+    uint32_t orders_max
+    uint32_t instruments_max
+    uint32_t participants_max
+    uint32_t accounts_max
+    uint32_t users_max
+    uint32_t sessions_max
+    uint32_t positions_max
+    uint32_t reserved
+
+# The venue's single numbers; a snapshot holds them as they stand here.
+cdef struct Numbers:
+    uint64_t applied_index
+    int64_t last_timestamp
+    uint64_t event_seq
+    uint64_t order_id  # the last one given
+    uint64_t match_id  # the last one given
+    int64_t midnight_ns
+    uint64_t cluster_id
+    int64_t cash_issued
+    uint64_t lanes[4]  # the digest's
+    uint32_t trading_date
+    uint32_t sweep_slot  # 0: no sweep
+    uint32_t rule_version
+    uint32_t genesis_left
+    uint32_t is_day_open
+    uint32_t has_genesis
+    uint32_t instrument_count
+    uint32_t participant_count
+    uint32_t account_count
+    uint32_t user_count
+    uint32_t session_count
+    uint32_t reserved
+
+cdef struct State:
+    Numbers numbers
+    EventBuffer buffer
+    OrderPool pool
+    SlotTable index  # (session_id, user_ref_num) -> order slot
+    LevelPool levels
+    PositionPool positions
+    Instrument* instruments  # by id
+    Session* sessions
+    Account* accounts
+    uint8_t* grants  # user_id x (accounts_max + 1) + account_id -> Entitlement bits
+    Participant* participants
+    User* users
+    uint64_t* windows  # sessions_max + 1 windows
+    Capacities capacities
+
+
+cdef inline size_t grants_size(const State* state) noexcept nogil:
+    return (
+        (<size_t>state.capacities.users_max + 1) * (<size_t>state.capacities.accounts_max + 1)
+    )
+
+
+cdef inline size_t windows_size(const State* state) noexcept nogil:
+    return (<size_t>state.capacities.sessions_max + 1) * OUTCOME_WINDOW * sizeof(uint64_t)
+
+
+cdef inline void state_clear(State* state) noexcept nogil:
+    """An engine before its genesis."""
+    memset(state, 0, sizeof(State))
+    state.numbers.lanes[0] = 1
+    state.numbers.lanes[1] = 2
+    state.numbers.lanes[2] = 3
+    state.numbers.lanes[3] = 4
+
+
+cdef inline void state_open(State* state, const Capacities* capacities) noexcept nogil:
+    """Take the memory a genesis asks for."""
+    state.capacities = capacities[0]
+    pool_open(&state.pool, capacities.orders_max)
+    levels_open(&state.levels, capacities.orders_max)
+    positions_open(&state.positions, capacities.positions_max)
+    table_open(&state.index, 256)
+    table_open(&state.levels.index, 256)
+    table_open(&state.positions.index, 64)
+    state.instruments = <Instrument*>take_pages(
+        (<size_t>capacities.instruments_max + 1) * sizeof(Instrument)
+    )
+    state.sessions = <Session*>take_pages(
+        (<size_t>capacities.sessions_max + 1) * sizeof(Session)
+    )
+    state.accounts = <Account*>take_pages(
+        (<size_t>capacities.accounts_max + 1) * sizeof(Account)
+    )
+    state.participants = <Participant*>take_pages(
+        (<size_t>capacities.participants_max + 1) * sizeof(Participant)
+    )
+    state.users = <User*>take_pages((<size_t>capacities.users_max + 1) * sizeof(User))
+    state.grants = <uint8_t*>take_pages(grants_size(state))
+    state.windows = <uint64_t*>take_pages(windows_size(state))
+
+
+cdef inline void state_close(State* state) noexcept nogil:
+    """Give everything back; the state is as `state_clear` leaves it."""
+    cdef uint32_t i
+    buffer_close(&state.buffer)
+    if state.instruments != NULL:
+        for i in range(1, state.numbers.instrument_count + 1):
+            ladder_close(&state.instruments[i].book.ladders[0])
+            ladder_close(&state.instruments[i].book.ladders[1])
+        pool_close(&state.pool)
+        levels_close(&state.levels)
+        free(state.levels.chunks.chunks)
+        positions_close(&state.positions)
+        table_close(&state.index)
+        table_close(&state.levels.index)
+        table_close(&state.positions.index)
+        release_pages(
+            state.instruments,
+            (<size_t>state.capacities.instruments_max + 1) * sizeof(Instrument),
+        )
+        release_pages(
+            state.sessions, (<size_t>state.capacities.sessions_max + 1) * sizeof(Session)
+        )
+        release_pages(
+            state.accounts, (<size_t>state.capacities.accounts_max + 1) * sizeof(Account)
+        )
+        release_pages(
+            state.participants,
+            (<size_t>state.capacities.participants_max + 1) * sizeof(Participant),
+        )
+        release_pages(state.users, (<size_t>state.capacities.users_max + 1) * sizeof(User))
+        release_pages(state.grants, grants_size(state))
+        release_pages(state.windows, windows_size(state))
+    state_clear(state)
+
+
+cdef inline Session* session_of(State* state, uint32_t session_id) noexcept nogil:
+    """The session with that id; NULL: there is none."""
+    if session_id == 0 or session_id > state.numbers.session_count:
+        return NULL
+    return &state.sessions[session_id]
+
+
+cdef inline bint has_account(const State* state, uint32_t account_id) noexcept nogil:
+    return account_id != 0 and account_id <= state.numbers.account_count
+
+
+cdef inline bint has_instrument(const State* state, uint32_t instrument_id) noexcept nogil:
+    return instrument_id != 0 and instrument_id <= state.numbers.instrument_count
+
+
+cdef inline uint8_t* grant_of(
+    const State* state, uint32_t user_id, uint32_t account_id
+) noexcept nogil:
+    """The bits of an existing user for an existing account, or for account 0, the venue."""
+    return &state.grants[
+        <size_t>user_id * (<size_t>state.capacities.accounts_max + 1) + account_id
+    ]
+
+
+cdef inline bint may_enter(
+    const State* state, const Session* session, uint32_t account_id
+) noexcept nogil:
+    """Whether the account exists and the session's user may enter orders for it."""
+    return (
+        has_account(state, account_id)
+        and grant_of(state, session.user_id, account_id)[0] & ENTITLED_ENTER
+    )
+
+
+cdef inline EventRecord* add_event(State* state, uint8_t kind) noexcept nogil:
+    """A new event with kind, number and time; everything else is zero."""
+    cdef EventRecord* event = buffer_add(&state.buffer)
+    state.numbers.event_seq += 1
+    event.kind = kind
+    event.event_seq = state.numbers.event_seq
+    event.timestamp_ns = state.numbers.last_timestamp
+    return event

@@ -1,0 +1,230 @@
+"""The walk over every structure: are they what they promise to be.
+
+Called after each command in a debug build, by tests, and at the end of a restore. Promises: reads
+only; the answer is 0, or the number of the first promise found broken (the numbers stand beside
+the checks).
+"""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+from oms._core.ladder cimport Chunk, Ladder
+from oms._core.ledger cimport Position
+from oms._core.level_walk cimport LevelWalk, level_next, level_start
+from oms._core.machine cimport INVARIANT
+from oms._core.order_book cimport Level, ladder_key, level_find, side_of
+from oms._core.order_index cimport index_find
+from oms._core.order_pool cimport Order
+from oms._core.state cimport State
+from oms._core.types cimport SIDE_BUY, SIDE_SELL
+
+# What the orders of all books add up to, per account, session and position.
+cdef struct Sums:
+    int64_t* holds
+    uint32_t* live_orders
+    Position* positions
+    uint64_t orders
+    uint64_t levels
+
+
+cdef inline void walk_state(State* state) noexcept nogil:
+    cdef int broken = broken_promise(state)
+    INVARIANT(broken == 0)
+
+
+cdef inline int broken_promise(State* state) noexcept nogil:
+    cdef Sums sums
+    cdef int broken
+    if not state.numbers.has_genesis:
+        return 0
+    sums.holds = <int64_t*>calloc(<size_t>state.numbers.account_count + 1, sizeof(int64_t))
+    sums.live_orders = <uint32_t*>calloc(
+        <size_t>state.numbers.session_count + 1, sizeof(uint32_t)
+    )
+    sums.positions = <Position*>calloc(<size_t>state.positions.count + 1, sizeof(Position))
+    sums.orders = 0
+    sums.levels = 0
+    INVARIANT(sums.holds != NULL and sums.live_orders != NULL and sums.positions != NULL)
+    broken = broken_book(state, &sums)
+    if broken == 0:
+        broken = broken_count(state, &sums)
+    if broken == 0:
+        broken = broken_ledger(state, &sums)
+    free(sums.holds)
+    free(sums.live_orders)
+    free(sums.positions)
+    return broken
+
+
+cdef inline int broken_book(State* state, Sums* sums) noexcept nogil:
+    cdef LevelWalk walk
+    cdef uint32_t i
+    cdef uint32_t side
+    cdef uint32_t level
+    cdef uint32_t last_key
+    cdef uint32_t found
+    cdef Ladder* ladder
+    cdef int broken
+    for i in range(1, state.numbers.instrument_count + 1):
+        for side in range(2):
+            ladder = &state.instruments[i].book.ladders[side]
+            broken = broken_ladder(state, ladder)
+            if broken:
+                return broken
+            found = 0
+            last_key = 0
+            level_start(&walk, &state.levels, ladder)
+            level = level_next(&walk)
+            if level != ladder.best:
+                return 1
+            while level:
+                if found and ladder_key(side, state.levels.levels[level].tick) >= last_key:
+                    return 2
+                last_key = ladder_key(side, state.levels.levels[level].tick)
+                found += 1
+                broken = broken_level(state, sums, i, side, level)
+                if broken:
+                    return broken
+                level = level_next(&walk)
+            if found != ladder.level_count:
+                return 3
+            sums.levels += found
+        if is_crossed(state, i):
+            return 4
+    return 0
+
+
+cdef inline int broken_ladder(const State* state, const Ladder* ladder) noexcept nogil:
+    cdef const Chunk* chunk
+    cdef uint32_t part
+    cdef uint32_t i
+    for part in range(ladder.part_count):
+        chunk = &state.levels.chunks.chunks[ladder.parts[part].chunk]
+        if part == 0 and ladder.parts[part].low != 0:
+            return 5
+        if part and ladder.parts[part].low <= ladder.parts[part - 1].low:
+            return 6
+        if chunk.count == 0 and ladder.part_count > 1:
+            return 7
+        for i in range(chunk.count):
+            if chunk.keys[i] < ladder.parts[part].low:
+                return 8
+            if part + 1 < ladder.part_count and chunk.keys[i] >= ladder.parts[part + 1].low:
+                return 9
+    return 0
+
+
+cdef inline bint is_crossed(const State* state, uint32_t instrument_id) noexcept nogil:
+    cdef const Ladder* bids = &state.instruments[instrument_id].book.ladders[0]
+    cdef const Ladder* asks = &state.instruments[instrument_id].book.ladders[1]
+    return (
+        bids.best != 0 and asks.best != 0
+        and state.levels.levels[bids.best].price >= state.levels.levels[asks.best].price
+    )
+
+
+cdef inline int broken_level(
+    State* state, Sums* sums, uint32_t instrument_id, uint32_t side, uint32_t level_slot
+) noexcept nogil:
+    cdef const Level* level = &state.levels.levels[level_slot]
+    cdef const Order* order
+    cdef uint32_t slot = level.head
+    cdef uint32_t before = 0
+    cdef uint64_t qty = 0
+    if level.instrument_id != instrument_id or slot == 0:
+        return 10
+    if level_find(&state.levels, instrument_id, level.tick) != level_slot:
+        return 11
+    if <int64_t>level.tick * state.instruments[instrument_id].tick_size != level.price:
+        return 12
+    while slot:
+        order = &state.pool.orders[slot]
+        if (
+            order.prev != before or order.level != level_slot or order.leaves == 0
+            or order.price != level.price or order.instrument_id != instrument_id
+            or side_of(order.side) != side
+        ):
+            return 13
+        if index_find(
+            &state.index, state.pool.orders, order.session_id, order.user_ref_num
+        ) != slot:
+            return 14
+        sums.orders += 1
+        if sums.orders > state.pool.live:
+            return 15
+        add_up(sums, order)
+        qty += order.leaves
+        before = slot
+        slot = order.next
+    if before != level.tail:
+        return 16
+    return 0 if qty == level.qty else 17
+
+
+cdef inline void add_up(Sums* sums, const Order* order) noexcept nogil:
+    sums.live_orders[order.session_id] += 1
+    if order.side == SIDE_BUY:
+        sums.holds[order.account_id] += <int64_t>order.price * order.leaves
+        sums.positions[order.position].open_buys += order.leaves
+    else:
+        sums.positions[order.position].open_sells += order.leaves
+        if order.side == SIDE_SELL:
+            sums.positions[order.position].held += order.leaves
+
+
+cdef inline int broken_count(const State* state, const Sums* sums) noexcept nogil:
+    """What is in use is what rests."""
+    cdef uint32_t slot = state.pool.free_head
+    cdef uint64_t free_slots = 0
+    cdef uint32_t i
+    while slot:
+        free_slots += 1
+        if free_slots > state.pool.free_count or state.pool.orders[slot].leaves != 0:
+            return 20
+        slot = state.pool.orders[slot].next
+    if free_slots != state.pool.free_count:
+        return 21
+    if sums.orders != state.pool.live or sums.orders != state.index.count:
+        return 22
+    if sums.orders + free_slots != state.pool.highest:
+        return 23
+    if sums.levels != state.levels.index.count:
+        return 24
+    for i in range(1, state.numbers.session_count + 1):
+        if sums.live_orders[i] != state.sessions[i].live_orders:
+            return 25
+    return 0
+
+
+cdef inline int broken_ledger(const State* state, const Sums* sums) noexcept nogil:
+    """Holds are those of the orders; cash and shares are those that were deposited."""
+    cdef const Position* position
+    cdef const Position* summed
+    cdef int64_t cash = 0
+    cdef int64_t* shares
+    cdef uint32_t i
+    cdef int broken = 0
+    for i in range(1, state.numbers.account_count + 1):
+        cash += state.accounts[i].cash
+        if state.accounts[i].hold != sums.holds[i]:
+            return 30
+        if state.accounts[i].cash < state.accounts[i].hold:
+            return 31
+    if cash != state.numbers.cash_issued:
+        return 32
+    shares = <int64_t*>calloc(<size_t>state.numbers.instrument_count + 1, sizeof(int64_t))
+    INVARIANT(shares != NULL)
+    for i in range(1, state.positions.count + 1):
+        position = &state.positions.positions[i]
+        summed = &sums.positions[i]
+        shares[position.instrument_id] += position.qty
+        if (
+            position.open_buys != summed.open_buys or position.open_sells != summed.open_sells
+            or position.held != summed.held
+        ):
+            broken = 33
+    for i in range(1, state.numbers.instrument_count + 1):
+        if shares[i] != state.instruments[i].shares_issued:
+            broken = 34
+    free(shares)
+    return broken

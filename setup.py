@@ -1,0 +1,66 @@
+"""Builds the engine, the only compiled part; everything else stands in pyproject.toml.
+
+Called by pip and by `python setup.py build_ext --inplace`. Promises: plain x86-64 code (a wheel
+runs everywhere), rebuilt only when a source of the engine changed; the build fails on Cython's
+performance hints, because a `cdef` function that can raise costs ten times what an order takes.
+Environment: QUORATE_DEBUG=1 builds with all checks on and a walk after every command.
+"""
+
+import contextlib
+import io
+import os
+import sys
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+CORE = Path("oms/_core")
+IS_DEBUG = os.environ.get("QUORATE_DEBUG", "") not in ("", "0")
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": IS_DEBUG,
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": IS_DEBUG,
+    "embedsignature": False,
+    "show_performance_hints": True,
+}
+WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-function", "-Wno-unused-parameter"]
+
+
+class BuildEngine(build_ext):
+    """Translates to C only when it is built at all, and not with hints left."""
+
+    def finalize_options(self) -> None:
+        """Cython first: it decides which C files there are."""
+        said = io.StringIO()
+        try:
+            with contextlib.redirect_stderr(said):
+                self.distribution.ext_modules = cythonize(
+                    self.distribution.ext_modules,
+                    compiler_directives=DIRECTIVES,
+                    emit_linenums=IS_DEBUG,
+                    force=True if IS_DEBUG else None,
+                )
+        finally:
+            sys.stderr.write(said.getvalue())
+        if "performance hint" in said.getvalue():
+            for extension in self.distribution.ext_modules:
+                for source in extension.sources:
+                    Path(source).unlink(missing_ok=True)  # so that the next build says it again
+            sys.exit("setup.py: the engine has performance hints, see above")
+        super().finalize_options()
+
+
+ENGINE = Extension(
+    "oms._core.engine",
+    [str(CORE / "engine.pyx")],
+    include_dirs=[str(CORE)],
+    depends=[str(path) for path in sorted(CORE.glob("*.pxd"))] + [str(CORE / "machine.h")],
+    define_macros=[("QUORATE_DEBUG", "1")] if IS_DEBUG else [("NDEBUG", None)],
+    extra_compile_args=[*(["-O1", "-g"] if IS_DEBUG else ["-O3", "-g0"]), *WARNINGS],
+)
+
+setup(ext_modules=[ENGINE], cmdclass={"build_ext": BuildEngine})
