@@ -37,7 +37,8 @@ class Election:
 
     def leader_lost(self, now: float, *, place: int) -> None:
         """The leader's connection closed (or peers appeared and none leads); `place` is this
-        node's position among the survivors, from 0."""
+        node's position among the survivors, from 0.
+        """
         self.attempt_at_s = now + place * STAGGER_S
         self._early_until_s = now + EARLY_FOR_S
 

@@ -65,7 +65,7 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
         self._readers: dict[int, int] = {}
         try:
             found = recover(folder, cluster_id=cluster_id, node_id=node_id)
-            self._vote = VoteFile(folder / "vote", cluster_id)
+            self._vote = _open_vote(folder, cluster_id, found)
         except BaseException:
             os.close(self._lock_fd)
             raise
@@ -77,6 +77,7 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
         path = segment_path(folder, self._number)
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         self._capacity = os.fstat(self._fd).st_size
+        self._hurry_at = self._capacity // 4  # from there the next segment is wanted soon
         self._full_bytes = found.full_bytes
         self._mark_fd = os.open(folder / "mark", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._write_mark()
@@ -125,10 +126,37 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
             ) from error
         sync_folder(folder.parent)
 
-    @staticmethod
-    def exists(folder: Path) -> bool:
-        """Whether `folder` holds anything that might be a journal."""
-        return folder.is_dir() and any(folder.iterdir())
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        *,
+        cluster_id: int,
+        node_id: str,
+        start_index: int,
+        segment_bytes: int,
+        memory_bytes_max: int,
+        on_fatal: Callable[[str, str], NoReturn],
+    ) -> "DiskJournal":
+        """Open `folder`, or format it when it is empty and nothing says that there was a log.
+
+        Raises: as the constructor; JournalDamagedError also when the journal ends before
+        `start_index`, which the caller's snapshot covers: entries that were acknowledged are gone.
+        """
+        is_new = not folder.is_dir() or not any(folder.iterdir())
+        if is_new and not start_index:
+            cls.format(folder, cluster_id=cluster_id, node_id=node_id, segment_bytes=segment_bytes)
+        elif is_new:
+            raise JournalDamagedError(1, f"{folder} is empty, the snapshot covers {start_index}")
+        journal = cls(
+            folder, cluster_id=cluster_id, node_id=node_id, segment_bytes=segment_bytes,
+            memory_bytes_max=memory_bytes_max, on_fatal=on_fatal,
+        )  # fmt: skip
+        if start_index > max(1, journal.last_index):
+            last = journal.last_index
+            journal.close()
+            raise JournalDamagedError(last + 1, f"it ends there, the snapshot covers {start_index}")
+        return journal
 
     # --- what PySyncObj calls ---
 
@@ -150,19 +178,19 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
 
     def deleteEntriesTo(self, entryTo: int) -> None:  # noqa: N802, N803  # the library's names
         """Refused: the day's log is kept (RULES A8)."""
-        message = f"the log is kept whole, asked to drop entries to {entryTo}"
-        raise ReplicationError(message)
+        raise ReplicationError(f"the log is kept whole, asked to drop entries to {entryTo}")
 
     def clear(self) -> None:
         """Refused: a log is never emptied."""
-        message = "the log is never emptied"
-        raise ReplicationError(message)
+        raise ReplicationError("the log is never emptied")
 
     @overload
     def __getitem__(self, item: int) -> Entry: ...
     @overload
-    def __getitem__(self, item: slice) -> list[Entry]: ...
-    def __getitem__(self, item: int | slice) -> Entry | list[Entry]:
+    def __getitem__(self, item: "slice[int | None, int | None, int | None]") -> list[Entry]: ...
+    def __getitem__(
+        self, item: "int | slice[int | None, int | None, int | None]"
+    ) -> Entry | list[Entry]:
         """By 0-based position, as the library asks."""
         if isinstance(item, slice):
             return [self._entry(i + 1) for i in range(*item.indices(len(self._positions)))]
@@ -233,7 +261,8 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
 
     def entries(self, from_index: int, count: int, bytes_max: int) -> list[Entry]:
         """Up to `count` entries from `from_index`, at least one if it exists, in all at most
-        about `bytes_max` bytes; from memory or else from disk, checked."""
+        about `bytes_max` bytes; from memory or else from disk, checked.
+        """
         result: list[Entry] = []
         size = 0
         for log_index in range(from_index, min(from_index + count, len(self._positions) + 1)):
@@ -306,11 +335,15 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
         self._records += 1
         self._offset += size
         self.is_dirty = True
+        if self._offset > self._hurry_at:
+            self._maker.hurry()
+            self._hurry_at = self._capacity
         return offset
 
     def _next_segment(self) -> None:
         """Close the full segment durably, then start the prepared one durably: recovery relies
-        on every segment but the last being whole and on headers never being torn."""
+        on every segment but the last being whole and on headers never being torn.
+        """
         if not self._maker.is_ready:
             reason = self._maker.fault or "the next segment is still being made"
             raise JournalFullError(reason)
@@ -330,6 +363,7 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
         self._full_bytes += self._offset
         self._fd, self._number = fd, number
         self._offset, self._capacity = fmt.SEGMENT_HEADER_BYTES, os.fstat(fd).st_size
+        self._hurry_at = self._capacity // 4
         self._maker.request(number + 1)
 
     def _write_mark(self) -> None:
@@ -380,6 +414,17 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
             self._last = self._entry(last)
             self._memory_low = last
             self._remember(self._last)
+
+
+def _open_vote(folder: Path, cluster_id: int, found: Recovered) -> VoteFile:
+    """Term and vote; they were stored before the first entry of their term could be."""
+    vote = VoteFile(folder / "vote", cluster_id)
+    if found.term_values and vote.term < found.term_values[-1]:
+        vote.close()
+        raise JournalDamagedError(
+            found.term_starts[-1], f"the stored term {vote.term} is older than the log's"
+        )
+    return vote
 
 
 def _lock(folder: Path) -> int:

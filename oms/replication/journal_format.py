@@ -109,19 +109,16 @@ def unpack_segment_header(data: bytes) -> SegmentHeader | None:
     """
     data = data[:SEGMENT_HEADER_BYTES]
     if len(data) < SEGMENT_HEADER_BYTES:
-        message = "the segment is shorter than its header"
-        raise ValueError(message)
+        raise ValueError("the segment is shorter than its header")
     if not any(data):
         return None
     if _CRC.unpack_from(data, SEGMENT_HEADER.size)[0] != zlib.crc32(data[: SEGMENT_HEADER.size]):
-        message = "the segment header's checksum is wrong"
-        raise ValueError(message)
+        raise ValueError("the segment header's checksum is wrong")
     magic, version, durability, cluster, node, number, first, before, chain = (
         SEGMENT_HEADER.unpack_from(data)
     )
     if magic != SEGMENT_MAGIC or version != SEGMENT_VERSION or durability != DURABILITY_DISK:
-        message = f"unknown magic, version {version} or durability {durability}"
-        raise ValueError(message)
+        raise ValueError(f"unknown magic, version {version} or durability {durability}")
     return SegmentHeader(
         version, durability, cluster, node.rstrip(b"\0").decode(), number, first, before, chain
     )

@@ -102,9 +102,7 @@ def _header(found: Recovered, data: bytes, number: int) -> fmt.SegmentHeader | N
     return header
 
 
-def _check_owner(
-    folder: Path, header: fmt.SegmentHeader, *, cluster_id: int, node_id: str
-) -> None:
+def _check_owner(folder: Path, header: fmt.SegmentHeader, *, cluster_id: int, node_id: str) -> None:
     if (header.cluster_id, header.node_id) != (cluster_id, node_id):
         raise SettingsError(
             what=f"the journal in {folder} is not this node's",

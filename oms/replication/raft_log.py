@@ -18,9 +18,9 @@ from typing import Final, NoReturn
 from pysyncobj import SyncObj, SyncObjConf, syncobj, version
 
 from oms import bounds
-from oms.config import SettingsError
+from oms.replication.agreement import mismatch, take_entries
 from oms.replication.elections import Election, LogEnd
-from oms.replication.errors import JournalDamagedError, LibraryChangedError, die
+from oms.replication.errors import LibraryChangedError, die
 from oms.replication.journal import DiskJournal, Entry
 from oms.replication.port import LogStatus, OnCommit, OnSkip
 from oms.replication.raft_transport import (
@@ -34,6 +34,7 @@ from oms.replication.raft_transport import (
     RequestVote,
     Vote,
 )
+from oms.replication.replicator import MESSAGE_BYTES, MESSAGE_ENTRIES, Replicator
 
 OnRoleChange = Callable[[LogStatus], None]
 OnFatal = Callable[[str, str], NoReturn]
@@ -53,10 +54,6 @@ _COMMIT_NOTICE_S: Final = 0.003  # followers hear of a commit so soon when no en
 _STALL_S: Final = 0.1  # after a pause this long, read the sockets before judging silence
 _APPLY_SLICE_S: Final = 0.01  # a replay gives way to heartbeats so often
 _APPLY_ENTRIES: Final = 64
-_MESSAGE_BYTES: Final = 1 << 20  # entries in one message
-_MESSAGE_ENTRIES: Final = 1024
-_WINDOW_BYTES: Final = 4 << 20  # unsent to one follower; more waits in the journal
-_TURN_BYTES: Final = 8 << 20  # to one follower in one tick
 _FOREVER: Final = 10**9
 
 
@@ -88,29 +85,18 @@ class RaftLog:
         LibraryChangedError.
         """
         _check_library()
-        _check_ids(node_id, addresses)
-        if clock is not time.monotonic:
-            syncobj.monotonicTime = clock  # all logs of a process share one clock
+        syncobj.monotonicTime = clock  # all logs of one process share a clock
         self._clock = clock
         self._node_id = node_id
         self._on_role_change = on_role_change
-        if not DiskJournal.exists(folder):
-            DiskJournal.format(
-                folder, cluster_id=cluster_id, node_id=node_id, segment_bytes=segment_bytes
-            )
-        self._journal = DiskJournal(
-            folder, cluster_id=cluster_id, node_id=node_id, segment_bytes=segment_bytes,
-            memory_bytes_max=memory_bytes_max, on_fatal=on_fatal,
+        self._journal = DiskJournal.open(
+            folder, cluster_id=cluster_id, node_id=node_id, start_index=start_index,
+            segment_bytes=segment_bytes, memory_bytes_max=memory_bytes_max, on_fatal=on_fatal,
         )  # fmt: skip
         nodes = [RankedNode(name, rank) for rank, name in enumerate(sorted(addresses))]
         own = next(node for node in nodes if node.node_id == node_id)
         peers = [node for node in nodes if node.node_id != node_id]
         try:
-            if start_index > self._journal.last_index:
-                raise JournalDamagedError(
-                    self._journal.last_index + 1,
-                    f"the snapshot covers {start_index}, the journal ends before",
-                )
             self._transport = RaftTransport(
                 own, peers, addresses, cluster_id=cluster_id, key=key, clock=clock
             )
@@ -126,7 +112,8 @@ class RaftLog:
 
     def propose(self, entry: bytes) -> bool:
         """Append as leader; sent and synced by the `tick` that follows. False: not accepting
-        (not leader, its first entry not applied yet, or the disk has no room)."""
+        (not leader, its first entry not applied yet, or the disk has no room).
+        """
         if not 0 < len(entry) <= bounds.BATCH_BYTES_MAX:
             message = f"an entry of {len(entry)} bytes"
             raise ValueError(message)
@@ -179,14 +166,16 @@ class RaftLog:
 
     def read(self, from_index: int, count: int) -> list[tuple[int, int, bytes]]:
         """Committed entries (log_index, term, entry) from the journal, the library's own left
-        out."""
+        out.
+        """
         count = min(count, self._core.commit_index + 1 - from_index)
         entries = self._journal.entries(max(1, from_index), max(0, count), _FOREVER)
         return [(index, term, raw[1:]) for raw, index, term in entries if raw[:1] == _RAW]
 
     def close(self, *, clean: bool = True) -> None:
         """Sync what must be synced and close every descriptor. `clean=False` leaves the files as
-        a killed process would (tests)."""
+        a killed process would (tests).
+        """
         self._transport.destroy()
         self._journal.close(clean=clean)
 
@@ -217,7 +206,6 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
     _SyncObj__raftLog: DiskJournal
     _SyncObj__raftCommitIndex: int
     _SyncObj__raftLastApplied: int
-    _SyncObj__raftNextIndex: dict[RankedNode, int]
     _SyncObj__raftMatchIndex: dict[RankedNode, int]
     _SyncObj__lastResponseTime: dict[RankedNode, float]
     _SyncObj__newAppendEntriesTime: float
@@ -242,21 +230,18 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
         self._transport = transport
         self._journal = journal
         self._clock = clock
-        self._random = random.Random(seed)
+        self._random = random.Random(seed)  # noqa: S311  # spreads time-outs, no secret
         self._on_commit, self._on_skip, self._on_fatal = on_commit, on_skip, on_fatal
         self._election = Election(own.node_id, (len(peers) + 1) // 2 + 1)
         self._may_campaign = False
         self._heard_leader_s = clock() - _TIMEOUT_MAX_S
         self._reply: tuple[RankedNode, AppendReply] | None = None  # waits for the next sync
         self._votes_from: set[tuple[int, str]] = set()
-        self._sent_at_s = dict.fromkeys(peers, 0.0)
-        self._told_commit = dict.fromkeys(peers, 0)
-        self._is_probing = dict.fromkeys(peers, True)
-        self._is_probe_out = dict.fromkeys(peers, False)
         super().__init__(own, peers, _settings(), transport=transport)
         self._poller = _NoPoller()
         # The library began with a memory journal: give it ours, and what ours remembers.
         self._SyncObj__raftLog = journal
+        self._replicator = Replicator(peers, transport, journal, self._SyncObj__raftMatchIndex)
         if not len(journal):
             journal.add(_NO_OP, 1, 0)
             journal.sync()
@@ -309,8 +294,7 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
     def step(self, now: float) -> None:
         """Send, then sync, then count: the own disk works while the entries travel."""
         if self.role == _LEADER:
-            for peer in self._peers:
-                self._replicate(peer, now)
+            self._replicator.send_new(now, term=self.term, commit_index=self.commit_index)
         self._journal.sync()
         self._flush_reply()
         if self.role != _LEADER and not self._may_campaign:
@@ -343,8 +327,7 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
         return granted
 
     def _SyncObj__onBecomeLeader(self) -> None:  # noqa: N802
-        for peer in self._peers:
-            self._reset_progress(peer)
+        self._replicator.lead()
         self._election.settle()
         self._reply = None
         super()._SyncObj__onBecomeLeader()
@@ -353,9 +336,8 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
     def _SyncObj__onNodeConnected(self, node: RankedNode) -> None:  # noqa: N802
         super()._SyncObj__onNodeConnected(node)
         if self.role == _LEADER:
-            self._reset_progress(node)
-            self._SyncObj__raftNextIndex[node] = max(2, self._SyncObj__raftMatchIndex[node] + 1)
-            self._replicate(node, self._clock(), heartbeat=True)
+            self._replicator.reconnected(node)
+            self._SyncObj__newAppendEntriesTime = 0.0  # a heartbeat in the next tick
         elif self._SyncObj__raftLeader is None and self._election.attempt_at_s is None:
             self._election.leader_lost(self._clock(), place=self._own.rank)
 
@@ -366,9 +348,7 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
         if self._SyncObj__raftLeader == node:
             self._SyncObj__raftLeader = None
             survivors = sorted(p.rank for p in [*self._peers, self._own] if p != node)
-            self._election.leader_lost(
-                self._clock(), place=survivors.index(self._own.rank)
-            )
+            self._election.leader_lost(self._clock(), place=survivors.index(self._own.rank))
 
     def _log_end(self) -> LogEnd:
         return LogEnd(self._journal[-1][2], self._journal.last_index)
@@ -420,9 +400,13 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
     def _on_pre_vote_reply(self, node: RankedNode, m: PreVoteReply) -> None:
         if m.own_term > self.term:
             self._adopt_term(m.own_term)
-        elif m.granted and self.role != _LEADER and m.term == self.term + 1:
-            if self._election.granted(node.node_id, m.term):
-                self._campaign()
+        elif (
+            m.granted
+            and self.role != _LEADER
+            and m.term == self.term + 1
+            and self._election.granted(node.node_id, m.term)
+        ):
+            self._campaign()
 
     def _adopt_term(self, term: int) -> None:
         """A higher term exists: whatever this node was, it is a follower now."""
@@ -460,6 +444,7 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
                     },
                 )  # fmt: skip
                 if (self.term, self._SyncObj__votedForNodeId) != before:
+                    self._may_campaign = False
                     self._election.settle()
             case Vote(term):
                 if (term, node.node_id) not in self._votes_from:
@@ -486,47 +471,15 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
         self._heard_leader_s = now
         self._may_campaign = False
         self._election.settle()
-        retry_from = self._mismatch(m)
+        retry_from = mismatch(self._journal, self.commit_index, m, self._on_fatal)
         if retry_from:
             self._transport.send(node, AppendReply(m.term, False, retry_from, m.prev_index))
             return
-        matched = self._take_entries(m)
-        reply = AppendReply(m.term, True, matched, m.prev_index)
-        self._reply = (node, reply)
+        matched = take_entries(self._journal, self.commit_index, m, self._on_fatal)
+        self._reply = (node, AppendReply(m.term, True, matched, m.prev_index))
         committed = min(m.commit_index, matched)
         if committed > self.commit_index:
             self._SyncObj__raftCommitIndex = committed
-
-    def _mismatch(self, m: AppendEntries) -> int:
-        """Where the leader should try instead, 0 when the log agrees at prev_index."""
-        journal = self._journal
-        if m.prev_index > journal.last_index:
-            return journal.last_index + 1
-        if m.prev_index == 0 or journal.term_at(m.prev_index) != m.prev_term:
-            if 0 < m.prev_index <= self.commit_index:
-                self._on_fatal("raft_safety", f"committed entry {m.prev_index} differs")
-            if m.prev_index == 0:
-                return 2
-            return max(2, self.commit_index + 1, journal.first_of_term_at(m.prev_index))
-        return 0
-
-    def _take_entries(self, m: AppendEntries) -> int:
-        """Append what is new; entries that agree are left alone, and only a real conflict
-        truncates. Returns the index up to which this log agrees with the leader's."""
-        journal = self._journal
-        index = m.prev_index
-        for term, command in m.entries:
-            index += 1
-            if index <= journal.last_index:
-                if journal.term_at(index) == term:
-                    continue
-                if index <= self.commit_index:
-                    self._on_fatal("raft_safety", f"committed entry {index} would be replaced")
-                journal.truncate_from(index)
-            if not journal.has_room(len(command)):
-                return index - 1
-            journal.add(command, index, term)
-        return index
 
     def _flush_reply(self) -> None:
         """One reply for all that arrived since the last sync; never of a term that is over."""
@@ -538,82 +491,33 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
 
     # --- overrides: replication, leader's side ---
 
-    def _reset_progress(self, peer: RankedNode) -> None:
-        self._is_probing[peer] = True
-        self._is_probe_out[peer] = False
-        self._told_commit[peer] = 0
-
     def _SyncObj__sendAppendEntries(self) -> None:  # noqa: N802
-        """The heartbeat, when the library's period is over."""
+        """The heartbeat: the library calls it when its period is over."""
         now = self._clock()
         self._SyncObj__newAppendEntriesTime = now + _PERIOD_S
-        for peer in self._peers:
-            is_told = self._told_commit[peer] >= self.commit_index
-            if not is_told or now - self._sent_at_s[peer] >= _PERIOD_S / 2:
-                self._is_probe_out[peer] = False
-                self._replicate(peer, now, heartbeat=True)
-
-    def _replicate(self, peer: RankedNode, now: float, *, heartbeat: bool = False) -> None:
-        """Send what `peer` lacks, within its window; at least a heartbeat if asked for."""
-        if not self._transport.is_connected(peer):
-            return
-        journal = self._journal
-        next_index = self._SyncObj__raftNextIndex[peer]
-        probing = self._is_probing[peer]
-        budget = _TURN_BYTES
-        while next_index <= journal.last_index or heartbeat:
-            if self._transport.unsent_bytes(peer) >= _WINDOW_BYTES or budget <= 0:
-                return
-            if probing and self._is_probe_out[peer]:
-                return
-            count = 1 if probing else _MESSAGE_ENTRIES
-            entries = journal.entries(next_index, count, _MESSAGE_BYTES)
-            message = AppendEntries(
-                self.term, self.commit_index, next_index - 1, journal.term_at(next_index - 1),
-                [(term, command) for command, _, term in entries],
-            )  # fmt: skip
-            if not self._transport.send(peer, message):
-                return
-            heartbeat = False
-            budget -= sum(len(entry[0]) for entry in entries)
-            self._sent_at_s[peer], self._told_commit[peer] = now, self.commit_index
-            if probing:
-                self._is_probe_out[peer] = True
-                return
-            next_index += len(entries)
-            self._SyncObj__raftNextIndex[peer] = next_index
+        self._replicator.send_heartbeats(
+            now, term=self.term, commit_index=self.commit_index, period_s=_PERIOD_S
+        )
 
     def _on_append_reply(self, node: RankedNode, m: AppendReply) -> None:
         if m.term > self.term:
             self._adopt_term(m.term)
-            return
-        if m.term < self.term or self.role != _LEADER:
-            return  # a reply to what this node was in another term says nothing now
-        now = self._clock()
-        self._SyncObj__lastResponseTime[node] = now
-        matched = self._SyncObj__raftMatchIndex[node]
-        next_index = self._SyncObj__raftNextIndex[node]
-        if m.matched:
-            if m.index > self._journal.last_index:
+        elif m.term == self.term and self.role == _LEADER:  # else it is of a term that is over
+            self._SyncObj__lastResponseTime[node] = self._clock()
+            if not self._replicator.on_reply(node, m):
                 self._on_fatal("raft_safety", f"{node.id} holds {m.index}, beyond this leader")
-            self._SyncObj__raftMatchIndex[node] = max(matched, m.index)
-            self._SyncObj__raftNextIndex[node] = max(next_index, m.index + 1)
-            self._is_probing[node] = self._is_probe_out[node] = False
-        elif not self._is_probing[node] or m.prev_index == next_index - 1:
-            if m.prev_index <= matched:
-                return  # overtaken by a success
-            retry = max(2, matched + 1, min(m.index, m.prev_index))
-            self._SyncObj__raftNextIndex[node] = retry
-            self._is_probing[node], self._is_probe_out[node] = True, False
 
     # --- overrides: applying ---
 
     def _SyncObj__getEntries(  # noqa: N802
-        self, fromIDx: int, count: int | None = None, maxSizeBytes: int | None = None  # noqa: N803
+        self,
+        fromIDx: int,  # noqa: N803
+        count: int | None = None,
+        maxSizeBytes: int | None = None,  # noqa: N803
     ) -> list[Entry]:
         """The library's would take the whole rest of the log into memory to send a part."""
-        count = _MESSAGE_ENTRIES if count is None else count
-        return self._journal.entries(fromIDx, count, maxSizeBytes or _MESSAGE_BYTES)
+        count = MESSAGE_ENTRIES if count is None else count
+        return self._journal.entries(fromIDx, count, maxSizeBytes or MESSAGE_BYTES)
 
     def _SyncObj__applyLogEntries(self) -> bool:  # noqa: N802
         """Hand out what is committed, a slice at a time; False: no extra heartbeat is wanted."""
@@ -621,7 +525,7 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
         while self.applied_index < self.commit_index:
             count = min(_APPLY_ENTRIES, self.commit_index - self.applied_index)
             for command, index, term in self._journal.entries(
-                self.applied_index + 1, count, _MESSAGE_BYTES
+                self.applied_index + 1, count, MESSAGE_BYTES
             ):
                 self._SyncObj__raftLastApplied = index
                 self._hand_out(command, index, term)
@@ -631,13 +535,14 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
 
     def _hand_out(self, command: bytes, log_index: int, term: int) -> None:
         """Give one entry to the caller. A callback that raises ends the process: handing the
-        entry out again, or going on without it, would both be wrong."""
+        entry out again, or going on without it, would both be wrong.
+        """
         try:
             if command[:1] == _RAW:
                 self._on_commit(log_index, term, command[1:])
             else:
                 self._on_skip(log_index)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is ends the process
             self._on_fatal("apply_failed", f"entry {log_index}: {error!r}")
 
     def _SyncObj__doApplyCommand(self, command: bytes) -> None:  # noqa: N802
@@ -657,7 +562,8 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
 
 def _settings() -> SyncObjConf:
     """The library's settings (its own batching is off the path: `_Core.step` sends at once; the
-    flag stays on because without it the library opens a pipe nobody reads)."""
+    flag stays on because without it the library opens a pipe nobody reads).
+    """
     return SyncObjConf(
         autoTick=False,
         appendEntriesUseBatch=True,
@@ -668,7 +574,7 @@ def _settings() -> SyncObjConf:
         connectionTimeout=2,
         connectionRetryTime=0.1,
         commandsWaitLeader=False,
-        appendEntriesBatchSizeBytes=_MESSAGE_BYTES,
+        appendEntriesBatchSizeBytes=MESSAGE_BYTES,
         logCompactionMinEntries=_FOREVER,
         logCompactionMinTime=_FOREVER,
         dynamicMembershipChange=False,
@@ -686,14 +592,3 @@ def _check_library() -> None:
             f"{LIBRARY_VERSION} with {LIBRARY_SHA256[:16]} was reviewed (docs/adr/0011)"
         )
         raise LibraryChangedError(message)
-
-
-def _check_ids(node_id: str, addresses: dict[str, str]) -> None:
-    wrong = [n for n in addresses if not n.isascii() or not 0 < len(n) <= 16 or "\0" in n]  # noqa: PLR2004
-    if wrong or node_id not in addresses:
-        raise SettingsError(
-            what="cannot use the list of nodes",
-            why=f"{wrong or node_id!r}: ids are 1 to 16 ASCII characters, this node's among them",
-            do="correct the node file",
-            read="docs/operating.md",
-        )

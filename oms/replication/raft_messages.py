@@ -84,4 +84,5 @@ def encode(message: Message) -> bytes:
 
 def decode(data: bytes | bytearray | memoryview) -> Message:
     """One message. Raises: msgspec.DecodeError, also for anything not in the list."""
-    return _DECODER.decode(data)
+    message: Message = _DECODER.decode(data)
+    return message

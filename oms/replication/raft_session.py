@@ -99,16 +99,13 @@ class RaftSession:
     def open(self, frame: memoryview) -> memoryview:
         """The message in a frame (head included). Raises: LinkError."""
         if len(frame) < FRAME_HEAD.size + MAC_BYTES:
-            message = "frame shorter than its seal"
-            raise LinkError(message)
+            raise LinkError("frame shorter than its seal")
         number = FRAME_HEAD.unpack_from(frame)[1]
         mac = blake2b(frame[:-MAC_BYTES], key=self._open_key, digest_size=MAC_BYTES).digest()
         if not hmac.compare_digest(mac, frame[-MAC_BYTES:]):
-            message = "wrong MAC"
-            raise LinkError(message)
+            raise LinkError("wrong MAC")
         if number != self._received + 1:
-            message = f"frame {number} after {self._received}"
-            raise LinkError(message)
+            raise LinkError(f"frame {number} after {self._received}")
         self._received = number
         return frame[FRAME_HEAD.size : -MAC_BYTES]
 
@@ -123,13 +120,11 @@ class RaftSession:
     def _dialer_step(self, body: bytes) -> bytes:
         """Step 1: the acceptor's hello and proof arrive; the dialer's proof goes out."""
         if self._step != 1 or len(body) != _HELLO.size + PROOF_BYTES:
-            message = "unexpected handshake frame"
-            raise LinkError(message)
+            raise LinkError("unexpected handshake frame")
         hello, proof = body[: _HELLO.size], body[_HELLO.size :]
         peer = self._check_hello(hello)
         if peer != self._dials:
-            message = f"dialed {self._dials}, {peer} answers"
-            raise LinkError(message)
+            raise LinkError(f"dialed {self._dials}, {peer} answers")
         self._transcript = self._hello_sent + hello
         self._check_proof(_ACCEPTOR, proof)
         self._derive(seal=_DIALER, opened=_ACCEPTOR)
@@ -143,9 +138,8 @@ class RaftSession:
             answer = self._hello(self._claimed)
             self._transcript = body + answer
             return _plain_frame(answer + self._proof(_ACCEPTOR))
-        if self._step != 2:  # noqa: PLR2004  # the handshake's last step
-            message = "unexpected handshake frame"
-            raise LinkError(message)
+        if self._step != 2:
+            raise LinkError("unexpected handshake frame")
         self._check_proof(_DIALER, body)
         self._derive(seal=_ACCEPTOR, opened=_DIALER)
         self.peer_id = self._claimed
@@ -153,22 +147,17 @@ class RaftSession:
 
     def _check_hello(self, hello: bytes) -> str:
         if len(hello) != _HELLO.size:
-            message = "unexpected handshake frame"
-            raise LinkError(message)
+            raise LinkError("unexpected handshake frame")
         magic, version, cluster, source, target, _ = _HELLO.unpack(hello)
         if magic != _HELLO_MAGIC or version != PROTOCOL_VERSION:
-            message = f"not this protocol, or version {version}"
-            raise LinkError(message)
+            raise LinkError(f"not this protocol, or version {version}")
         if cluster != self._cluster_id:
-            message = f"cluster {cluster:016x}, this is {self._cluster_id:016x}"
-            raise LinkError(message)
+            raise LinkError(f"cluster {cluster:016x}, this is {self._cluster_id:016x}")
         if target.rstrip(b"\0") != self._own_id.encode():
-            message = f"meant for another node than {self._own_id}"
-            raise LinkError(message)
+            raise LinkError(f"meant for another node than {self._own_id}")
         peer = source.rstrip(b"\0").decode("ascii", "replace")
         if peer not in self._allowed:
-            message = f"node {peer!r} may not connect here"
-            raise LinkError(message)
+            raise LinkError(f"node {peer!r} may not connect here")
         return str(peer)
 
     def _proof(self, role: bytes) -> bytes:
@@ -176,8 +165,7 @@ class RaftSession:
 
     def _check_proof(self, role: bytes, proof: bytes) -> None:
         if not hmac.compare_digest(self._proof(role), proof):
-            message = "does not hold the cluster key"
-            raise LinkError(message)
+            raise LinkError("does not hold the cluster key")
 
     def _derive(self, *, seal: bytes, opened: bytes) -> None:
         self._seal_key = hmac.digest(self._key, b"frames" + seal + self._transcript, "sha256")

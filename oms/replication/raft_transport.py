@@ -20,6 +20,7 @@ from pysyncobj.transport import Transport
 
 from oms import bounds
 from oms.config import SettingsError
+from oms.replication.journal_format import NODE_ID_BYTES_MAX
 from oms.replication.raft_messages import (
     AppendEntries,
     AppendReply,
@@ -48,6 +49,7 @@ _RETRY_MAX_S: Final = 0.2
 _HANDSHAKE_S: Final = 2.0
 _STRANGERS_MAX: Final = 16  # accepted connections that have not proved themselves yet
 _SILENCE_MS: Final = 2000  # unacknowledged data for so long: the kernel ends the connection
+_LOG_AGAIN_S: Final = 10.0
 _LENGTH_BYTES: Final = 4
 
 
@@ -99,8 +101,9 @@ class RaftTransport(Transport):  # type: ignore[misc]  # the library has no type
         key: bytes,
         clock: Callable[[], float],
     ) -> None:
-        """Bind and listen. Raises: SettingsError (address taken or key too short)."""
+        """Bind and listen. Raises: SettingsError (ids, key or address cannot be used)."""
         super().__init__(None, node, peers)
+        _check_ids(addresses)
         if len(key) < KEY_BYTES_MIN:
             raise SettingsError(
                 what="cannot use the cluster key",
@@ -120,12 +123,13 @@ class RaftTransport(Transport):  # type: ignore[misc]  # the library has no type
         self._back_off_s = dict.fromkeys(self._retry_at_s, _RETRY_FIRST_S)
         self._scratch = bytearray(_RECV_BYTES)
         self._is_closed = False
+        self._log_again_s = 0.0
         self.refusals: deque[str] = deque(maxlen=64)  # newest last, for status and tests
         self._listener = _listen(self._addresses[node.node_id])
 
     # --- what PySyncObj calls ---
 
-    def send(self, node: RankedNode, message: dict[str, object] | Message) -> bool:
+    def send(self, node: RankedNode, message: dict[str, str | int] | Message) -> bool:
         """Queue or send one message; False when there is no link to `node`."""
         link = self._links.get(node.node_id)
         if link is None:
@@ -195,9 +199,7 @@ class RaftTransport(Transport):  # type: ignore[misc]  # the library has no type
 
     def next_deadline_s(self) -> float:
         """When `tick` has something to do, on the caller's clock."""
-        deadlines = [
-            at for peer, at in self._retry_at_s.items() if not self._is_dialing(peer)
-        ]
+        deadlines = [at for peer, at in self._retry_at_s.items() if not self._is_dialing(peer)]
         deadlines += [x.deadline_s for x in self._by_fd.values() if not x.session.is_open]
         return min(deadlines, default=float("inf"))
 
@@ -303,8 +305,7 @@ class RaftTransport(Transport):  # type: ignore[misc]  # the library has no type
             while len(buffer) - start >= FRAME_HEAD.size:
                 length, number = FRAME_HEAD.unpack_from(buffer, start)
                 if not FRAME_HEAD.size - _LENGTH_BYTES <= length <= link.session.frame_bytes_max:
-                    message = f"frame of {length} bytes"
-                    raise LinkError(message)
+                    raise LinkError(f"frame of {length} bytes")
                 end = start + _LENGTH_BYTES + length
                 if end > len(buffer):
                     break
@@ -319,12 +320,11 @@ class RaftTransport(Transport):  # type: ignore[misc]  # the library has no type
     def _frame(self, link: _Link, frame: memoryview, number: int) -> None:
         if not link.session.is_open:
             if number:
-                message = "a sealed frame before the handshake is through"
-                raise LinkError(message)
+                raise LinkError("a sealed frame before the handshake is through")
             answer = link.session.handshake(bytes(frame[FRAME_HEAD.size :]))
             if answer:
                 self._put(link, (answer,))
-            if link.session.is_open:
+            if link.session.peer_id is not None:
                 self._opened(link)
             return
         body = link.session.open(frame)
@@ -384,8 +384,11 @@ class RaftTransport(Transport):  # type: ignore[misc]  # the library has no type
     def _refuse(self, link: _Link, reason: str) -> None:
         """The other end is wrong, not merely gone: say so."""
         name = link.session.peer_id or link.dials or "a stranger"
-        self.refusals.append(f"{name}: {reason}")
-        _LOG.warning("raft_link_refused", extra={"fields": {"peer": name, "reason": reason}})
+        text, now = f"{name}: {reason}", self._clock()
+        if text not in self.refusals or now >= self._log_again_s:
+            self._log_again_s = now + _LOG_AGAIN_S  # a peer with a wrong key tries all the time
+            _LOG.warning("raft_link_refused", extra={"fields": {"peer": name, "reason": reason}})
+        self.refusals.append(text)
         self._close(link, reason)
 
     def _close(self, link: _Link, reason: str) -> None:
@@ -406,17 +409,26 @@ class RaftTransport(Transport):  # type: ignore[misc]  # the library has no type
         link.unsent_bytes = 0
 
 
-def _from_library(message: dict[str, object]) -> Message:
+def _from_library(message: dict[str, str | int]) -> Message:
     """The two messages the library makes itself; anything else must not leave this node."""
-    fields = {key: value for key, value in message.items() if key != "type"}
-    match message["type"]:
-        case "request_vote":
-            return msgspec.convert([1, *(fields[k] for k in RequestVote.__struct_fields__)], RequestVote)
-        case "response_vote":
-            return msgspec.convert([2, fields["term"]], Vote)
-        case kind:
-            error = f"the library tried to send {kind!r}"
-            raise LinkError(error)
+    kind, term = message["type"], int(message["term"])
+    if kind == "request_vote":
+        last = int(message["last_log_index"]), int(message["last_log_term"])
+        return RequestVote(term, *last)
+    if kind == "response_vote":
+        return Vote(term)
+    raise LinkError(f"the library tried to send {kind!r}")
+
+
+def _check_ids(addresses: dict[str, str]) -> None:
+    wrong = [n for n in addresses if not n.isascii() or not 0 < len(n) <= NODE_ID_BYTES_MAX]
+    if wrong:
+        raise SettingsError(
+            what="cannot use the list of nodes",
+            why=f"{wrong}: an id has 1 to {NODE_ID_BYTES_MAX} ASCII characters",
+            do="correct the node file",
+            read="docs/operating.md",
+        )
 
 
 def _parse(address: str) -> tuple[str, int]:
@@ -430,6 +442,7 @@ def _family(address: tuple[str, int]) -> socket.AddressFamily:
 
 def _prepare(sock: socket.socket) -> None:
     sock.setblocking(False)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # its port may be a node's own
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER_BYTES)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

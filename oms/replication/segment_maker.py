@@ -8,7 +8,6 @@ blocks and its folder entry on disk. Never touches a segment once it was handed 
 import errno
 import os
 import threading
-import time
 from pathlib import Path
 from typing import Final
 
@@ -33,9 +32,17 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_segment(
-    folder: Path, number: int, size: int, *, pace_s: float = 0.0, stop: threading.Event | None = None
+    folder: Path,
+    number: int,
+    size: int,
+    *,
+    hurry: threading.Event | None = None,
+    stop: threading.Event | None = None,
 ) -> bool:
-    """Make one segment; False when `stop` was set before the end. Raises: OSError."""
+    """Make one segment; False when `stop` was set before the end. Raises: OSError.
+
+    With `hurry` given the work is paced until that is set.
+    """
     path = segment_path(folder, number)
     making = path.with_name(path.name + _MAKING)
     fd = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -45,9 +52,9 @@ def make_segment(
             if stop is not None and stop.is_set():
                 return False
             os.pwrite(fd, _CHUNK[: min(len(_CHUNK), size - offset)], offset)
-            if pace_s:
+            if hurry is not None and not hurry.is_set():
                 os.fdatasync(fd)
-                time.sleep(pace_s)
+                hurry.wait(_PACE_S)
         os.fsync(fd)
     finally:
         os.close(fd)
@@ -70,6 +77,7 @@ class SegmentMaker:
         self._segment_bytes = segment_bytes
         self._stop = threading.Event()
         self._ready = threading.Event()
+        self._hurry = threading.Event()
         self._thread: threading.Thread | None = None
         self.fault: str | None = None  # why the last attempt failed, e.g. a full disk
 
@@ -78,6 +86,7 @@ class SegmentMaker:
         if self._thread is not None:
             self._thread.join()
         self._ready.clear()
+        self._hurry.clear()
         if segment_path(self._folder, number).exists():
             self._ready.set()
             return
@@ -91,9 +100,14 @@ class SegmentMaker:
         """Whether the requested segment may be used."""
         return self._ready.is_set()
 
+    def hurry(self) -> None:
+        """The segment is needed soon: stop pacing."""
+        self._hurry.set()
+
     def close(self) -> None:
         """Stop; an unfinished segment is removed."""
         self._stop.set()
+        self._hurry.set()
         if self._thread is not None:
             self._thread.join()
         remove_unfinished(self._folder)
@@ -101,16 +115,18 @@ class SegmentMaker:
     def _run(self, number: int) -> None:
         while not self._stop.is_set():
             try:
-                if make_segment(
-                    self._folder, number, self._segment_bytes, pace_s=_PACE_S, stop=self._stop
-                ):
-                    self.fault = None
-                    self._ready.set()
-                return
+                is_made = make_segment(
+                    self._folder, number, self._segment_bytes, hurry=self._hurry, stop=self._stop
+                )
             except OSError as error:
                 self.fault = f"{errno.errorcode.get(error.errno or 0, '?')}: {error.strerror}"
                 self._remove(number)
-            self._stop.wait(_RETRY_S)
+                self._stop.wait(_RETRY_S)
+                continue
+            if is_made:
+                self.fault = None
+                self._ready.set()
+            return
 
     def _remove(self, number: int) -> None:
         """Free what a failed attempt took: the disk may be full because of it."""
