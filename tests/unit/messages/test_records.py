@@ -1,0 +1,218 @@
+"""The log's format: every command record and the event record, byte for byte.
+
+Where each field lies is written down here a second time, by hand, from the layout comments; the
+golden file pins the result. A change of either is a change of the log's format and needs a version.
+"""
+
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from oms.bounds import BATCH_COMMANDS_MAX, COMMAND_BYTES, EVENT_BYTES
+from oms.messages import commands as c
+from oms.messages import records
+from oms.messages.enums import CommandKind, EventKind
+
+GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "records.json"
+SIGN = (0x01020304, 0x05060708, 0x1112131415161718, -2)
+HEAD = {
+    "session_id": (8, 4), "conn_epoch": (12, 4), "client_seq": (16, 8), "not_after_ns": (24, 8),
+}  # fmt: skip
+ORDER = {
+    "side": (1, 1), "ord_type": (2, 1), "time_in_force": (3, 1), "policy": (4, 2),
+    "display": (6, 1), "capacity": (7, 1), "account_id": (32, 4), "instrument_id": (36, 4),
+    "price": (40, 8), "order_qty": (48, 4), "user_ref_num": (52, 4), "orig_user_ref_num": (56, 4),
+    "iso": (60, 1), "cross_type": (61, 1), "refuse_reason": (62, 1), "cl_ord_id": (64, 24),
+    "firm": (88, 4), **HEAD,
+}  # fmt: skip
+INSTRUMENT = {
+    "instrument_id": (32, 4), "lot_size": (36, 4), "tick_size": (40, 8),
+    "reference_price": (48, 8), "price_collar_bps": (56, 4), "market_collar_bps": (60, 4),
+    "phase": (64, 1), "price_scale": (65, 1), "symbol": (72, 8), **HEAD,
+}  # fmt: skip
+ACCOUNT = {
+    "account_id": (32, 4), "participant_id": (36, 4), "firm": (40, 4), "max_order_qty": (48, 8),
+    "max_order_value": (56, 8), "long_limit": (64, 8), "short_limit": (72, 8), **HEAD,
+}  # fmt: skip
+DEPOSIT = {"account_id": (32, 4), "instrument_id": (36, 4), "amount": (40, 8), **HEAD}
+MAXIMA = (
+    "records_following", "orders_max", "instruments_max", "participants_max", "accounts_max",
+    "users_max", "sessions_max", "positions_max",
+)  # fmt: skip
+LAYOUTS: dict[CommandKind, dict[str, tuple[int, int]]] = {
+    CommandKind.NEW_ORDER: ORDER,
+    CommandKind.REPLACE_ORDER: ORDER,
+    CommandKind.CANCEL_ORDER: ORDER,
+    CommandKind.ACCOUNT_QUERY: HEAD,
+    CommandKind.REFUSED_REQUEST: ORDER,
+    CommandKind.LOGIN: {"session_id": (8, 4), "nonce": (32, 8), "gateway_id": (40, 8)},
+    CommandKind.LOGOUT: {"session_id": (8, 4), "conn_epoch": (12, 4)},
+    CommandKind.GATEWAY_LOST: {"gateway_id": (40, 8)},
+    CommandKind.GENESIS: {"cluster_id": (32, 8), "rule_version": (40, 4)}
+    | {name: (44 + 4 * n, 4) for n, name in enumerate(MAXIMA)},
+    CommandKind.ADD_INSTRUMENT: INSTRUMENT,
+    CommandKind.ADD_PARTICIPANT: {"participant_id": (32, 4), "name": (40, 16), **HEAD},
+    CommandKind.ADD_ACCOUNT: ACCOUNT,
+    CommandKind.ADD_USER: {
+        "user_id": (32, 4), "participant_id": (36, 4), "name": (40, 16), "salt": (56, 16),
+        "key_hash": (72, 32), **HEAD,
+    },
+    CommandKind.OPEN_SESSION: {
+        "opened_session_id": (32, 4), "user_id": (36, 4), "default_account_id": (40, 4),
+        "protocol": (44, 1), **HEAD,
+    },
+    CommandKind.GRANT: {
+        "user_id": (32, 4), "account_id": (36, 4), "entitlements": (40, 4), **HEAD,
+    },
+    CommandKind.DEPOSIT_CASH: DEPOSIT,
+    CommandKind.DEPOSIT_SHARES: DEPOSIT,
+    CommandKind.SET_LIMITS: ACCOUNT,
+    CommandKind.SET_INSTRUMENT: INSTRUMENT,
+    CommandKind.SET_PHASE: {"instrument_id": (32, 4), "phase": (36, 1), **HEAD},
+    CommandKind.START_DAY: {"trading_date": (32, 4), "midnight_ns": (40, 8), **HEAD},
+    CommandKind.END_DAY: HEAD,
+}  # fmt: skip
+SPACE_PADDED = {"symbol", (CommandKind.ADD_ACCOUNT, "firm")}
+
+SAMPLES: dict[CommandKind, c.Command] = {
+    CommandKind.NEW_ORDER: c.NewOrder(
+        *SIGN, 6, 0x21222324, 0x31323334, 0x41424344, 5, 2, 4, 0x51525354, -0x61626364, b"ORDER-1",
+        b"FIRM", 0x59, 0x41, 0x4E, 0x4F, 17,
+    ),
+    CommandKind.REPLACE_ORDER: c.ReplaceOrder(
+        *SIGN, 1, 0x21222324, 0x25262728, 3, 0x51525354, 0x61626364, b"X" * 24, 0x4E, 0x59, 10
+    ),
+    CommandKind.CANCEL_ORDER: c.CancelOrder(*SIGN, 4, 0x21222324, 0x51525354),
+    CommandKind.ACCOUNT_QUERY: c.AccountQuery(*SIGN),
+    CommandKind.REFUSED_REQUEST: c.RefusedRequest(*SIGN, 0x21222324, 1),
+    CommandKind.LOGIN: c.Login(0x01020304, 0xF1F2F3F4F5F6F7F8, 0xE1E2E3E4E5E6E7E8),
+    CommandKind.LOGOUT: c.Logout(0x01020304, 0x05060708),
+    CommandKind.GATEWAY_LOST: c.GatewayLost(0xE1E2E3E4E5E6E7E8),
+    CommandKind.GENESIS: c.Genesis(0xD1D2D3D4D5D6D7D8, 1, 2, 3, 4, 5, 6, 7, 8, 9),
+    CommandKind.ADD_INSTRUMENT: c.AddInstrument(
+        *SIGN, 7, b"AAPL", 100, 2500, 5_853_300, 1000, 500, 3, 4
+    ),
+    CommandKind.ADD_PARTICIPANT: c.AddParticipant(*SIGN, 8, b"BROKER"),
+    CommandKind.ADD_ACCOUNT: c.AddAccount(*SIGN, 9, 8, b"AB", 1, 2, 3, 4),
+    CommandKind.ADD_USER: c.AddUser(*SIGN, 10, 8, b"ALICE", b"S" * 16, b"H" * 32),
+    CommandKind.OPEN_SESSION: c.OpenSession(*SIGN, 11, 10, 9, 1),
+    CommandKind.GRANT: c.Grant(*SIGN, 10, 9, 31),
+    CommandKind.DEPOSIT_CASH: c.DepositCash(*SIGN, 9, -12_345),
+    CommandKind.DEPOSIT_SHARES: c.DepositShares(*SIGN, 9, 7, 1 << 40),
+    CommandKind.SET_LIMITS: c.SetLimits(*SIGN, 9, (1 << 63) - 1, 6, 7, 8),
+    CommandKind.SET_INSTRUMENT: c.SetInstrument(*SIGN, 7, 10, 100, 5_000_000, 0, 10_000),
+    CommandKind.SET_PHASE: c.SetPhase(*SIGN, 7, 6),
+    CommandKind.START_DAY: c.StartDay(*SIGN, 20260105, 1_767_571_200_000_000_000),
+    CommandKind.END_DAY: c.EndDay(*SIGN),
+}  # fmt: skip
+
+
+def by_hand(kind: CommandKind, command: c.Command) -> bytes:
+    """The record, composed field by field from the table above."""
+    data = bytearray(COMMAND_BYTES)
+    data[0] = kind
+    for name, value in msgspec.structs.asdict(command).items():
+        offset, size = LAYOUTS[kind][name]
+        if isinstance(value, bytes):
+            pads = name in SPACE_PADDED or (kind, name) in SPACE_PADDED
+            is_padded = pads and kind != CommandKind.SET_INSTRUMENT
+            data[offset : offset + size] = value.ljust(size, b" " if is_padded else b"\0")
+        else:
+            data[offset : offset + size] = value.to_bytes(size, "little", signed=value < 0)
+    return bytes(data)
+
+
+def test_every_kind_has_a_sample() -> None:
+    """A kind that is added later must be pinned here too."""
+    assert set(SAMPLES) == set(LAYOUTS) == set(CommandKind)
+
+
+@pytest.mark.parametrize("kind", CommandKind)
+def test_command_record_has_its_documented_layout(kind: CommandKind) -> None:
+    """Both engines read these bytes; nobody may move a field."""
+    packed = records.pack_batch(0, [SAMPLES[kind]])
+    assert packed[32:] == by_hand(kind, SAMPLES[kind])
+
+
+def test_commands_equal_the_golden_file() -> None:
+    """A log written by this version stays readable."""
+    golden = json.loads(GOLDEN.read_text())
+    assert golden["version"] == records.BATCH_VERSION
+    packed = {kind.name: records.pack_batch(0, [SAMPLES[kind]])[32:].hex() for kind in CommandKind}
+    assert packed == golden["commands"]
+
+
+def test_batch_header() -> None:
+    """32 bytes before the records: marker, version, count, time."""
+    samples = list(SAMPLES.values())
+    packed = records.pack_batch(0x0102030405060708, samples)
+    count = len(samples).to_bytes(2, "little")
+    time = bytes([8, 7, 6, 5, 4, 3, 2, 1])
+    assert packed[:32] == b"\x51\x01" + count + bytes(4) + time + bytes(16)
+    assert len(packed) == 32 + 128 * len(samples)
+    bodies = [packed[start : start + 128] for start in range(32, len(packed), 128)]
+    assert bodies == [by_hand(kind, SAMPLES[kind]) for kind in SAMPLES]
+
+
+def test_batch_at_its_bounds() -> None:
+    """Nothing, and as many commands as an entry may hold."""
+    assert records.pack_batch(-1, []) == b"\x51\x01" + bytes(6) + b"\xff" * 8 + bytes(16)
+    full = records.pack_batch(5, [c.EndDay(*SIGN)] * BATCH_COMMANDS_MAX)
+    assert len(full) == 32 + 128 * BATCH_COMMANDS_MAX
+    assert int.from_bytes(full[2:4], "little") == BATCH_COMMANDS_MAX
+
+
+EVENT_OFFSETS = {
+    "kind": (0, 1), "side": (1, 1), "reason": (2, 1), "flags": (3, 1), "session_id": (4, 4),
+    "event_seq": (8, 8), "out_seq": (16, 8), "topic_seq": (24, 8), "timestamp_ns": (32, 8),
+    "account_id": (40, 4), "instrument_id": (44, 4), "client_seq": (48, 8), "conn_epoch": (56, 4),
+    "user_ref_num": (60, 4), "order_id": (64, 8), "price": (72, 8), "qty": (80, 4),
+    "leaves_qty": (84, 4), "orig_user_ref_num": (88, 4), "ord_type": (92, 1),
+    "time_in_force": (93, 1), "display": (94, 1), "capacity": (95, 1), "firm": (120, 4),
+    "iso": (124, 1), "cross_type": (125, 1), "reject_reason": (126, 1),
+}  # fmt: skip
+
+
+def test_event_record_has_its_documented_layout() -> None:
+    """Each byte of an event belongs to the field that the layout says."""
+    data = bytes(range(1, 127)) + b"\0\0"
+    event = records.unpack_event(data)
+    for name, (offset, size) in EVENT_OFFSETS.items():
+        value = getattr(event, name)
+        raw = value if isinstance(value, bytes) else value.to_bytes(size, "little")
+        assert raw == data[offset : offset + size], name
+    assert event.cl_ord_id == data[96:120]
+    assert event.match_id == int.from_bytes(data[96:104], "little")
+    assert records.EVENT.pack(*event) == data[:127] + b"\0"
+
+
+def test_event_view_agrees_with_unpack() -> None:
+    """numpy readers and struct readers must see the same numbers."""
+    data = bytes(range(1, 127)) + b"\0\0" + bytes(range(200, 80, -1)) + bytes(8)
+    rows = np.frombuffer(data, dtype=records.EVENT_DTYPE)
+    assert records.EVENT_DTYPE.itemsize == EVENT_BYTES
+    for row, event in zip(rows, records.unpack_events(data), strict=True):
+        for name in EVENT_OFFSETS:
+            value = getattr(event, name)
+            seen = row[name]
+            is_text = isinstance(value, bytes)
+            assert (bytes(seen) == value.rstrip(b"\0")) if is_text else int(seen) == value, name
+        assert int(row["match_id"]) == event.match_id
+
+
+def test_book_top_overlay() -> None:
+    """BOOK_TOP uses the same bytes for other numbers."""
+    data = bytearray(EVENT_BYTES)
+    data[0] = EventKind.BOOK_TOP
+    data[64:72] = (1 << 40).to_bytes(8, "little")
+    data[72:80] = (99_900).to_bytes(8, "little")
+    data[80:88] = (1 << 41).to_bytes(8, "little")
+    data[96:104] = (100_100).to_bytes(8, "little")
+    assert records.unpack_book_top(bytes(data)) == (1 << 40, 99_900, 1 << 41, 100_100)
+    row = np.frombuffer(bytes(data), dtype=records.EVENT_DTYPE)[0]
+    assert [int(row[name]) for name in ("bid_qty", "bid_price", "ask_qty", "ask_price")] == [
+        1 << 40, 99_900, 1 << 41, 100_100,
+    ]  # fmt: skip
