@@ -1,0 +1,382 @@
+"""The link to the venue: windows, resends, order of events, takeover, against a fake venue."""
+
+import pytest
+
+from oms.bounds import PUSH_COMMANDS_MAX, SESSION_IN_FLIGHT_MAX
+from oms.messages.commands import AddInstrument, Login, Logout, NewOrder
+from oms.messages.enums import EventKind, Phase
+from tests.support.fake_venue import SESSION, FakeVenue, Recorder
+
+ACCEPTED = EventKind.ORDER_ACCEPTED
+NEVER_NS = 1 << 62
+
+
+@pytest.fixture
+def venue() -> FakeVenue:
+    """A venue whose leader and directory the link knows."""
+    fake = FakeVenue()
+    fake.start()
+    return fake
+
+
+def accepted(recorder: Recorder) -> list[int]:
+    """The UserRefNums accepted, in order of arrival."""
+    return [event.user_ref_num for _, event in recorder.events if event.kind == ACCEPTED]
+
+
+def test_login_opens_a_window_with_the_epoch_of_the_log(venue: FakeVenue) -> None:
+    """Commands are numbered within the epoch the log gave, not one the gateway made up."""
+    recorder = venue.log_in()
+    assert recorder.window is not None
+    assert recorder.login is not None
+    assert recorder.window.conn_epoch == recorder.login.conn_epoch == 1
+    assert recorder.login.trading_date == venue.engine.directory().trading_date
+
+
+def test_commands_of_one_turn_go_out_in_one_push(venue: FakeVenue) -> None:
+    """Batching is what carries 40,000 messages a second."""
+    recorder = venue.log_in()
+    before = venue.frames_pushed
+    venue.enter(recorder, 1, 5)
+    venue.enter(recorder, 6, 9)
+    venue.run()
+    assert venue.frames_pushed == before + 1
+    venue.step()
+    assert accepted(recorder) == list(range(1, 10))
+
+
+def test_one_push_has_at_most_its_bound_of_commands(venue: FakeVenue) -> None:
+    """At the bound one frame, one past it two."""
+    recorder = venue.log_in()
+    before = venue.frames_pushed
+    venue.enter(recorder, 1, PUSH_COMMANDS_MAX)
+    venue.run()
+    assert venue.frames_pushed == before + 1
+    venue.enter(recorder, PUSH_COMMANDS_MAX + 1, 2 * PUSH_COMMANDS_MAX + 1)
+    venue.run()
+    assert venue.frames_pushed == before + 3
+
+
+def test_window_is_closed_at_its_bound_and_opens_again(venue: FakeVenue) -> None:
+    """Backpressure: at the bound the socket is not read, and nothing read is dropped."""
+    recorder = venue.log_in()
+    venue.enter(recorder, 1, SESSION_IN_FLIGHT_MAX)
+    assert recorder.fullness == []
+    venue.enter(recorder, SESSION_IN_FLIGHT_MAX + 1, SESSION_IN_FLIGHT_MAX + 3)
+    assert recorder.fullness == [True]
+    venue.run()
+    assert len(venue.pushed) == SESSION_IN_FLIGHT_MAX
+    waiting = venue.pushed
+    venue.pushed = []
+    for start in range(0, len(waiting), 1024):
+        venue.apply(waiting[start : start + 1024])
+    assert recorder.fullness == [True, False]
+    venue.step()
+    assert accepted(recorder) == list(range(1, SESSION_IN_FLIGHT_MAX + 4))
+
+
+def test_new_leader_gets_everything_undecided_once_more_in_order(venue: FakeVenue) -> None:
+    """What a dead leader had not committed is not lost; what it had is not done twice."""
+    recorder = venue.log_in()
+    venue.enter(recorder, 1, 3)
+    venue.step()
+    venue.enter(recorder, 4, 8)
+    venue.run()
+    venue.apply(venue.pushed[:2], lost=True)  # committed, but the old leader died unheard
+    venue.elect("n2")
+    resent = [c.client_seq for c in venue.pushed if isinstance(c, NewOrder)]
+    assert resent == [6, 7, 8] or resent == [4, 5, 6, 7, 8]
+    venue.step()
+    assert accepted(recorder) == list(range(1, 9))
+    assert recorder.out_seqs() == list(range(recorder.out_seqs()[0], recorder.out_seqs()[0] + 8))
+    assert recorder.window is not None
+    assert not recorder.window.in_flight
+
+
+def test_nothing_is_pushed_while_nobody_leads(venue: FakeVenue) -> None:
+    """Commands wait in their windows; the next leader gets them."""
+    recorder = venue.log_in()
+    venue.leader = None
+    venue.term += 1
+    venue.statuses()
+    venue.enter(recorder, 1, 4)
+    before = venue.frames_pushed
+    venue.pass_time(1)
+    assert venue.frames_pushed == before
+    venue.elect("n3")
+    venue.step()
+    assert accepted(recorder) == [1, 2, 3, 4]
+
+
+def test_a_lower_term_is_not_believed(venue: FakeVenue) -> None:
+    """A leader that wakes up late must not draw commands to itself."""
+    recorder = venue.log_in()
+    venue.elect("n2")
+    venue.term, venue.leader = 1, "n1"
+    venue.status("n1")
+    venue.term, venue.leader = 2, "n2"
+    venue.enter(recorder, 1, 1)
+    venue.step()
+    assert accepted(recorder) == [1]
+
+
+def test_lost_push_is_resent_after_a_while_without_progress(venue: FakeVenue) -> None:
+    """PUSH is a pipe, not a promise."""
+    recorder = venue.log_in()
+    venue.enter(recorder, 1, 3)
+    venue.run()
+    venue.pushed.clear()
+    venue.pass_time(0.4)
+    assert venue.pushed == []
+    venue.pass_time(0.2)
+    venue.step()
+    assert accepted(recorder) == [1, 2, 3]
+
+
+def test_gap_is_resent_from_what_the_engine_expects_once(venue: FakeVenue) -> None:
+    """Each later command in the pipe reports the same gap: one resend is enough."""
+    recorder = venue.log_in()
+    venue.enter(recorder, 1, 6)
+    venue.run()
+    del venue.pushed[2]
+    kinds = [event.kind for event in venue.step()]
+    assert kinds.count(EventKind.GAP) == 3
+    resent = [c.client_seq for c in venue.pushed if isinstance(c, NewOrder)]
+    assert resent == [3, 4, 5, 6]
+    venue.step()
+    assert accepted(recorder) == [1, 2, 3, 4, 5, 6]
+
+
+def test_expired_command_is_resent_with_a_new_limit(venue: FakeVenue) -> None:
+    """A stall longer than the commands' life costs time, not orders."""
+    recorder = venue.log_in()
+    venue.enter(recorder, 1, 2)
+    venue.run()
+    venue.clock.now_ns += 3_000_000_000
+    assert {event.kind for event in venue.step()} == {EventKind.COMMAND_EXPIRED, EventKind.GAP} or (
+        venue.pushed
+    )
+    venue.step()
+    assert accepted(recorder) == [1, 2]
+
+
+def test_repeat_of_a_decided_command_frees_the_window(venue: FakeVenue) -> None:
+    """ALREADY_APPLIED is an outcome: the gateway must not resend for ever."""
+    recorder = venue.log_in()
+    venue.enter(recorder, 1, 2)
+    venue.run()
+    venue.pushed += venue.pushed
+    kinds = [event.kind for event in venue.step()]
+    assert kinds.count(EventKind.ALREADY_APPLIED) == 2
+    assert recorder.window is not None
+    assert not recorder.window.in_flight
+    assert accepted(recorder) == [1, 2]
+
+
+def test_hole_in_the_stream_is_filled_before_anything_later(venue: FakeVenue) -> None:
+    """A PUB drop is repaired by number, and the session never sees events out of turn."""
+    recorder = venue.log_in()
+    venue.enter(recorder, 1, 1)
+    venue.run()
+    venue.apply(venue.pushed, lost=True)
+    venue.pushed.clear()
+    venue.enter(recorder, 2, 2)
+    venue.step()
+    assert accepted(recorder) == [1, 2]
+    assert recorder.out_seqs() == sorted(recorder.out_seqs())
+
+
+def test_lost_tail_is_seen_from_the_leaders_status(venue: FakeVenue) -> None:
+    """The last frame before silence may be the one that was lost."""
+    recorder = venue.log_in()
+    venue.enter(recorder, 1, 1)
+    venue.step(lost=True)
+    assert accepted(recorder) == []
+    venue.status("n1")
+    venue.run()
+    assert accepted(recorder) == [1]
+
+
+def test_lost_tail_is_seen_from_a_followers_status_after_a_moment(venue: FakeVenue) -> None:
+    """When the leader has died, the followers know what it did not publish."""
+    recorder = venue.log_in()
+    venue.enter(recorder, 1, 1)
+    venue.step(lost=True)
+    venue.down.add("n1")
+    venue.status("n2")
+    venue.pass_time(0.7)
+    assert accepted(recorder) == [1]
+
+
+def test_replay_is_asked_elsewhere_when_a_node_refuses(venue: FakeVenue) -> None:
+    """Any node can serve a replay; one that cannot must not stop the stream."""
+    recorder = venue.log_in()
+    venue.refusing.add("n1")
+    venue.down.add("n2")
+    venue.enter(recorder, 1, 1)
+    venue.step(lost=True)
+    venue.status("n1")
+    venue.run()
+    venue.pass_time(1)
+    assert accepted(recorder) == [1]
+
+
+def test_repeated_frames_are_dropped(venue: FakeVenue) -> None:
+    """A new leader publishes its last entries again."""
+    recorder = venue.log_in()
+    venue.enter(recorder, 1, 3)
+    first_seq = venue.engine.event_seq + 1
+    venue.run()
+    data = venue.apply(venue.pushed)
+    venue.publish(first_seq, data)
+    venue.publish(1, venue.events)
+    assert accepted(recorder) == [1, 2, 3]
+
+
+def test_second_login_takes_over(venue: FakeVenue) -> None:
+    """One live connection per session: the old one is told, and its commands have no effect."""
+    first = venue.log_in()
+    second = venue.log_in()
+    assert first.void_reasons == ["taken over by another login"]
+    assert second.window is not None
+    assert second.window.conn_epoch == 2
+    venue.enter(second, 1, 1)
+    venue.step()
+    assert accepted(second) == [1]
+    assert accepted(first) == []
+
+
+def test_login_through_another_gateway_takes_over(venue: FakeVenue) -> None:
+    """Two gateways may run; the log decides who has the session."""
+    recorder = venue.log_in()
+    venue.apply([Login(SESSION, 999, 12345)])
+    assert recorder.void_reasons == ["taken over by another login"]
+
+
+def test_repeated_login_copy_changes_nothing(venue: FakeVenue) -> None:
+    """A login is resent like everything else; the second copy finds the first."""
+    recorder = Recorder()
+    venue.link.login(SESSION, recorder)
+    venue.run()
+    venue.pushed += venue.pushed
+    venue.step()
+    assert recorder.void_reasons == []
+    assert recorder.window is not None
+
+
+def test_lost_login_is_resent(venue: FakeVenue) -> None:
+    """A login in the pipe of a leader that died reaches the next one."""
+    recorder = Recorder()
+    venue.link.login(SESSION, recorder)
+    venue.run()
+    venue.elect("n2")
+    venue.step()
+    assert recorder.window is not None
+
+
+def test_logout_waits_for_the_last_outcome(venue: FakeVenue) -> None:
+    """What a client had sent before it left is still seen through."""
+    recorder = venue.log_in()
+    venue.enter(recorder, 1, 2)
+    assert recorder.window is not None
+    venue.link.leave(recorder.window)
+    venue.run()
+    assert not any(isinstance(c, Logout) for c in venue.pushed)
+    venue.step()
+    assert any(isinstance(c, Logout) for c in venue.pushed)
+    kinds = [event.kind for event in venue.step()]
+    assert kinds == [EventKind.SESSION_LOGGED_OUT]
+
+
+def test_abandoned_login_is_logged_out(venue: FakeVenue) -> None:
+    """A client that left before its login was decided holds no session."""
+    recorder = Recorder()
+    nonce = venue.link.login(SESSION, recorder)
+    venue.run()
+    venue.link.abandon(nonce)
+    venue.step()
+    assert recorder.window is None
+    assert [event.kind for event in venue.step()] == [EventKind.SESSION_LOGGED_OUT]
+
+
+def test_logout_that_has_no_event_is_let_go(venue: FakeVenue) -> None:
+    """A void logout answers nothing; it must not be pushed for ever."""
+    recorder = venue.log_in()
+    assert recorder.window is not None
+    venue.link.leave(recorder.window)
+    venue.run()
+    for _ in range(40):
+        venue.pushed.clear()
+        venue.pass_time(0.6)
+    assert venue.pushed == []
+
+
+def test_lease_is_kept_by_empty_pushes(venue: FakeVenue) -> None:
+    """A silent gateway would be taken for dead, and its sessions logged out."""
+    before = venue.frames_pushed
+    venue.pass_time(2)
+    assert 9 <= venue.frames_pushed - before <= 21
+
+
+def test_blocked_push_is_kept_and_sent_later(venue: FakeVenue) -> None:
+    """A leader that does not read costs time, not commands."""
+    recorder = venue.log_in()
+    venue.is_full = True
+    venue.enter(recorder, 1, 3)
+    venue.run()
+    assert venue.link.is_blocked
+    venue.is_full = False
+    venue.pass_time(0.1)
+    assert not venue.link.is_blocked
+    venue.step()
+    assert accepted(recorder) == [1, 2, 3]
+
+
+def test_directory_is_read_again_before_later_events(venue: FakeVenue) -> None:
+    """An event may name an instrument that was added a moment ago."""
+    recorder = venue.log_in()
+    venue.apply([Login(1, 4711, 1)])
+    added = AddInstrument(1, 1, 1, NEVER_NS, 3, b"YEW", 1, 100, 10_000, 0, 500, Phase.CONTINUOUS)
+    venue.down.update({"n1", "n2", "n3"})
+    venue.apply([added])
+    venue.enter(recorder, 1, 1)
+    venue.step()
+    assert venue.link.directory is not None
+    assert b"YEW" not in venue.link.directory.instruments
+    assert accepted(recorder) == []
+    venue.down.clear()
+    venue.statuses()
+    venue.pass_time(1)
+    assert venue.link.directory.instruments[b"YEW"] == 3
+    assert accepted(recorder) == [1]
+
+
+def test_session_replay_comes_in_pieces_from_any_node(venue: FakeVenue) -> None:
+    """A reconnecting client gets its whole stream, also when the first node asked is silent."""
+    recorder = venue.log_in()
+    venue.enter(recorder, 1, 200)
+    venue.step()
+    venue.down.add("n1")
+    pieces: list[bytes] = []
+    venue.link.replay_session(SESSION, 2, pieces.append)
+    venue.run()
+    assert pieces == []
+    venue.pass_time(0.6)
+    assert len(pieces) == 1
+
+
+def test_status_of_another_cluster_is_ignored(venue: FakeVenue) -> None:
+    """A wrong address in the settings must not mix two venues."""
+    assert venue.link.directory is not None
+    other = FakeVenue()
+    other.link._cluster_id = 1
+    other.statuses()
+    assert other.link.directory is None
+    assert "status_of_another_cluster" in other.log_text.getvalue()
+
+
+def test_unreadable_publication_is_logged_and_survived(venue: FakeVenue) -> None:
+    """A node of another version must not take the gateway down."""
+    venue.link.on_publication("n1", [b"status|", b"short"])
+    venue.link.on_publication("n1", [b"status|", b"\x01\x01" + bytes(22) + b"\xc1"])
+    assert venue.log_text.getvalue().count("publication_unreadable") == 2
