@@ -27,6 +27,8 @@ DIRECTIVES = {
     "embedsignature": False,
     "show_performance_hints": True,
 }
+# Records are read as structures and as words (digest, snapshot): the compiler must know.
+ALIASING = ["-fno-strict-aliasing"]
 WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-function", "-Wno-unused-parameter"]
 
 
@@ -60,7 +62,7 @@ ENGINE = Extension(
     include_dirs=[str(CORE)],
     depends=[str(path) for path in sorted(CORE.glob("*.pxd"))] + [str(CORE / "machine.h")],
     define_macros=[("QUORATE_DEBUG", "1")] if IS_DEBUG else [("NDEBUG", None)],
-    extra_compile_args=[*(["-O1", "-g"] if IS_DEBUG else ["-O3", "-g0"]), *WARNINGS],
+    extra_compile_args=[*(["-O1", "-g"] if IS_DEBUG else ["-O3", "-g0"]), *ALIASING, *WARNINGS],
 )
 
 setup(ext_modules=[ENGINE], cmdclass={"build_ext": BuildEngine})
