@@ -57,6 +57,6 @@ lock: build ## write requirements.lock from what is installed now
 clean: ## remove what builds leave behind; .venv stays
 	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find oms gateways tests scripts perf -name __pycache__ -type d -prune -exec rm -rf {} +
-	find oms gateways \( -name '*.so' -o -name '*.html' \) -delete
-	find oms gateways -name '*.c' -path '*_core*' -delete
+	find oms gateways -name '*.so' -delete
+	rm -f oms/_core/*.c oms/_core/*.html
 	@rm -f .venv/.setup-stamp.sources
