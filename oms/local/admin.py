@@ -34,9 +34,13 @@ _T = TypeVar("_T", bound=msgspec.Struct)
 class AdminRejected(SettingsError):
     """The venue's certain no: the command had no effect."""
 
+    reason = RejectReason.NONE  # the venue's code, where it gave one
+
 
 class AdminUnavailable(SettingsError):
     """Nobody to ask, or no answer: the outcome is not known here."""
+
+    exit_code = 3
 
 
 class Asks(Protocol):
@@ -170,9 +174,7 @@ class AdminSession:
     def _outcome_if_superseded(self) -> Event | None:
         """No answer may mean that another administrator logged in and made our epoch void."""
         try:
-            directory = self._asks.ask(
-                self._leader, link.GetDirectory(), link.Directory, ATTEMPT_S
-            )
+            directory = self._asks.ask(self._leader, link.GetDirectory(), link.Directory, ATTEMPT_S)
         except (NoAnswer, NotTheLeader, RequestRefused):
             return None
         session = next(s for s in directory.sessions if s.session_id == ADMIN_SESSION_ID)
@@ -207,12 +209,14 @@ class AdminSession:
         if event.kind == EventKind.ADMIN_APPLIED:
             return event
         reason = RejectReason(event.reason)
-        raise AdminRejected(
+        refused = AdminRejected(
             what=f"the venue refused {type(command).__name__}",
             why=f"{reason.name}: {EXPLAINED.get(reason, 'see the list of reasons')}",
             do="change what was asked for; nothing was applied",
             read="docs/rules.md, Administration",
         )
+        refused.reason = reason
+        raise refused
 
     def _try_another(self, hint: str | None) -> None:
         nodes = self._asks.node_ids

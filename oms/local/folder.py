@@ -207,7 +207,7 @@ def _refuse_content(path: Path) -> None:
         found = sorted(entry.name for entry in path.iterdir())
         if not found:
             return
-        why = f"it is not empty: {', '.join(found[:4])}{' ...' if len(found) > 4 else ''}"  # noqa: PLR2004
+        why = f"it is not empty: {', '.join(found[:4])}{' ...' if len(found) > 4 else ''}"
     elif path.exists() or path.is_symlink():
         why = "it is not a folder"
     else:

@@ -207,9 +207,7 @@ def _users(
         participant = _known(participants, user.participant, user.name)
         added.append(add_user(user.name, user.password, number, participant))
         default = firms[0] if firms else 0
-        sessions.append(
-            c.OpenSession(*_UNSIGNED, number, number, default, Protocol[user.protocol])
-        )
+        sessions.append(c.OpenSession(*_UNSIGNED, number, number, default, Protocol[user.protocol]))
         grants += [c.Grant(*_UNSIGNED, number, firm, OWN_ACCOUNT) for firm in firms]
     return [*added, *sessions, *grants]
 

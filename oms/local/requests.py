@@ -86,7 +86,8 @@ class NodeRequests:
         node_ids: Sequence[str] | None = None,
     ) -> dict[str, _T | None]:
         """One question to every node (or those named) at once; None where no answer came in
-        time. A node that cannot be reached is given half the time to connect."""
+        time. A node that cannot be reached is given half the time to connect.
+        """
         started = time.monotonic()
         asked = self.node_ids if node_ids is None else list(node_ids)
         request_ids: dict[str, bytes] = {}

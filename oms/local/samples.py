@@ -16,14 +16,14 @@ MAKERS: Final = ("MAKE1", "MAKE2", "MAKE3", "MAKE4")
 TAKERS: Final = ("TAKE1", "TAKE2", "TAKE3", "TAKE4")
 GUEST: Final = "GUEST"
 GUEST_FIRM: Final = "GST"
-PASSWORD_LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 DEMO_ORDERS_MAX: Final = 1 << 17
 HUGE: Final = 1 << 40
 
 
 def random_password() -> str:
     """Ten characters, 50 bits; upper case, because the protocol ignores case."""
-    return "".join(secrets.choice(PASSWORD_LETTERS) for _ in range(SOUP_PASSWORD_BYTES))
+    return "".join(secrets.choice(LETTERS) for _ in range(SOUP_PASSWORD_BYTES))
 
 
 def demo_config(seed: int) -> VenueConfig:

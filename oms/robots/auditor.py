@@ -106,8 +106,7 @@ class Auditor:
             live = {order.user_ref_num: order.leaves_qty for order in orders}
             judgement.finding.add(compare_live(robot.name, robot.believed_live(), live))
         totals = [
-            self._ask(node_id, link.GetTotals(), link.Totals)
-            for node_id in self._requests.node_ids
+            self._ask(node_id, link.GetTotals(), link.Totals) for node_id in self._requests.node_ids
         ]
         judgement.is_conserved = all(is_conserved(item) for item in totals)
         return judgement

@@ -32,9 +32,7 @@ class Crowd:
         self.tally = Tally()
         self._rate = rate
         self._passwords = {user.name: user.password for user in config.users}
-        surroundings = Surroundings(
-            Market(config.instruments, draw), self.tally, draw, on_accepted
-        )
+        surroundings = Surroundings(Market(config.instruments, draw), self.tally, draw, on_accepted)
         self.makers = [Maker(name, surroundings) for name in MAKERS]
         self.takers = [Taker(name, surroundings) for name in TAKERS]
 

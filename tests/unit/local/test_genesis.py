@@ -232,9 +232,7 @@ WRONG = {
         users=[UserConfig(name="admin", participant="NORTH", password="x", accounts=[])]
     ),
     "protocol": small_config(
-        users=[
-            UserConfig(name="a", participant="NORTH", password="x", accounts=[], protocol="UDP")
-        ]
+        users=[UserConfig(name="a", participant="NORTH", password="x", accounts=[], protocol="UDP")]
     ),
 }
 

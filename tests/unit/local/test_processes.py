@@ -94,9 +94,7 @@ def test_killed_child_counts_as_gone(processes: Processes) -> None:
 
 
 @pytest.mark.parametrize("changed", ["start_ticks", "boot_id"])
-def test_recycled_pid_is_never_signaled(
-    processes: Processes, tmp_path: Path, changed: str
-) -> None:
+def test_recycled_pid_is_never_signaled(processes: Processes, tmp_path: Path, changed: str) -> None:
     """After a crash or reboot the number in a pid file may be a stranger's."""
     pid = processes.start(script("n1", SLEEPER))
     path = tmp_path / "run" / "n1.pid"

@@ -1,0 +1,275 @@
+"""`oms admin`: the venue's configuration, changed by logged commands (RULES A21).
+
+Called by `main.py`. The names of accounts, instruments and users are looked up in the directory of
+the leader; the work is in `admin_work.py`, imported when a verb is called.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Change and show what the venue knows: accounts, instruments, limits, phases, the day.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+instrument_app = typer.Typer(help="Instruments.", no_args_is_help=True, rich_markup_mode=None)
+account_app = typer.Typer(help="Accounts.", no_args_is_help=True, rich_markup_mode=None)
+participant_app = typer.Typer(help="Participants.", no_args_is_help=True, rich_markup_mode=None)
+user_app = typer.Typer(help="Logins.", no_args_is_help=True, rich_markup_mode=None)
+day_app = typer.Typer(help="The trading day.", no_args_is_help=True, rich_markup_mode=None)
+show_app = typer.Typer(help="Show what there is.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(instrument_app, name="instrument")
+app.add_typer(account_app, name="account")
+app.add_typer(participant_app, name="participant")
+app.add_typer(user_app, name="user")
+app.add_typer(day_app, name="day")
+app.add_typer(show_app, name="show")
+
+Data = Annotated[Path, typer.Option("--data", help="The data folder.", envvar="OMS_DATA")]
+Account = Annotated[str, typer.Argument(help="An account's name (its firm on OUCH).")]
+Symbol = Annotated[str, typer.Argument(help="An instrument's symbol.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Price = Annotated[str | None, typer.Option(help="Decimal text, in currency units.")]
+Bps = Annotated[int | None, typer.Option(min=0, max=10_000, help="Hundredths of a percent.")]
+Count = Annotated[int | None, typer.Option(min=0)]
+
+
+@app.command()
+def deposit(
+    account: Account,
+    amount: Annotated[str, typer.Argument(help="Decimal text; negative takes out.")],
+    data: Data,
+) -> None:
+    """Bring cash into an account (or out of it: `-- -100.00`)."""
+    from oms.cli import admin_work as work
+
+    work.deposit(data, account, amount)
+
+
+@app.command()
+def shares(account: Account, symbol: Symbol, quantity: int, data: Data) -> None:
+    """Bring shares into an account (or out of it: `-- -100`)."""
+    from oms.cli import admin_work as work
+
+    work.shares(data, account, symbol, quantity)
+
+
+@app.command()
+def limits(
+    account: Account,
+    data: Data,
+    max_order_qty: Count = None,
+    max_order_value: Price = None,
+    long_limit: Count = None,
+    short_limit: Count = None,
+) -> None:
+    """Change an account's limits; what is not named stays."""
+    from oms.cli import admin_work as work
+
+    work.limits(
+        data,
+        account,
+        max_order_qty=max_order_qty,
+        max_order_value=max_order_value,
+        long_limit=long_limit,
+        short_limit=short_limit,
+    )
+
+
+@app.command()
+def grant(
+    user: Annotated[str, typer.Argument(help="A login.")],
+    account: Annotated[str, typer.Argument(help="An account, or `venue` for the venue itself.")],
+    rights: Annotated[
+        str, typer.Argument(help="enter,cancel,drop_copy,read,admin, several by comma; or none.")
+    ],
+    data: Data,
+) -> None:
+    """Set what a login may do with an account; replaces what it might before."""
+    from oms.cli import admin_work as work
+
+    work.grant(data, user, account, rights)
+
+
+@app.command()
+def phase(
+    symbol: Annotated[str, typer.Argument(help="An instrument's symbol, or `all`.")],
+    name: Annotated[
+        str, typer.Argument(help="PRE_OPEN, CONTINUOUS, HALTED, CANCEL_ONLY or CLOSED.")
+    ],
+    data: Data,
+) -> None:
+    """Move an instrument (or all) to another phase."""
+    from oms.cli import admin_work as work
+
+    work.phase(data, symbol, name)
+
+
+@instrument_app.command("add")
+def instrument_add(
+    symbol: Symbol,
+    data: Data,
+    reference_price: Price = None,
+    tick_size: Price = None,
+    lot_size: Count = None,
+    price_collar_bps: Bps = None,
+    market_collar_bps: Bps = None,
+    phase: Annotated[str, typer.Option(help="The phase it begins in.")] = "CONTINUOUS",
+) -> None:
+    """Add an instrument."""
+    from oms.cli import admin_work as work
+
+    work.instrument_add(
+        data,
+        symbol,
+        work.InstrumentChange(
+            reference_price, tick_size, lot_size, price_collar_bps, market_collar_bps
+        ),
+        phase,
+    )
+
+
+@instrument_app.command("set")
+def instrument_set(
+    symbol: Symbol,
+    data: Data,
+    reference_price: Price = None,
+    tick_size: Price = None,
+    lot_size: Count = None,
+    price_collar_bps: Bps = None,
+    market_collar_bps: Bps = None,
+) -> None:
+    """Change an instrument; what is not named stays. The tick only while its book is empty."""
+    from oms.cli import admin_work as work
+
+    change = work.InstrumentChange(
+        reference_price, tick_size, lot_size, price_collar_bps, market_collar_bps
+    )
+    work.instrument_set(data, symbol, change)
+
+
+@participant_app.command("add")
+def participant_add(
+    name: Annotated[str, typer.Argument(help="The firm's name, up to 16 characters.")], data: Data
+) -> None:
+    """Add a participant (a firm); prints its number."""
+    from oms.cli import admin_work as work
+
+    work.participant_add(data, name)
+
+
+@account_app.command("add")
+def account_add(
+    account: Account,
+    data: Data,
+    participant: Annotated[int, typer.Option(min=1, help="The participant's number.")],
+    cash: Annotated[str, typer.Option(help="Decimal text.")] = "0",
+    max_order_qty: Annotated[int, typer.Option(min=1)] = 1_000_000,
+    max_order_value: Annotated[str, typer.Option(help="Decimal text.")] = "1000000000",
+    long_limit: Annotated[int, typer.Option(min=0)] = 1 << 40,
+    short_limit: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Add an account of a participant."""
+    from oms.cli import admin_work as work
+    from oms.config import AccountConfig
+
+    work.account_add(
+        data,
+        AccountConfig(
+            firm=account,
+            participant=str(participant),
+            cash=cash,
+            max_order_qty=max_order_qty,
+            max_order_value=max_order_value,
+            long_limit=long_limit,
+            short_limit=short_limit,
+        ),
+    )
+
+
+@user_app.command("add")
+def user_add(
+    name: Annotated[str, typer.Argument(help="Up to 6 characters; case does not matter.")],
+    data: Data,
+    *,
+    account: Annotated[
+        list[str], typer.Option(help="An account it may use; the first is its default.")
+    ],
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read it from stdin; else one is made up.")
+    ] = False,
+) -> None:
+    """Add a login with its session and its rights to accounts of one participant."""
+    from oms.cli import admin_work as work
+
+    password = typer.get_text_stream("stdin").readline().strip() if password_stdin else ""
+    work.user_add(data, name, account, password)
+
+
+@day_app.command("start")
+def day_start(
+    data: Data,
+    date: Annotated[int | None, typer.Option(help="yyyymmdd; today (UTC) if not given.")] = None,
+) -> None:
+    """Open a trading day; every session's stream restarts at 1."""
+    from oms.cli import admin_work as work
+
+    work.day_start(data, date)
+
+
+@day_app.command("end")
+def day_end(data: Data) -> None:
+    """Close the trading day; DAY orders expire."""
+    from oms.cli import admin_work as work
+
+    work.day_end(data)
+
+
+@show_app.command("directory")
+def show_directory(data: Data, *, as_json: Json = False) -> None:
+    """Instruments, accounts, logins and sessions."""
+    from oms.cli import admin_show as show
+
+    show.directory(data, as_json=as_json)
+
+
+@show_app.command("account")
+def show_account(account: Account, data: Data, *, as_json: Json = False) -> None:
+    """Cash, hold, limits and positions of an account."""
+    from oms.cli import admin_show as show
+
+    show.account(data, account, as_json=as_json)
+
+
+@show_app.command("book")
+def show_book(
+    symbol: Symbol,
+    data: Data,
+    *,
+    depth: Annotated[int, typer.Option(min=1, max=100)] = 10,
+    as_json: Json = False,
+) -> None:
+    """The best levels of an instrument."""
+    from oms.cli import admin_show as show
+
+    show.book(data, symbol, depth, as_json=as_json)
+
+
+@show_app.command("orders")
+def show_orders(
+    user: Annotated[str, typer.Argument(help="A login.")], data: Data, *, as_json: Json = False
+) -> None:
+    """A login's live orders."""
+    from oms.cli import admin_show as show
+
+    show.orders(data, user, as_json=as_json)
+
+
+@show_app.command("totals")
+def show_totals(data: Data, *, as_json: Json = False) -> None:
+    """The proof that money and shares are conserved: issued against held."""
+    from oms.cli import admin_show as show
+
+    raise typer.Exit(show.totals(data, as_json=as_json))

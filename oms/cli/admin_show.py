@@ -1,0 +1,211 @@
+"""`oms admin show`: tables (or JSON) of what the leader's state holds.
+
+Called by `admin.py`. Amounts are printed as decimal text; JSON keeps the integers (10^-4 units).
+"""
+
+import json
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from oms.cli.admin_work import administrator, names_of
+from oms.local.decimals import to_text
+from oms.messages import link
+from oms.messages.enums import Entitlement, OrdType, Phase, Protocol, Side, TimeInForce
+
+
+def directory(data: Path, *, as_json: bool) -> None:
+    """Who and what there is; never a salt or a hash."""
+    with administrator(data) as session:
+        found = names_of(session).directory
+    if as_json:
+        users = [msgspec.structs.replace(user, salt=b"", key_hash=b"") for user in found.users]
+        _print_json(msgspec.structs.replace(found, users=users))
+        return
+    state = "open" if found.is_day_open else "closed"
+    instruments = _table(
+        f"day {found.trading_date}, {state}; log index {found.applied_index}",
+        ("instrument", "phase", "last", "reference", "tick", "lot", "collar", "market collar"),
+    )
+    for item in found.instruments:
+        instruments.add_row(
+            item.symbol.strip("\0 "),
+            Phase(item.phase).name,
+            to_text(item.last_price),
+            to_text(item.reference_price),
+            to_text(item.tick_size),
+            str(item.lot_size),
+            f"{item.price_collar_bps} bps",
+            f"{item.market_collar_bps} bps",
+        )
+    firms = {item.account_id: item.firm.strip("\0 ") for item in found.accounts}
+    accounts = _table("", ("account", "number", "participant"))
+    for account_view in found.accounts:
+        accounts.add_row(
+            firms[account_view.account_id],
+            str(account_view.account_id),
+            str(account_view.participant_id),
+        )
+    users_table = _table("", ("user", "session", "protocol", "logged in", "stream", "rights"))
+    sessions = {item.user_id: item for item in found.sessions}
+    for user in found.users:
+        rights = ", ".join(
+            f"{firms.get(number, 'venue')}: {_rights(bits)}"
+            for number, bits in sorted(user.entitlements.items())
+        )
+        own = sessions.get(user.user_id)
+        users_table.add_row(
+            user.name.strip("\0 "),
+            "-" if own is None else str(own.session_id),
+            "-" if own is None else Protocol(own.protocol).name,
+            "-" if own is None else ("yes" if own.is_logged_in else "no"),
+            "-" if own is None else str(own.out_seq),
+            rights,
+        )
+    _print(instruments, accounts, users_table)
+
+
+def account(data: Path, firm: str, *, as_json: bool) -> None:
+    """One account."""
+    with administrator(data) as session:
+        names = names_of(session)
+        found = session.read(link.GetAccount(names.account(firm).account_id), link.AccountView)
+    if as_json:
+        _print_json(found)
+        return
+    symbols = {i.instrument_id: i.symbol.strip("\0 ") for i in names.directory.instruments}
+    columns = ("cash", "hold", "max value", "max quantity", "long", "short")
+    money = _table(f"account {firm}", columns)
+    money.add_row(
+        to_text(found.cash),
+        to_text(found.hold),
+        to_text(found.max_order_value),
+        f"{found.max_order_qty:,}",
+        f"{found.long_limit:,}",
+        f"{found.short_limit:,}",
+    )
+    positions = _table("", ("instrument", "position", "open buys", "open sells", "held"))
+    for item in found.positions:
+        positions.add_row(
+            symbols[item.instrument_id],
+            f"{item.qty:,}",
+            f"{item.open_buy_qty:,}",
+            f"{item.open_sell_qty:,}",
+            f"{item.held_qty:,}",
+        )
+    _print(money, positions)
+
+
+def book(data: Path, symbol: str, depth: int, *, as_json: bool) -> None:
+    """The best levels."""
+    with administrator(data) as session:
+        instrument_id = names_of(session).instrument(symbol).instrument_id
+        found = session.read(link.GetBook(instrument_id, depth), link.BookView)
+    if as_json:
+        _print_json(found)
+        return
+    table = _table(symbol, ("orders", "bid size", "bid", "offer", "offer size", "orders"))
+    for row in range(max(len(found.bids), len(found.asks))):
+        bid = found.bids[row] if row < len(found.bids) else None
+        ask = found.asks[row] if row < len(found.asks) else None
+        table.add_row(
+            "" if bid is None else str(bid.order_count),
+            "" if bid is None else f"{bid.qty:,}",
+            "" if bid is None else to_text(bid.price),
+            "" if ask is None else to_text(ask.price),
+            "" if ask is None else f"{ask.qty:,}",
+            "" if ask is None else str(ask.order_count),
+        )
+    _print(table)
+
+
+def orders(data: Path, user: str, *, as_json: bool) -> None:
+    """A login's live orders."""
+    with administrator(data) as session:
+        names = names_of(session)
+        request = link.GetOpenOrders(names.session(user).session_id)
+        found = session.read(request, link.Orders)
+    if as_json:
+        _print_json(found)
+        return
+    symbols = {i.instrument_id: i.symbol.strip("\0 ") for i in names.directory.instruments}
+    table = _table(
+        f"live orders of {user} at log index {found.applied_index}",
+        ("order", "UserRefNum", "instrument", "side", "type", "price", "open", "executed"),
+    )
+    for order in found.orders:
+        table.add_row(
+            str(order.order_id),
+            str(order.user_ref_num),
+            symbols[order.instrument_id],
+            Side(order.side).name,
+            f"{OrdType(order.ord_type).name} {TimeInForce(order.time_in_force).name}",
+            to_text(order.price),
+            f"{order.leaves_qty:,}",
+            f"{order.cum_qty:,}",
+        )
+    _print(table)
+
+
+def totals(data: Path, *, as_json: bool) -> int:
+    """Issued against held; 1 when they differ."""
+    with administrator(data) as session:
+        found = session.read(link.GetTotals(), link.Totals)
+        symbols = {
+            item.instrument_id: item.symbol.strip("\0 ")
+            for item in names_of(session).directory.instruments
+        }
+    rows = [
+        ("cash", found.cash_issued, found.cash_total),
+        ("holds, and holds of live orders", found.hold_total, found.hold_of_orders),
+    ]
+    numbers = sorted(found.shares_issued.keys() | found.shares_total.keys())
+    shares = [
+        (symbols[n], found.shares_issued.get(n, 0), found.shares_total.get(n, 0)) for n in numbers
+    ]
+    if as_json:
+        _print_json(found)
+    else:
+        table = _table("", ("what", "issued", "held", "difference"))
+        for name, issued, held in rows:
+            table.add_row(name, to_text(issued), to_text(held), to_text(issued - held))
+        for name, issued, held in shares:
+            table.add_row(name, f"{issued:,}", f"{held:,}", f"{issued - held:,}")
+        _print(table)
+    return int(any(issued != held for _, issued, held in rows + shares))
+
+
+def _rights(bits: int) -> str:
+    return "+".join(right.name.lower() for right in Entitlement if bits & right and right.name)
+
+
+def _table(title: str, columns: tuple[str, ...]) -> Table:
+    table = Table(title=title or None, title_justify="left")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 else "right")
+    return table
+
+
+def _print(*tables: Table) -> None:
+    console = Console(soft_wrap=True)
+    for table in tables:
+        console.print(table)
+
+
+def _print_json(found: msgspec.Struct) -> None:
+    print(json.dumps(_plain(found), indent=2))
+
+
+def _plain(value: object) -> object:
+    """Structs by field name: the array form is for the wire, not for people."""
+    if isinstance(value, msgspec.Struct):
+        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, bytes):
+        return value.hex()
+    return value

@@ -1,0 +1,116 @@
+"""`oms`: the venue's command line. Thin verbs; each imports what it needs when it is called.
+
+Exit codes: 0 done, 1 refused or failed (four lines on stderr say what, why, what to do and where to
+read), 2 wrong usage, 3 the outcome is not known or the venue does not accept orders.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oms.cli import admin
+
+app = typer.Typer(
+    name="oms",
+    help="Quorate: a replicated order management system and matching venue."
+    " Accepted means committed by a majority.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # importing rich for a help text takes longer than the help text
+    pretty_exceptions_enable=False,
+)
+app.add_typer(admin.app, name="admin")
+
+DataOption = Annotated[
+    Path, typer.Option("--data", help="The venue's data folder.", envvar="OMS_DATA")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+@app.command()
+def up(
+    data: DataOption,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Venue configuration (TOML) for the first start; then the log has it."),
+    ] = None,
+    nodes: Annotated[int, typer.Option(min=1, max=7, help="How many nodes a new venue has.")] = 3,
+) -> None:
+    """Start the venue in a data folder; make it at the first start."""
+    from oms.cli import up as verb
+
+    verb.up(data, config, nodes)
+
+
+@app.command()
+def status(data: DataOption, *, as_json: JsonOption = False) -> None:
+    """Show every process: role, log index, digest."""
+    from oms.cli import up as verb
+
+    raise typer.Exit(verb.status(data, as_json=as_json))
+
+
+@app.command()
+def down(data: DataOption) -> None:
+    """Stop the venue's processes; all state stays in the data folder."""
+    from oms.cli import up as verb
+
+    verb.down(data)
+
+
+@app.command()
+def demo(
+    *,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="End after so long (else Ctrl-C ends it).")
+    ] = None,
+    kill_leader_every: Annotated[
+        float | None, typer.Option(min=5, help="Kill the leader every so many seconds.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides instruments, prices, robots.")] = 1,
+    rate: Annotated[float, typer.Option(min=1, help="Orders a second, all robots.")] = 800,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a venue with robot traders; press k to kill the leader and watch nothing get lost."""
+    from oms.cli import demo as verb
+
+    raise typer.Exit(
+        verb.demo(
+            seconds=seconds,
+            kill_leader_every=kill_leader_every,
+            seed=seed,
+            rate=rate,
+            as_json=as_json,
+        )
+    )
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        typer.echo(f"quorate {installed('quorate')}")
+    except PackageNotFoundError:
+        typer.echo("quorate (running from a source tree that is not installed)")
+
+
+def main() -> None:
+    """Run the command line; a known failure is four lines and an exit code."""
+    try:
+        app()
+    except Exception as error:
+        from oms.config import SettingsError
+
+        if not isinstance(error, SettingsError):
+            raise
+        typer.echo(str(error), err=True)
+        sys.exit(getattr(error, "exit_code", 1))
+
+
+if __name__ == "__main__":
+    main()
