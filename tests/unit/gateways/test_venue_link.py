@@ -5,16 +5,16 @@ import pytest
 from oms.bounds import PUSH_COMMANDS_MAX, SESSION_IN_FLIGHT_MAX
 from oms.messages.commands import AddInstrument, Login, Logout, NewOrder
 from oms.messages.enums import EventKind, Phase
-from tests.support.fake_venue import SESSION, FakeVenue, Recorder
+from tests.support.link_venue import SESSION, LinkVenue, Recorder
 
 ACCEPTED = EventKind.ORDER_ACCEPTED
 NEVER_NS = 1 << 62
 
 
 @pytest.fixture
-def venue() -> FakeVenue:
+def venue() -> LinkVenue:
     """A venue whose leader and directory the link knows."""
-    fake = FakeVenue()
+    fake = LinkVenue()
     fake.start()
     return fake
 
@@ -24,7 +24,7 @@ def accepted(recorder: Recorder) -> list[int]:
     return [event.user_ref_num for _, event in recorder.events if event.kind == ACCEPTED]
 
 
-def test_login_opens_a_window_with_the_epoch_of_the_log(venue: FakeVenue) -> None:
+def test_login_opens_a_window_with_the_epoch_of_the_log(venue: LinkVenue) -> None:
     """Commands are numbered within the epoch the log gave, not one the gateway made up."""
     recorder = venue.log_in()
     assert recorder.window is not None
@@ -33,7 +33,7 @@ def test_login_opens_a_window_with_the_epoch_of_the_log(venue: FakeVenue) -> Non
     assert recorder.login.trading_date == venue.engine.directory().trading_date
 
 
-def test_commands_of_one_turn_go_out_in_one_push(venue: FakeVenue) -> None:
+def test_commands_of_one_turn_go_out_in_one_push(venue: LinkVenue) -> None:
     """Batching is what carries 40,000 messages a second."""
     recorder = venue.log_in()
     before = venue.frames_pushed
@@ -45,7 +45,7 @@ def test_commands_of_one_turn_go_out_in_one_push(venue: FakeVenue) -> None:
     assert accepted(recorder) == list(range(1, 10))
 
 
-def test_one_push_has_at_most_its_bound_of_commands(venue: FakeVenue) -> None:
+def test_one_push_has_at_most_its_bound_of_commands(venue: LinkVenue) -> None:
     """At the bound one frame, one past it two."""
     recorder = venue.log_in()
     before = venue.frames_pushed
@@ -57,7 +57,7 @@ def test_one_push_has_at_most_its_bound_of_commands(venue: FakeVenue) -> None:
     assert venue.frames_pushed == before + 3
 
 
-def test_window_is_closed_at_its_bound_and_opens_again(venue: FakeVenue) -> None:
+def test_window_is_closed_at_its_bound_and_opens_again(venue: LinkVenue) -> None:
     """Backpressure: at the bound the socket is not read, and nothing read is dropped."""
     recorder = venue.log_in()
     venue.enter(recorder, 1, SESSION_IN_FLIGHT_MAX)
@@ -75,7 +75,7 @@ def test_window_is_closed_at_its_bound_and_opens_again(venue: FakeVenue) -> None
     assert accepted(recorder) == list(range(1, SESSION_IN_FLIGHT_MAX + 4))
 
 
-def test_new_leader_gets_everything_undecided_once_more_in_order(venue: FakeVenue) -> None:
+def test_new_leader_gets_everything_undecided_once_more_in_order(venue: LinkVenue) -> None:
     """What a dead leader had not committed is not lost; what it had is not done twice."""
     recorder = venue.log_in()
     venue.enter(recorder, 1, 3)
@@ -85,7 +85,7 @@ def test_new_leader_gets_everything_undecided_once_more_in_order(venue: FakeVenu
     venue.apply(venue.pushed[:2], lost=True)  # committed, but the old leader died unheard
     venue.elect("n2")
     resent = [c.client_seq for c in venue.pushed if isinstance(c, NewOrder)]
-    assert resent == [6, 7, 8] or resent == [4, 5, 6, 7, 8]
+    assert resent in ([6, 7, 8], [4, 5, 6, 7, 8])
     venue.step()
     assert accepted(recorder) == list(range(1, 9))
     assert recorder.out_seqs() == list(range(recorder.out_seqs()[0], recorder.out_seqs()[0] + 8))
@@ -93,7 +93,7 @@ def test_new_leader_gets_everything_undecided_once_more_in_order(venue: FakeVenu
     assert not recorder.window.in_flight
 
 
-def test_nothing_is_pushed_while_nobody_leads(venue: FakeVenue) -> None:
+def test_nothing_is_pushed_while_nobody_leads(venue: LinkVenue) -> None:
     """Commands wait in their windows; the next leader gets them."""
     recorder = venue.log_in()
     venue.leader = None
@@ -108,7 +108,7 @@ def test_nothing_is_pushed_while_nobody_leads(venue: FakeVenue) -> None:
     assert accepted(recorder) == [1, 2, 3, 4]
 
 
-def test_a_lower_term_is_not_believed(venue: FakeVenue) -> None:
+def test_a_lower_term_is_not_believed(venue: LinkVenue) -> None:
     """A leader that wakes up late must not draw commands to itself."""
     recorder = venue.log_in()
     venue.elect("n2")
@@ -120,7 +120,7 @@ def test_a_lower_term_is_not_believed(venue: FakeVenue) -> None:
     assert accepted(recorder) == [1]
 
 
-def test_lost_push_is_resent_after_a_while_without_progress(venue: FakeVenue) -> None:
+def test_lost_push_is_resent_after_a_while_without_progress(venue: LinkVenue) -> None:
     """PUSH is a pipe, not a promise."""
     recorder = venue.log_in()
     venue.enter(recorder, 1, 3)
@@ -133,7 +133,7 @@ def test_lost_push_is_resent_after_a_while_without_progress(venue: FakeVenue) ->
     assert accepted(recorder) == [1, 2, 3]
 
 
-def test_gap_is_resent_from_what_the_engine_expects_once(venue: FakeVenue) -> None:
+def test_gap_is_resent_from_what_the_engine_expects_once(venue: LinkVenue) -> None:
     """Each later command in the pipe reports the same gap: one resend is enough."""
     recorder = venue.log_in()
     venue.enter(recorder, 1, 6)
@@ -147,7 +147,7 @@ def test_gap_is_resent_from_what_the_engine_expects_once(venue: FakeVenue) -> No
     assert accepted(recorder) == [1, 2, 3, 4, 5, 6]
 
 
-def test_expired_command_is_resent_with_a_new_limit(venue: FakeVenue) -> None:
+def test_expired_command_is_resent_with_a_new_limit(venue: LinkVenue) -> None:
     """A stall longer than the commands' life costs time, not orders."""
     recorder = venue.log_in()
     venue.enter(recorder, 1, 2)
@@ -160,7 +160,7 @@ def test_expired_command_is_resent_with_a_new_limit(venue: FakeVenue) -> None:
     assert accepted(recorder) == [1, 2]
 
 
-def test_repeat_of_a_decided_command_frees_the_window(venue: FakeVenue) -> None:
+def test_repeat_of_a_decided_command_frees_the_window(venue: LinkVenue) -> None:
     """ALREADY_APPLIED is an outcome: the gateway must not resend for ever."""
     recorder = venue.log_in()
     venue.enter(recorder, 1, 2)
@@ -173,7 +173,7 @@ def test_repeat_of_a_decided_command_frees_the_window(venue: FakeVenue) -> None:
     assert accepted(recorder) == [1, 2]
 
 
-def test_hole_in_the_stream_is_filled_before_anything_later(venue: FakeVenue) -> None:
+def test_hole_in_the_stream_is_filled_before_anything_later(venue: LinkVenue) -> None:
     """A PUB drop is repaired by number, and the session never sees events out of turn."""
     recorder = venue.log_in()
     venue.enter(recorder, 1, 1)
@@ -186,7 +186,7 @@ def test_hole_in_the_stream_is_filled_before_anything_later(venue: FakeVenue) ->
     assert recorder.out_seqs() == sorted(recorder.out_seqs())
 
 
-def test_lost_tail_is_seen_from_the_leaders_status(venue: FakeVenue) -> None:
+def test_lost_tail_is_seen_from_the_leaders_status(venue: LinkVenue) -> None:
     """The last frame before silence may be the one that was lost."""
     recorder = venue.log_in()
     venue.enter(recorder, 1, 1)
@@ -197,7 +197,7 @@ def test_lost_tail_is_seen_from_the_leaders_status(venue: FakeVenue) -> None:
     assert accepted(recorder) == [1]
 
 
-def test_lost_tail_is_seen_from_a_followers_status_after_a_moment(venue: FakeVenue) -> None:
+def test_lost_tail_is_seen_from_a_followers_status_after_a_moment(venue: LinkVenue) -> None:
     """When the leader has died, the followers know what it did not publish."""
     recorder = venue.log_in()
     venue.enter(recorder, 1, 1)
@@ -208,7 +208,7 @@ def test_lost_tail_is_seen_from_a_followers_status_after_a_moment(venue: FakeVen
     assert accepted(recorder) == [1]
 
 
-def test_replay_is_asked_elsewhere_when_a_node_refuses(venue: FakeVenue) -> None:
+def test_replay_is_asked_elsewhere_when_a_node_refuses(venue: LinkVenue) -> None:
     """Any node can serve a replay; one that cannot must not stop the stream."""
     recorder = venue.log_in()
     venue.refusing.add("n1")
@@ -221,7 +221,7 @@ def test_replay_is_asked_elsewhere_when_a_node_refuses(venue: FakeVenue) -> None
     assert accepted(recorder) == [1]
 
 
-def test_repeated_frames_are_dropped(venue: FakeVenue) -> None:
+def test_repeated_frames_are_dropped(venue: LinkVenue) -> None:
     """A new leader publishes its last entries again."""
     recorder = venue.log_in()
     venue.enter(recorder, 1, 3)
@@ -233,7 +233,7 @@ def test_repeated_frames_are_dropped(venue: FakeVenue) -> None:
     assert accepted(recorder) == [1, 2, 3]
 
 
-def test_second_login_takes_over(venue: FakeVenue) -> None:
+def test_second_login_takes_over(venue: LinkVenue) -> None:
     """One live connection per session: the old one is told, and its commands have no effect."""
     first = venue.log_in()
     second = venue.log_in()
@@ -246,14 +246,14 @@ def test_second_login_takes_over(venue: FakeVenue) -> None:
     assert accepted(first) == []
 
 
-def test_login_through_another_gateway_takes_over(venue: FakeVenue) -> None:
+def test_login_through_another_gateway_takes_over(venue: LinkVenue) -> None:
     """Two gateways may run; the log decides who has the session."""
     recorder = venue.log_in()
     venue.apply([Login(SESSION, 999, 12345)])
     assert recorder.void_reasons == ["taken over by another login"]
 
 
-def test_repeated_login_copy_changes_nothing(venue: FakeVenue) -> None:
+def test_repeated_login_copy_changes_nothing(venue: LinkVenue) -> None:
     """A login is resent like everything else; the second copy finds the first."""
     recorder = Recorder()
     venue.link.login(SESSION, recorder)
@@ -264,7 +264,7 @@ def test_repeated_login_copy_changes_nothing(venue: FakeVenue) -> None:
     assert recorder.window is not None
 
 
-def test_lost_login_is_resent(venue: FakeVenue) -> None:
+def test_lost_login_is_resent(venue: LinkVenue) -> None:
     """A login in the pipe of a leader that died reaches the next one."""
     recorder = Recorder()
     venue.link.login(SESSION, recorder)
@@ -274,7 +274,7 @@ def test_lost_login_is_resent(venue: FakeVenue) -> None:
     assert recorder.window is not None
 
 
-def test_logout_waits_for_the_last_outcome(venue: FakeVenue) -> None:
+def test_logout_waits_for_the_last_outcome(venue: LinkVenue) -> None:
     """What a client had sent before it left is still seen through."""
     recorder = venue.log_in()
     venue.enter(recorder, 1, 2)
@@ -288,7 +288,7 @@ def test_logout_waits_for_the_last_outcome(venue: FakeVenue) -> None:
     assert kinds == [EventKind.SESSION_LOGGED_OUT]
 
 
-def test_abandoned_login_is_logged_out(venue: FakeVenue) -> None:
+def test_abandoned_login_is_logged_out(venue: LinkVenue) -> None:
     """A client that left before its login was decided holds no session."""
     recorder = Recorder()
     nonce = venue.link.login(SESSION, recorder)
@@ -299,7 +299,7 @@ def test_abandoned_login_is_logged_out(venue: FakeVenue) -> None:
     assert [event.kind for event in venue.step()] == [EventKind.SESSION_LOGGED_OUT]
 
 
-def test_logout_that_has_no_event_is_let_go(venue: FakeVenue) -> None:
+def test_logout_that_has_no_event_is_let_go(venue: LinkVenue) -> None:
     """A void logout answers nothing; it must not be pushed for ever."""
     recorder = venue.log_in()
     assert recorder.window is not None
@@ -311,14 +311,14 @@ def test_logout_that_has_no_event_is_let_go(venue: FakeVenue) -> None:
     assert venue.pushed == []
 
 
-def test_lease_is_kept_by_empty_pushes(venue: FakeVenue) -> None:
+def test_lease_is_kept_by_empty_pushes(venue: LinkVenue) -> None:
     """A silent gateway would be taken for dead, and its sessions logged out."""
     before = venue.frames_pushed
     venue.pass_time(2)
     assert 9 <= venue.frames_pushed - before <= 21
 
 
-def test_blocked_push_is_kept_and_sent_later(venue: FakeVenue) -> None:
+def test_blocked_push_is_kept_and_sent_later(venue: LinkVenue) -> None:
     """A leader that does not read costs time, not commands."""
     recorder = venue.log_in()
     venue.is_full = True
@@ -332,7 +332,7 @@ def test_blocked_push_is_kept_and_sent_later(venue: FakeVenue) -> None:
     assert accepted(recorder) == [1, 2, 3]
 
 
-def test_directory_is_read_again_before_later_events(venue: FakeVenue) -> None:
+def test_directory_is_read_again_before_later_events(venue: LinkVenue) -> None:
     """An event may name an instrument that was added a moment ago."""
     recorder = venue.log_in()
     venue.apply([Login(1, 4711, 1)])
@@ -351,7 +351,7 @@ def test_directory_is_read_again_before_later_events(venue: FakeVenue) -> None:
     assert accepted(recorder) == [1]
 
 
-def test_session_replay_comes_in_pieces_from_any_node(venue: FakeVenue) -> None:
+def test_session_replay_comes_in_pieces_from_any_node(venue: LinkVenue) -> None:
     """A reconnecting client gets its whole stream, also when the first node asked is silent."""
     recorder = venue.log_in()
     venue.enter(recorder, 1, 200)
@@ -365,17 +365,17 @@ def test_session_replay_comes_in_pieces_from_any_node(venue: FakeVenue) -> None:
     assert len(pieces) == 1
 
 
-def test_status_of_another_cluster_is_ignored(venue: FakeVenue) -> None:
+def test_status_of_another_cluster_is_ignored(venue: LinkVenue) -> None:
     """A wrong address in the settings must not mix two venues."""
     assert venue.link.directory is not None
-    other = FakeVenue()
+    other = LinkVenue()
     other.link._cluster_id = 1
     other.statuses()
     assert other.link.directory is None
     assert "status_of_another_cluster" in other.log_text.getvalue()
 
 
-def test_unreadable_publication_is_logged_and_survived(venue: FakeVenue) -> None:
+def test_unreadable_publication_is_logged_and_survived(venue: LinkVenue) -> None:
     """A node of another version must not take the gateway down."""
     venue.link.on_publication("n1", [b"status|", b"short"])
     venue.link.on_publication("n1", [b"status|", b"\x01\x01" + bytes(22) + b"\xc1"])
