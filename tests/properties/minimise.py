@@ -16,10 +16,14 @@ ATTEMPTS_MAX = 1500
 
 
 def failure_of(
-    steps: list[Step], make_engine: EngineFactory, *, state_every: int = 1
+    steps: list[Step],
+    make_engine: EngineFactory,
+    *,
+    state_every: int = 1,
+    restore_every: int = 1,
 ) -> tuple[str, int] | None:
     """How the sequence fails, and after how many steps; None when it does not."""
-    comparison = Comparison(make_engine, state_every=state_every)
+    comparison = Comparison(make_engine, state_every=state_every, restore_every=restore_every)
     for number, step in enumerate(steps, 1):
         try:
             comparison.apply(step)
@@ -30,13 +34,13 @@ def failure_of(
 
 def minimise(steps: list[Step], make_engine: EngineFactory) -> list[Step]:
     """A shorter sequence that fails too."""
-    state_every = len(steps) + 1  # events alone show most faults, and are quick to compare
-    found = failure_of(steps, make_engine, state_every=state_every)
-    if found is None:
-        state_every = 1
-        found = failure_of(steps, make_engine, state_every=state_every)
-    if found is None:
-        return steps  # it needs a restart from a snapshot to fail: leave it whole
+    # Events alone show most faults and are quick to compare; then the state; then restarts.
+    for state_every, restore_every in ((len(steps) + 1, 0), (1, 0), (1, 1)):
+        found = failure_of(steps, make_engine, state_every=state_every, restore_every=restore_every)
+        if found is not None:
+            break
+    else:
+        return steps
     steps = steps[: found[1]]
     attempts = ATTEMPTS_MAX
 
@@ -45,7 +49,11 @@ def minimise(steps: list[Step], make_engine: EngineFactory) -> list[Step]:
         attempts -= 1
         if attempts <= 0:
             return False
-        return failure_of(recounted(candidate), make_engine, state_every=state_every) is not None
+        candidate = recounted(candidate)
+        how = failure_of(
+            candidate, make_engine, state_every=state_every, restore_every=restore_every
+        )
+        return how is not None
 
     steps = _without_chunks(steps, still_fails)
     return recounted(_without_chunks(_without_commands(steps, still_fails), still_fails))
