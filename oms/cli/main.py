@@ -88,6 +88,40 @@ def demo(
 
 
 @app.command()
+def replay(
+    file: Annotated[
+        Path | None, typer.Argument(help="LOBSTER message file, .csv or .csv.xz.")
+    ] = None,
+    *,
+    synthetic: Annotated[
+        int | None, typer.Option(metavar="SEED", help="Generated order flow instead of a file.")
+    ] = None,
+    speed: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Times the recorded pace (else as fast as it goes)."),
+    ] = None,
+    repeat: Annotated[int, typer.Option(min=1, help="Run the flow so many times.")] = 1,
+    sessions: Annotated[int, typer.Option(min=1, max=64, help="Split it over sessions.")] = 1,
+    venue: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="A running venue's gateway (else a private one)."),
+    ] = None,
+    user: Annotated[list[str], typer.Option(help="With --venue: one for each session.")] = [],  # noqa: B006
+    password: Annotated[list[str], typer.Option(help="With --venue: one for each user.")] = [],  # noqa: B006
+    firm: Annotated[list[str], typer.Option(help="With --venue: accounts to enter for.")] = [],  # noqa: B006
+    symbol: Annotated[str, typer.Option(help="The instrument.")] = "AAPL",
+    as_json: JsonOption = False,
+) -> None:
+    """Send recorded order flow through a venue and report what came of it."""
+    from oms.cli import replay as verb
+
+    target = verb.parse_target(venue, user, password, firm)
+    source = verb.Source(file, synthetic)
+    pace = verb.Pace(repeat, sessions, speed)
+    raise typer.Exit(verb.replay(source, target, pace, symbol=symbol, as_json=as_json))
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     from importlib.metadata import PackageNotFoundError
