@@ -232,7 +232,8 @@ class VenueLink:
                 self._log.error("status_of_another_cluster", node_id=status.node_id)
             return
         now_ns = self._clock.monotonic_ns()
-        if self._leader.observe(status):
+        is_new_leader = self._leader.observe(status)
+        if is_new_leader:
             leader_id = self._leader.leader_id
             self._log.info("leader", leader_id=leader_id, term=self._leader.term)
             self._unsent = None
@@ -246,8 +247,8 @@ class VenueLink:
         self._order.announce(status.event_seq)
         if status.node_id == self._leader.leader_id:
             self._log_time_ns = max(self._log_time_ns, status.timestamp_ns)
-            # Its engine frames came before this frame, on the same pipe: what is missing is lost.
-            if self._order.is_missing:
+            # What the old leader did not live to publish; a lost tail waits for `tick`.
+            if is_new_leader and self._order.is_missing:
                 self._fill()
 
     def _on_engine(self, node_id: str, first_seq: int, body: bytes) -> None:

@@ -193,7 +193,16 @@ def test_lost_tail_is_seen_from_the_leaders_status(venue: LinkVenue) -> None:
     venue.step(lost=True)
     assert accepted(recorder) == []
     venue.status("n1")
-    venue.run()
+    venue.pass_time(0.15)
+    assert accepted(recorder) == [1]
+
+
+def test_new_leaders_first_status_fills_the_tail_at_once(venue: LinkVenue) -> None:
+    """What the dead leader had committed and not published must not wait for a timer."""
+    recorder = venue.log_in()
+    venue.enter(recorder, 1, 1)
+    venue.step(lost=True)
+    venue.elect("n2")
     assert accepted(recorder) == [1]
 
 
