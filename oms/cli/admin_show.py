@@ -7,10 +7,9 @@ import json
 from pathlib import Path
 
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from oms.cli.admin_work import administrator, names_of
+from oms.cli.tables import print_tables, table
 from oms.local.decimals import to_text
 from oms.messages import link
 from oms.messages.enums import Entitlement, OrdType, Phase, Protocol, Side, TimeInForce
@@ -25,7 +24,7 @@ def directory(data: Path, *, as_json: bool) -> None:
         _print_json(msgspec.structs.replace(found, users=users))
         return
     state = "open" if found.is_day_open else "closed"
-    instruments = _table(
+    instruments = table(
         f"day {found.trading_date}, {state}; log index {found.applied_index}",
         ("instrument", "phase", "last", "reference", "tick", "lot", "collar", "market collar"),
     )
@@ -41,14 +40,14 @@ def directory(data: Path, *, as_json: bool) -> None:
             f"{item.market_collar_bps} bps",
         )
     firms = {item.account_id: item.firm.strip("\0 ") for item in found.accounts}
-    accounts = _table("", ("account", "number", "participant"))
+    accounts = table("", ("account", "number", "participant"))
     for account_view in found.accounts:
         accounts.add_row(
             firms[account_view.account_id],
             str(account_view.account_id),
             str(account_view.participant_id),
         )
-    users_table = _table("", ("user", "session", "protocol", "logged in", "stream", "rights"))
+    users_table = table("", ("user", "session", "protocol", "logged in", "stream", "rights"))
     sessions = {item.user_id: item for item in found.sessions}
     for user in found.users:
         rights = ", ".join(
@@ -64,7 +63,7 @@ def directory(data: Path, *, as_json: bool) -> None:
             "-" if own is None else str(own.out_seq),
             rights,
         )
-    _print(instruments, accounts, users_table)
+    print_tables(instruments, accounts, users_table)
 
 
 def account(data: Path, firm: str, *, as_json: bool) -> None:
@@ -77,7 +76,7 @@ def account(data: Path, firm: str, *, as_json: bool) -> None:
         return
     symbols = {i.instrument_id: i.symbol.strip("\0 ") for i in names.directory.instruments}
     columns = ("cash", "hold", "max value", "max quantity", "long", "short")
-    money = _table(f"account {firm}", columns)
+    money = table(f"account {firm}", columns)
     money.add_row(
         to_text(found.cash),
         to_text(found.hold),
@@ -86,7 +85,7 @@ def account(data: Path, firm: str, *, as_json: bool) -> None:
         f"{found.long_limit:,}",
         f"{found.short_limit:,}",
     )
-    positions = _table("", ("instrument", "position", "open buys", "open sells", "held"))
+    positions = table("", ("instrument", "position", "open buys", "open sells", "held"))
     for item in found.positions:
         positions.add_row(
             symbols[item.instrument_id],
@@ -95,7 +94,7 @@ def account(data: Path, firm: str, *, as_json: bool) -> None:
             f"{item.open_sell_qty:,}",
             f"{item.held_qty:,}",
         )
-    _print(money, positions)
+    print_tables(money, positions)
 
 
 def book(data: Path, symbol: str, depth: int, *, as_json: bool) -> None:
@@ -106,11 +105,11 @@ def book(data: Path, symbol: str, depth: int, *, as_json: bool) -> None:
     if as_json:
         _print_json(found)
         return
-    table = _table(symbol, ("orders", "bid size", "bid", "offer", "offer size", "orders"))
+    made = table(symbol, ("orders", "bid size", "bid", "offer", "offer size", "orders"))
     for row in range(max(len(found.bids), len(found.asks))):
         bid = found.bids[row] if row < len(found.bids) else None
         ask = found.asks[row] if row < len(found.asks) else None
-        table.add_row(
+        made.add_row(
             "" if bid is None else str(bid.order_count),
             "" if bid is None else f"{bid.qty:,}",
             "" if bid is None else to_text(bid.price),
@@ -118,7 +117,7 @@ def book(data: Path, symbol: str, depth: int, *, as_json: bool) -> None:
             "" if ask is None else f"{ask.qty:,}",
             "" if ask is None else str(ask.order_count),
         )
-    _print(table)
+    print_tables(made)
 
 
 def orders(data: Path, user: str, *, as_json: bool) -> None:
@@ -131,12 +130,12 @@ def orders(data: Path, user: str, *, as_json: bool) -> None:
         _print_json(found)
         return
     symbols = {i.instrument_id: i.symbol.strip("\0 ") for i in names.directory.instruments}
-    table = _table(
+    made = table(
         f"live orders of {user} at log index {found.applied_index}",
         ("order", "UserRefNum", "instrument", "side", "type", "price", "open", "executed"),
     )
     for order in found.orders:
-        table.add_row(
+        made.add_row(
             str(order.order_id),
             str(order.user_ref_num),
             symbols[order.instrument_id],
@@ -146,7 +145,7 @@ def orders(data: Path, user: str, *, as_json: bool) -> None:
             f"{order.leaves_qty:,}",
             f"{order.cum_qty:,}",
         )
-    _print(table)
+    print_tables(made)
 
 
 def totals(data: Path, *, as_json: bool) -> int:
@@ -168,30 +167,17 @@ def totals(data: Path, *, as_json: bool) -> int:
     if as_json:
         _print_json(found)
     else:
-        table = _table("", ("what", "issued", "held", "difference"))
+        made = table("", ("what", "issued", "held", "difference"))
         for name, issued, held in rows:
-            table.add_row(name, to_text(issued), to_text(held), to_text(issued - held))
+            made.add_row(name, to_text(issued), to_text(held), to_text(issued - held))
         for name, issued, held in shares:
-            table.add_row(name, f"{issued:,}", f"{held:,}", f"{issued - held:,}")
-        _print(table)
+            made.add_row(name, f"{issued:,}", f"{held:,}", f"{issued - held:,}")
+        print_tables(made)
     return int(any(issued != held for _, issued, held in rows + shares))
 
 
 def _rights(bits: int) -> str:
     return "+".join(right.name.lower() for right in Entitlement if bits & right and right.name)
-
-
-def _table(title: str, columns: tuple[str, ...]) -> Table:
-    table = Table(title=title or None, title_justify="left")
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right")
-    return table
-
-
-def _print(*tables: Table) -> None:
-    console = Console(soft_wrap=True)
-    for table in tables:
-        console.print(table)
 
 
 def _print_json(found: msgspec.Struct) -> None:

@@ -8,9 +8,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
-from rich.table import Table
-
+from oms.cli.tables import print_tables, table
 from oms.config import VenueConfig, load
 from oms.local.folder import is_formatted
 from oms.local.samples import demo_config
@@ -68,20 +66,20 @@ def _show(venue: LocalVenue) -> None:
 
 
 def _print_table(venue: LocalVenue, statuses: dict[str, Status | None]) -> None:
-    table = Table(title=f"cluster {venue.folder.venue.cluster_id}", title_justify="left")
-    for column in ("process", "pid", "role", "term", "commit", "applied", "digest", "journal"):
-        table.add_column(column, justify="left" if column in {"process", "role"} else "right")
+    title = f"cluster {venue.folder.venue.cluster_id}"
+    columns = ("process", "role", "pid", "term", "commit", "applied", "digest", "journal")
+    made = table(title, columns, left=2, caption="* accepts commands")
     pids = venue.pids()
     for node in venue.nodes:
         found = statuses[node.node_id]
         pid = pids[node.node_id]
         if found is None:
-            table.add_row(node.node_id, str(pid or "-"), "no answer" if pid else "not running")
+            made.add_row(node.node_id, "no answer" if pid else "not running", str(pid or "-"))
             continue
-        table.add_row(
+        made.add_row(
             node.node_id,
+            f"{found.role}{' *' if found.accepting else ''}",
             str(pid or found.pid),
-            f"{found.role}{', accepting' if found.accepting else ''}",
             str(found.term),
             str(found.commit_index),
             str(found.applied_index),
@@ -90,8 +88,8 @@ def _print_table(venue: LocalVenue, statuses: dict[str, Status | None]) -> None:
         )
     for gateway in venue.folder.venue.gateways:
         pid = pids[gateway.name]
-        table.add_row(gateway.name, str(pid or "-"), "gateway" if pid else "not running")
-    Console(soft_wrap=True).print(table)
+        made.add_row(gateway.name, "gateway" if pid else "not running", str(pid or "-"))
+    print_tables(made)
 
 
 def _as_json(venue: LocalVenue, statuses: dict[str, Status | None]) -> dict[str, object]:
