@@ -4,7 +4,6 @@ Called by the verbs that print.
 """
 
 from collections.abc import Sequence
-
 from typing import Final
 
 from rich.console import Console
