@@ -87,7 +87,7 @@ def run(
             if number:
                 for stream in streams:
                     _clear_book(stream)
-            _run_once(streams, speed=speed, progress=progress, done_before=done_before)
+            run_once(streams, speed=speed, progress=progress, done_before=done_before)
             ended_ns = time.monotonic_ns()
             counts.add(streams)
             done_before += sum(len(flow.ordinals) for flow in flows)
@@ -130,14 +130,20 @@ def _clear_book(stream: SessionStream) -> None:
         stream.settle(cancel_all(resting[start : start + CANCEL_SLICE]))
 
 
-def _run_once(
+def run_once(
     streams: Sequence[SessionStream],
     *,
-    speed: float | None,
-    progress: Progress | None,
-    done_before: int,
-) -> None:
-    with selectors.DefaultSelector() as selector:
+    speed: float | None = None,
+    progress: Progress | None = None,
+    done_before: int = 0,
+) -> int:
+    """Every flow once, until all outcomes are there; returns when it began.
+
+    With `speed` a message is due when its recorded time has come, whatever became of earlier ones.
+    Raises: ClientError, ProtocolError.
+    """
+    # Not epoll: it rounds waits up to a whole millisecond, and messages are due between.
+    with selectors.SelectSelector() as selector:
         for stream in streams:
             stream.start()
             selector.register(stream.socket, selectors.EVENT_READ, stream)
@@ -160,6 +166,7 @@ def _run_once(
                     progress(done_before + sum(stream.tally.done_count for stream in streams))
     for stream in streams:
         stream.finish()
+    return started_ns
 
 
 def _write(
