@@ -12,7 +12,7 @@ import msgspec
 
 from oms.bounds import MONEY_MAX, PRICE_MAX
 from oms.messages import commands as c
-from oms.messages.enums import OUCH_POLICY, Entitlement, OrdType, Phase, Policy, TimeInForce
+from oms.messages.enums import OUCH_POLICY, Entitlement, OrdType, Phase, Policy, Side, TimeInForce
 from oms.messages.records import pack_batch
 from oms.reference.order import Order
 from oms.reference.state import Instrument, Venue
@@ -38,6 +38,8 @@ ODD_FIELDS: dict[str, tuple[int, ...]] = {
     "refuse_reason": (1, 17, 200),
     "policy": (0, 7, 0xFFFF),
 }
+DEEP_SHARE = 0.2
+DEEP_TICKS = 400
 AMOUNTS = (0, 1, -1, 500, -500, 10**9, -(10**9), MONEY_MAX, I64_MAX, I64_MIN)
 
 
@@ -46,19 +48,21 @@ class Generator:
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
-        self._opening = venues.opening(rng)
+        # In a deep book orders stand at hundreds of prices; elsewhere they meet soon.
+        self._is_deep = rng.random() < DEEP_SHARE
+        self._opening = venues.opening(rng, is_deep=self._is_deep)
         self._time_ns = venues.START_NS + 10
         self._last_refs: dict[int, int] = {}  # of this step: session_id -> user_ref_num
         self._makers: list[tuple[int, Callable[[Venue], c.Command | None]]] = [
             (46, self._new_order),
             (16, self._replace),
-            (9, self._cancel),
+            (4 if self._is_deep else 9, self._cancel),
             (6, self._reduce),
             (1, self._query),
             (1, self._refused),
             (2, self._deposit),
-            (1, self._limits),
-            (1, self._set_instrument),
+            (0 if self._is_deep else 1, self._limits),
+            (0 if self._is_deep else 1, self._set_instrument),
             (1, self._phase),
             (1, self._identity),
             (1, self._login),
@@ -166,8 +170,12 @@ class Generator:
                     data[rng.randint(32, len(data) - 1)] ^= 1 << rng.randint(0, 7)
         return bytes(data)
 
-    def _price(self, venue: Venue, instrument: Instrument) -> int:
-        """Near the best prices, on the tick."""
+    def _price(self, venue: Venue, instrument: Instrument, side: int) -> int:
+        """Near the best prices, on the tick; in a deep book mostly on the own side."""
+        if self._is_deep:
+            away = self._rng.randint(-3, DEEP_TICKS) * (-1 if side == Side.BUY else 1)
+            ticks = instrument.reference_price // instrument.tick_size + away
+            return max(ticks, 1) * instrument.tick_size
         top = venue.book(instrument.instrument_id).top()
         middle = self._rng.choice(
             [p for p in (top.bid_price, top.ask_price, instrument.reference()) if p]
@@ -194,17 +202,18 @@ class Generator:
         instrument = rng.choice(venue.instruments)
         is_market = rng.random() < 0.12
         tifs = list(TimeInForce) if not is_market else [TimeInForce.DAY, TimeInForce.IOC]
+        side = rng.choice((1, 1, 1, 2, 2, 2, 5, 6))
         return c.NewOrder(
             *sign,
             policy=rng.choice(POLICIES),
             user_ref_num=self._next_ref(venue, sign[0]),
             account_id=rng.choice(allowed or [1]),
             instrument_id=instrument.instrument_id,
-            side=rng.choice((1, 1, 1, 2, 2, 2, 5, 6)),
+            side=side,
             ord_type=OrdType.MARKET if is_market else OrdType.LIMIT,
             time_in_force=rng.choices(tifs, [6, 3, 1, 1][: len(tifs)])[0],
             order_qty=self._qty(instrument),
-            price=rng.choice(PRICES) if is_market else self._price(venue, instrument),
+            price=rng.choice(PRICES) if is_market else self._price(venue, instrument, side),
             cl_ord_id=rng.randbytes(rng.choice((0, 14, 24))),
             firm=rng.randbytes(rng.choice((0, 4))),
             display=rng.choice(b"YNAZ"),
@@ -237,7 +246,7 @@ class Generator:
             total = order.cum + order.leaves
             qty = rng.choice((total, order.cum, total - instrument.lot_size, total // 2))
             qty = max(rng.choice((qty, order.cum + self._qty(instrument))), 0)
-            price = rng.choice((order.price, self._price(venue, instrument)))
+            price = rng.choice((order.price, self._price(venue, instrument, order.side)))
         return c.ReplaceOrder(
             *sign,
             policy=rng.choice(POLICIES),
@@ -317,7 +326,7 @@ class Generator:
 
     def _phase(self, venue: Venue) -> c.Command | None:
         rng, sign = self._rng, self._admin_sign(venue)
-        if rng.random() < 0.3:
+        if rng.random() < (0.02 if self._is_deep else 0.3):
             return c.EndDay(*sign)
         if rng.random() < 0.1:
             date = venue.numbers.trading_date + rng.choice((0, 1))

@@ -17,6 +17,8 @@ from tests.scenarios.play import Player
 FRESH_SEED = os.environ.get("QUORATE_SEED") or str(random.SystemRandom().getrandbits(32))
 COMMANDS = 2_000
 VENUES = 6
+DEEP_SEEDS = ("deep.6", "deep.53")
+DEEP_COMMANDS = 6_000
 MUST_HAPPEN = (
     "TRADE", "ORDER_REPLACED", "ORDER_CANCELED CLOSED", "ORDER_CANCELED COLLAR",
     "ORDER_CANCELED IOC_REMAINDER", "ORDER_CANCELED USER", "ALREADY_APPLIED", "GAP",
@@ -34,6 +36,14 @@ def test_core_does_what_the_oracle_does(seed: str) -> None:
     make_engine = engine_factory()
     for number in range(VENUES):
         compare_one_venue(f"{seed}.{number}", COMMANDS, make_engine)
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("seed", DEEP_SEEDS)
+def test_deep_books_agree(seed: str) -> None:
+    """Hundreds of price levels: where sorted structures split, merge and empty."""
+    mix = compare_one_venue(seed, DEEP_COMMANDS, engine_factory())
+    assert mix["ORDER_ACCEPTED"] > DEEP_COMMANDS // 4
 
 
 @pytest.mark.property

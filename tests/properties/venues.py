@@ -5,6 +5,8 @@ Called by the generator. Promises: deterministic in the given random source.
 
 from random import Random
 
+import msgspec
+
 from oms.bounds import MONEY_MAX
 from oms.messages import commands as c
 from oms.messages.enums import Entitlement, Phase, Protocol
@@ -18,16 +20,19 @@ I64_MAX = (1 << 63) - 1
 PROTOCOLS = (Protocol.OUCH, Protocol.OUCH, Protocol.OUCH, Protocol.FIX, Protocol.HTTP)
 
 
-def opening(rng: Random) -> list[Step]:
+def opening(rng: Random, *, is_deep: bool = False) -> list[Step]:
     """Entries before the first order: noise, genesis (perhaps in several entries), logins."""
-    instruments, accounts = rng.randint(1, 4), rng.randint(2, 5)
+    instruments = 1 if is_deep else rng.randint(1, 4)
+    accounts = rng.randint(2, 5)
     users = rng.randint(2, 5)
     admin = _identities(rng, instruments, accounts, users)
+    if is_deep:
+        admin = [_widened(command) for command in admin]
     genesis = c.Genesis(
         cluster_id=rng.getrandbits(64),
         rule_version=1,
         records_following=len(admin),
-        orders_max=rng.choice((3, 20, 60, 200)),
+        orders_max=5_000 if is_deep else rng.choice((3, 20, 60, 200)),
         instruments_max=instruments + rng.randint(0, 2),
         participants_max=users + 1 + rng.randint(0, 2),
         accounts_max=accounts + rng.randint(0, 2),
@@ -115,3 +120,28 @@ def _identities(rng: Random, instruments: int, accounts: int, users: int) -> lis
         made.insert(rng.randint(0, len(made)), c.DepositCash(*FREE, 99, 1))
     made.append(c.StartDay(*FREE, FIRST_DATE, MIDNIGHT_NS))
     return made
+
+
+def _widened(command: c.Command) -> c.Command:
+    """The same without what keeps orders from resting: for deep books."""
+    match command:
+        case c.AddInstrument():
+            return msgspec.structs.replace(
+                command,
+                lot_size=1,
+                reference_price=1_000 * command.tick_size,
+                price_collar_bps=0,
+                phase=Phase.CONTINUOUS,
+            )
+        case c.AddAccount():
+            return msgspec.structs.replace(
+                command,
+                max_order_qty=I64_MAX,
+                max_order_value=I64_MAX,
+                long_limit=I64_MAX,
+                short_limit=I64_MAX,
+            )
+        case c.DepositCash():
+            return msgspec.structs.replace(command, amount=MONEY_MAX // 8)
+        case _:
+            return command
