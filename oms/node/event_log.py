@@ -54,8 +54,7 @@ class EventLog:
 
     def truncate(self, event_seq: int) -> None:
         """Forget every record above `event_seq`. Only before the first read."""
-        self._buffer.clear()
-        self._buffered_bytes = 0
+        self.flush()
         self._map = None
         self._mapped_seq = 0
         os.ftruncate(self._fd, event_seq * EVENT_BYTES)

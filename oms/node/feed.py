@@ -154,6 +154,7 @@ class Feed:
             return
         self._due.extend(topic for topic in self._counts if topic.endswith(b"|"))
         if self._prefixes:
+            self._index.catch_up()
             known = [topics.executions(number) for number in self._index.accounts()]
             known += [
                 topics.market_data(self._symbols.symbol(number))

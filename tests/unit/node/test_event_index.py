@@ -1,0 +1,117 @@
+"""The index: a session's day, an account's topic, who came in through which gateway."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from oms.messages.enums import EventKind
+from oms.node import event_index
+from oms.node.event_index import EventIndex
+from oms.node.event_log import EventLog
+from tests.support.node_parts import NOW_NS, event
+
+K = EventKind
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[EventLog]:
+    made = EventLog(tmp_path / "events.log")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def index(log: EventLog) -> EventIndex:
+    return EventIndex(log)
+
+
+def accepted(number: int, *, session_id: int = 1, out_seq: int, at: int = NOW_NS) -> bytes:
+    """An acceptance in a session's stream, on no topic."""
+    return event(K.ORDER_ACCEPTED, number, session_id=session_id, out_seq=out_seq, timestamp_ns=at)
+
+
+def test_a_sessions_records_are_found_by_out_seq(log: EventLog, index: EventIndex) -> None:
+    log.append(accepted(1, session_id=1, out_seq=1) + accepted(2, session_id=2, out_seq=1))
+    index.catch_up()
+    log.append(accepted(3, session_id=1, out_seq=2) + accepted(4, session_id=1, out_seq=3))
+    index.catch_up()
+    assert index.session(1, 1, 10).tolist() == [0, 2, 3]
+    assert index.session(1, 2, 1).tolist() == [2]
+    assert index.session(1, 4, 10).tolist() == []
+    assert index.session(3, 1, 10).tolist() == []
+    assert (index.session_length(1), index.session_length(2), index.session_length(3)) == (3, 1, 0)
+
+
+def test_a_new_day_begins_every_stream_again(log: EventLog, index: EventIndex) -> None:
+    """The day's first record of a session stands before DAY_STARTED, in the same entry; a session
+    that says nothing today has an empty stream, not yesterday's."""
+    morning = NOW_NS + 10
+    log.append(
+        accepted(1, session_id=1, out_seq=1)
+        + accepted(2, session_id=1, out_seq=2)
+        + accepted(3, session_id=2, out_seq=1)
+        + event(K.SYSTEM_EVENT, 4, session_id=1, out_seq=1, timestamp_ns=morning)
+        + event(K.DAY_STARTED, 5, timestamp_ns=morning, order_id=20261122)
+        + accepted(6, session_id=1, out_seq=2, at=morning + 1)
+    )
+    index.catch_up()
+    assert index.session(1, 1, 10).tolist() == [3, 5]
+    assert index.session_length(2) == 0
+    assert index.trading_date == 20261122
+
+
+def test_chunks_make_no_difference(
+    log: EventLog, index: EventIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry may be cut anywhere by the chunks in which the index is built."""
+    monkeypatch.setattr(event_index, "CHUNK_RECORDS", 2)
+    test_a_new_day_begins_every_stream_again(log, index)
+
+
+def test_topics_are_numbered_from_what_is_kept(log: EventLog, index: EventIndex) -> None:
+    log.append(
+        event(K.ORDER_ACCEPTED, 1, account_id=7, topic_seq=1)
+        + event(K.TRADE, 2, instrument_id=7, topic_seq=1)
+        + event(K.ORDER_EXECUTED, 3, account_id=7, topic_seq=2)
+        + event(K.BOOK_TOP, 4, instrument_id=7, topic_seq=2)
+        + event(K.ORDER_REJECTED, 5, account_id=7, topic_seq=0)
+    )
+    index.catch_up()
+    assert index.account(7, 1, 10).tolist() == [0, 2]
+    assert index.instrument(7, 2, 10).tolist() == [3]
+    assert index.account(7, 3, 10).tolist() == []
+    assert (index.account_last(7), index.instrument_last(7), index.account_last(8)) == (2, 2, 0)
+    assert (index.accounts(), index.instruments()) == ([7], [7])
+
+
+def test_topics_keep_the_day_before_and_say_what_is_too_old(
+    log: EventLog, index: EventIndex
+) -> None:
+    """The end of a day is read after the next has begun; what is older is refused, not empty."""
+    number = 0
+    for day in range(1, 4):
+        at = NOW_NS + day * 1_000
+        log.append(
+            event(K.DAY_STARTED, number + 1, timestamp_ns=at, order_id=20261100 + day)
+            + event(K.ORDER_ACCEPTED, number + 2, account_id=7, topic_seq=day, timestamp_ns=at + 1)
+        )
+        number += 2
+    index.catch_up()
+    assert index.account(7, 2, 10).tolist() == [3, 5]
+    with pytest.raises(LookupError, match="from 2 on"):
+        index.account(7, 1, 10)
+
+
+def test_gateways_are_those_with_a_session(log: EventLog, index: EventIndex) -> None:
+    """A new leader must know whom it may lose: a login elsewhere moves the session."""
+    log.append(
+        event(K.SESSION_LOGGED_IN, 1, session_id=1, conn_epoch=1, price=100)
+        + event(K.SESSION_LOGGED_IN, 2, session_id=2, conn_epoch=1, price=100)
+        + event(K.SESSION_LOGGED_IN, 3, session_id=3, conn_epoch=1, price=-1)
+        + event(K.SESSION_LOGGED_IN, 4, session_id=1, conn_epoch=2, price=200)
+        + event(K.SESSION_LOGGED_OUT, 5, session_id=1, conn_epoch=1, price=100)
+        + event(K.SESSION_LOGGED_OUT, 6, session_id=2, conn_epoch=1, price=100)
+    )
+    index.catch_up()
+    assert index.gateways() == [200, (1 << 64) - 1]

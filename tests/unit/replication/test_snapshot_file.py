@@ -1,0 +1,62 @@
+"""Snapshot files: what cannot be trusted is found on reading."""
+
+from pathlib import Path
+
+import pytest
+
+from oms.replication import snapshot_file
+from oms.replication.snapshot_file import Snapshot, SnapshotDamaged
+
+SNAPSHOT = Snapshot(cluster_id=5, log_index=300, event_seq=7_000, digest=1 << 63, state=b"state")
+
+
+def test_a_snapshot_reads_back(tmp_path: Path) -> None:
+    path = snapshot_file.write(tmp_path, SNAPSHOT)
+    assert snapshot_file.read(path) == SNAPSHOT
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_flipped_bit_in_any_byte_is_found(tmp_path: Path) -> None:
+    """A node that starts from a wrong state would vote and lead with it."""
+    path = snapshot_file.write(tmp_path, SNAPSHOT)
+    whole = path.read_bytes()
+    for position in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << (position % 8)
+        path.write_bytes(damaged)
+        with pytest.raises(SnapshotDamaged):
+            snapshot_file.read(path)
+
+
+def test_every_cut_is_found(tmp_path: Path) -> None:
+    path = snapshot_file.write(tmp_path, SNAPSHOT)
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(SnapshotDamaged):
+            snapshot_file.read(path)
+    path.write_bytes(whole + b"x")
+    with pytest.raises(SnapshotDamaged):
+        snapshot_file.read(path)
+
+
+def test_a_renamed_snapshot_is_refused(tmp_path: Path) -> None:
+    """The name orders the files: one that lies about its index must not be taken."""
+    path = snapshot_file.write(tmp_path, SNAPSHOT)
+    moved = path.rename(snapshot_file.path_of(tmp_path, 301))
+    with pytest.raises(SnapshotDamaged, match="300"):
+        snapshot_file.read(moved)
+
+
+def test_prune_keeps_the_newest_and_removes_unfinished_writes(tmp_path: Path) -> None:
+    for log_index in (1, 20, 300):
+        snapshot_file.write(tmp_path, Snapshot(5, log_index, 0, 0, b""))
+    (tmp_path / "x.aside").write_bytes(b"half")
+    snapshot_file.prune(tmp_path, 2)
+    assert [
+        snapshot_file.read(path).log_index for path in snapshot_file.newest_first(tmp_path)
+    ] == [
+        300,
+        20,
+    ]
+    assert not list(tmp_path.glob("*.aside"))
