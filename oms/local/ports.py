@@ -1,9 +1,11 @@
-"""Free TCP ports of the loopback interface, chosen when a data folder is formatted.
+"""TCP ports of the loopback interface: free ones for a new data folder, and who listens on one.
 
-Called by `folder.py`. A port is taken from below the range from which the system gives ports to
-outgoing connections, so that no client socket of this machine sits on it at the next start.
+Called by `folder.py` and `venue.py`. A port is taken from below the range from which the system
+gives ports to outgoing connections, so that no client socket of this machine sits on it at the
+next start.
 """
 
+import contextlib
 import random
 import socket
 from pathlib import Path
@@ -11,6 +13,11 @@ from typing import Final
 
 LOWEST: Final = 10_240
 _TRIES: Final = 2_000
+# Columns of /proc/net/tcp, and its code of a listening socket.
+_LOCAL: Final = 1
+_STATE: Final = 3
+_INODE: Final = 9
+_LISTEN: Final = "0A"
 
 
 def free_ports(count: int) -> list[int]:
@@ -22,12 +29,36 @@ def free_ports(count: int) -> list[int]:
     draw = random.SystemRandom()
     for _ in range(_TRIES):
         port = draw.randint(LOWEST, highest)
-        if port not in chosen and _is_free(port):
+        if port not in chosen and is_free(port):
             chosen.append(port)
         if len(chosen) == count:
             return chosen
     msg = f"no {count} free ports between {LOWEST} and {highest} on 127.0.0.1"
     raise OSError(msg)
+
+
+def is_listening(pid: int, port: int) -> bool:
+    """Whether this very process listens there: a stranger on the port would answer as well."""
+    inodes = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
+    with contextlib.suppress(FileNotFoundError):  # the process ended
+        return any(_link(entry) in inodes for entry in Path(f"/proc/{pid}/fd").iterdir())
+    return False
+
+
+def _link(entry: Path) -> str:
+    try:
+        return str(entry.readlink())
+    except FileNotFoundError:  # a descriptor that was closed meanwhile
+        return ""
+
+
+def _listening_inodes(port: int) -> list[str]:
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [
+        row[_INODE]
+        for row in rows
+        if row[_STATE] == _LISTEN and int(row[_LOCAL].rpartition(":")[2], 16) == port
+    ]
 
 
 def _ephemeral_from() -> int:
@@ -38,7 +69,8 @@ def _ephemeral_from() -> int:
     return int(text.split()[0])
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether it can be bound at this moment."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

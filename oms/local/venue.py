@@ -11,7 +11,6 @@ import fcntl
 import os
 import shutil
 import signal
-import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from typing import Final, Self
 
 from oms.config import NodeAddress, SettingsError, VenueConfig
 from oms.local.folder import DataFolder, format_folder, open_folder
+from oms.local.ports import is_listening
 from oms.local.processes import Processes, Program
 from oms.local.requests import NodeRequests
 from oms.messages.link import GetStatus, Status
@@ -141,8 +141,8 @@ class LocalVenue:
             while self.leader() is None:
                 self._check_alive(deadline, "no leader accepts commands")
                 time.sleep(POLL_S)
-            for name, address in zip(self.names, self.gateway_addresses, strict=False):
-                while not _answers(address):
+            for name, (_, port) in zip(self.names, self.gateway_addresses, strict=False):
+                while not self._listens(name, port):
                     self._check_alive(deadline, f"gateway {name} does not listen")
                     time.sleep(POLL_S)
 
@@ -223,6 +223,10 @@ class LocalVenue:
             return Program(name, _NODE_MODULE, self.folder.node_settings(name))
         return Program(name, _GATEWAY_MODULE, self.folder.gateway_settings(name))
 
+    def _listens(self, name: str, port: int) -> bool:
+        pid = self._processes.pid(name)
+        return pid is not None and is_listening(pid, port)
+
     def _check_alive(self, deadline: float, complaint: str) -> None:
         dead = [name for name, pid in self.pids().items() if pid is None]
         if dead:
@@ -249,11 +253,3 @@ class LocalVenue:
             yield
         finally:
             os.close(descriptor)
-
-
-def _answers(address: tuple[str, int]) -> bool:
-    try:
-        with socket.create_connection(address, timeout=1.0):
-            return True
-    except OSError:
-        return False
