@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from oms.bounds import REPLAY_IN_FLIGHT_MAX
 from oms.client.orders import Order
 from oms.client.requests import QUERY_PACKET, cancel_packet, enter_packet
 from oms.messages.enums import Side
@@ -23,8 +24,8 @@ from oms.replay.lobster import Kind, Messages
 
 QUERY_EVERY: Final = 1_024  # messages without an order in a row; cancels may have no answer
 URN_OFFSET: Final = 4  # in an order's and in a cancel's packet: length, `U`, type, number
-PRINTED_SYMBOL_MAX: Final = 8
 NO_ORDER: Final = -1
+assert QUERY_EVERY < REPLAY_IN_FLIGHT_MAX, "cancels in a row must not block the flow for ever"
 
 Integers = npt.NDArray[np.int64]
 
