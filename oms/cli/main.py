@@ -106,16 +106,22 @@ def replay(
         str | None,
         typer.Option(metavar="HOST:PORT", help="A running venue's gateway (else a private one)."),
     ] = None,
-    user: Annotated[list[str], typer.Option(help="With --venue: one for each session.")] = [],  # noqa: B006
-    password: Annotated[list[str], typer.Option(help="With --venue: one for each user.")] = [],  # noqa: B006
-    firm: Annotated[list[str], typer.Option(help="With --venue: accounts to enter for.")] = [],  # noqa: B006
+    user: Annotated[
+        list[str] | None, typer.Option(help="With --venue: one for each session.")
+    ] = None,
+    password: Annotated[
+        list[str] | None, typer.Option(help="With --venue: one for each user.")
+    ] = None,
+    firm: Annotated[
+        list[str] | None, typer.Option(help="With --venue: accounts to enter for.")
+    ] = None,
     symbol: Annotated[str, typer.Option(help="The instrument.")] = "AAPL",
     as_json: JsonOption = False,
 ) -> None:
     """Send recorded order flow through a venue and report what came of it."""
     from oms.cli import replay as verb
 
-    target = verb.parse_target(venue, user, password, firm)
+    target = verb.parse_target(venue, user or [], password or [], firm or [])
     source = verb.Source(file, synthetic)
     pace = verb.Pace(repeat, sessions, speed)
     raise typer.Exit(verb.replay(source, target, pace, symbol=symbol, as_json=as_json))

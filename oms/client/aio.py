@@ -43,7 +43,10 @@ class AsyncOrder(Order):
         super().__init__(urn)
         self.waiter: asyncio.Future[None] | None = None
 
-    async def outcome(self, timeout: float | None = None) -> o.Accepted | o.Replaced:  # noqa: ASYNC109
+    async def outcome(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 - the same name as the blocking client's
+    ) -> o.Accepted | o.Replaced:
         """Wait for the venue's answer. May be called again after a time-out.
 
         Raises: OrderRejected, OrderStatusUnknown (no answer within `timeout` seconds, or closed).
