@@ -46,7 +46,6 @@ class EventOrder:
         """A node has events up to this one."""
         self._announced = max(self._announced, event_seq)
 
-    @property
     def is_missing(self) -> bool:
         """Events are known to exist that have not come: a hole, or a lost tail."""
         return self._announced >= self.next_seq

@@ -248,7 +248,7 @@ class VenueLink:
         if status.node_id == self._leader.leader_id:
             self._log_time_ns = max(self._log_time_ns, status.timestamp_ns)
             # What the old leader did not live to publish; a lost tail waits for `tick`.
-            if is_new_leader and self._order.is_missing:
+            if is_new_leader and self._order.is_missing():
                 self._fill()
 
     def _on_engine(self, node_id: str, first_seq: int, body: bytes) -> None:
@@ -259,7 +259,7 @@ class VenueLink:
         if last_seq > event_seqs.get(node_id, 0):
             event_seqs[node_id] = last_seq
         self._take(self._order.offer(first_seq, body))
-        if self._order.is_missing:
+        if self._order.is_missing():
             self._fill()
 
     def _fill(self) -> None:
@@ -273,13 +273,13 @@ class VenueLink:
 
     def _use_events(self, body: bytes, _: int) -> bool:
         data = self._records_decoder.decode(body).data
-        if self._order is None or (not data and self._order.is_missing):
+        if self._order is None or (not data and self._order.is_missing()):
             return False
         self._replay = None
         if data:
             (first_seq, *_rest) = _FIELDS.unpack_from(data)
             self._take(self._order.offer(first_seq, data))
-        if self._order.is_missing:
+        if self._order.is_missing():
             self._fill()
         return True
 
@@ -416,7 +416,7 @@ class VenueLink:
         self._asker.tick(now_ns)
         order = self._order
         if order is not None:
-            if order.is_missing and order.next_seq == self._stuck_seq:
+            if order.is_missing() and order.next_seq == self._stuck_seq:
                 self._fill()
             self._stuck_seq = order.next_seq
         if (

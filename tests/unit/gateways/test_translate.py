@@ -1,0 +1,331 @@
+"""From OUCH to commands: every field, every appendage, and what is refused (in the log)."""
+
+import msgspec
+import pytest
+
+from gateways.binary.translate import EXTRAS_KEPT_MAX, Translator
+from oms.messages.commands import (
+    AccountQuery,
+    CancelOrder,
+    Command,
+    NewOrder,
+    OrderCommand,
+    RefusedRequest,
+    ReplaceOrder,
+)
+from oms.messages.enums import OUCH_POLICY, OrdType, RejectReason, Side, TimeInForce
+from oms.messages.records import pack_batch
+from oms.wire import ouch
+from oms.wire import ouch_messages as m
+from oms.wire.appendage import Option, Tag, build_appendage
+from oms.wire.errors import ProtocolError
+
+NOT_OFFERED = RejectReason.NOT_OFFERED
+BAD_TYPE = RejectReason.BAD_ORDER_TYPE
+NONE = RejectReason.NONE
+
+
+def translate(message: m.Inbound) -> OrderCommand:
+    """The command for one message of a session with default account 1."""
+    translator = Translator(
+        session_id=2,
+        conn_epoch=3,
+        default_account_id=1,
+        accounts={b"A1": 1, b"A2": 2},
+        instruments={b"OAK": 1, b"ELM": 2},
+    )
+    command = translator.translate(b"U" + ouch.encode(message), 1, 4, 5)
+    as_pushed = msgspec.msgpack.decode(msgspec.msgpack.encode(command), type=Command)
+    assert as_pushed == command  # the leader's decoder takes it
+    assert pack_batch(1, [command])
+    return command
+
+
+def order(**changes: int | bytes) -> NewOrder:
+    """The command for a limit order with these fields changed."""
+    fields: dict[str, int | bytes] = {
+        "user_ref_num": 7,
+        "side": ord("B"),
+        "qty": 100,
+        "symbol": b"OAK",
+        "price": 990_000,
+    }
+    command = translate(m.EnterOrder(**(fields | changes)))  # type: ignore[arg-type]
+    assert isinstance(command, NewOrder)
+    return command
+
+
+def with_tag(tag: int, value: int | bytes, **changes: int | bytes) -> NewOrder:
+    """The command for an order with one optional field."""
+    return order(appendage=build_appendage([Option(tag, value)]), **changes)
+
+
+def test_enter_becomes_a_new_order_field_by_field() -> None:
+    """Nothing is lost or swapped between wire and log."""
+    command = order(
+        side=ord("T"), cl_ord_id=b"id", appendage=build_appendage([Option(Tag.FIRM, b"A2")])
+    )
+    assert command == NewOrder(
+        session_id=2,
+        conn_epoch=3,
+        client_seq=4,
+        not_after_ns=5,
+        policy=OUCH_POLICY,
+        user_ref_num=7,
+        account_id=2,
+        instrument_id=1,
+        side=Side.SELL_SHORT,
+        ord_type=OrdType.LIMIT,
+        time_in_force=TimeInForce.DAY,
+        order_qty=100,
+        price=990_000,
+        cl_ord_id=b"id",
+        firm=b"A2",
+        display=ord("Y"),
+        capacity=ord("P"),
+        iso=ord("N"),
+        cross_type=ord("N"),
+        refuse_reason=NONE,
+    )
+
+
+@pytest.mark.parametrize(
+    ("letter", "side"),
+    [
+        ("B", Side.BUY),
+        ("S", Side.SELL),
+        ("T", Side.SELL_SHORT),
+        ("E", Side.SELL_SHORT_EXEMPT),
+        ("x", 0),
+    ],
+)
+def test_sides(letter: str, side: int) -> None:
+    """An unknown side goes to the log as no side, and is refused there."""
+    assert order(side=ord(letter)).side == side
+
+
+@pytest.mark.parametrize(
+    ("letter", "tif", "reason"),
+    [
+        ("0", TimeInForce.DAY, NONE),
+        ("3", TimeInForce.IOC, NONE),
+        ("5", 0, NOT_OFFERED),
+        ("6", 0, NOT_OFFERED),
+        ("E", 0, NOT_OFFERED),
+        ("9", 0, BAD_TYPE),
+        ("\0", 0, BAD_TYPE),
+    ],
+)
+def test_times_in_force(letter: str, tif: int, reason: RejectReason) -> None:
+    """Known ones are not offered, unknown ones are no order type; both are refused in the log."""
+    command = order(time_in_force=ord(letter))
+    assert (command.time_in_force, command.refuse_reason) == (tif, reason)
+
+
+def test_fok_is_ioc_with_the_whole_quantity_as_minimum() -> None:
+    """OUCH has no FOK of its own."""
+    command = with_tag(Tag.MIN_QTY, 100, time_in_force=m.TIF_IOC)
+    assert command.time_in_force == TimeInForce.FOK
+    assert command.refuse_reason == NONE
+    assert with_tag(Tag.MIN_QTY, 0, time_in_force=m.TIF_IOC).time_in_force == TimeInForce.IOC
+    assert with_tag(Tag.MIN_QTY, 99, time_in_force=m.TIF_IOC).refuse_reason == NOT_OFFERED
+    assert with_tag(Tag.MIN_QTY, 100, time_in_force=m.TIF_DAY).refuse_reason == NOT_OFFERED
+
+
+@pytest.mark.parametrize(
+    ("price", "ord_type", "logged"),
+    [
+        (990_000, OrdType.LIMIT, 990_000),
+        (0, OrdType.LIMIT, 0),
+        (0x7FFF_FFFF, OrdType.MARKET, 0x7FFF_FFFF),
+        (2_000_000_000, OrdType.MARKET, 2_000_000_000),
+        ((1 << 64) - 1, OrdType.MARKET, 0x7FFF_FFFF),
+        ((1 << 64) - 2, OrdType.LIMIT, (1 << 63) - 1),
+        (1 << 63, OrdType.LIMIT, (1 << 63) - 1),
+        ((1 << 63) - 1, OrdType.LIMIT, (1 << 63) - 1),
+    ],
+)
+def test_prices(price: int, ord_type: OrdType, logged: int) -> None:
+    """Three values mean market; what no record can hold is logged as too high a price."""
+    command = order(price=price)
+    assert (command.ord_type, command.price, command.refuse_reason) == (ord_type, logged, NONE)
+
+
+def test_unknown_symbol_and_firm_are_id_zero() -> None:
+    """Unknown names are refused by a logged outcome, not by the gateway."""
+    assert order(symbol=b"YEW").instrument_id == 0
+    assert with_tag(Tag.FIRM, b"ZZZZ").account_id == 0
+    assert with_tag(Tag.FIRM, b"").account_id == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"display": ord("N")},
+        {"display": ord("A")},
+        {"display": ord("Z")},
+        {"iso": ord("Y")},
+        {"cross_type": ord("O")},
+        {"capacity": ord("x")},
+    ],
+)
+def test_fixed_fields_that_ask_for_something_not_offered(changes: dict[str, int]) -> None:
+    """Ignoring a wish would be worse than refusing it."""
+    assert order(**changes).refuse_reason == NOT_OFFERED
+
+
+@pytest.mark.parametrize("capacity", "APRO")
+def test_all_capacities_are_taken(capacity: str) -> None:
+    """Capacity is information, echoed and otherwise without effect."""
+    assert order(capacity=ord(capacity)).refuse_reason == NONE
+
+
+TAGS: list[tuple[int, int | bytes, RejectReason]] = [
+    (Tag.SECONDARY_ORD_REF_NUM, 5, NONE),  # not of this message: skipped
+    (Tag.CUSTOMER_TYPE, ord("R"), NONE),
+    (Tag.CUSTOMER_TYPE, ord("N"), NONE),
+    (Tag.CUSTOMER_TYPE, ord(" "), NONE),
+    (Tag.CUSTOMER_TYPE, ord("x"), NOT_OFFERED),
+    (Tag.MAX_FLOOR, 0, NONE),
+    (Tag.MAX_FLOOR, 10, NOT_OFFERED),
+    (Tag.PRICE_TYPE, ord("L"), NONE),
+    (Tag.PRICE_TYPE, ord("P"), NOT_OFFERED),
+    (Tag.PRICE_TYPE, ord("m"), NOT_OFFERED),
+    (Tag.PEG_OFFSET, 0, NONE),
+    (Tag.PEG_OFFSET, -1, NOT_OFFERED),
+    (Tag.DISCRETION_PRICE, 0, NONE),
+    (Tag.DISCRETION_PRICE, 5, NOT_OFFERED),
+    (Tag.DISCRETION_PRICE_TYPE, ord("L"), NONE),
+    (Tag.DISCRETION_PRICE_TYPE, ord("R"), NOT_OFFERED),
+    (Tag.DISCRETION_PEG_OFFSET, 0, NONE),
+    (Tag.DISCRETION_PEG_OFFSET, 1, NOT_OFFERED),
+    (Tag.POST_ONLY, ord("N"), NONE),
+    (Tag.POST_ONLY, ord("P"), NOT_OFFERED),
+    (Tag.RANDOM_RESERVES, 0, NONE),
+    (Tag.RANDOM_RESERVES, 1, NOT_OFFERED),
+    (Tag.ROUTE, b"", NONE),
+    (Tag.ROUTE, b"ABCD", NOT_OFFERED),
+    (Tag.EXPIRE_TIME, 0, NONE),
+    (Tag.EXPIRE_TIME, 60, NOT_OFFERED),
+    (Tag.TRADE_NOW, ord("N"), NONE),
+    (Tag.TRADE_NOW, ord("Y"), NOT_OFFERED),
+    (Tag.HANDLE_INST, ord(" "), NONE),
+    (Tag.HANDLE_INST, ord("I"), NOT_OFFERED),
+    (Tag.BBO_WEIGHT_INDICATOR, ord("0"), NONE),  # outbound only: skipped
+    (Tag.DISPLAY_QUANTITY, 1, NONE),  # outbound only: skipped
+    (Tag.DISPLAY_PRICE, 1, NONE),  # outbound only: skipped
+    (Tag.GROUP_ID, 0, NONE),
+    (Tag.GROUP_ID, 1, NOT_OFFERED),
+    (Tag.SHARES_LOCATED, ord("Y"), NONE),
+    (Tag.LOCATE_BROKER, b"ABCD", NONE),
+    (Tag.SIDE, ord("B"), NOT_OFFERED),
+    (Tag.USER_REF_IDX, 0, NONE),
+    (Tag.USER_REF_IDX, 1, NOT_OFFERED),
+    (Tag.AIQ_STRATEGY, ord("*"), NONE),
+    (Tag.AIQ_STRATEGY, ord("O"), NOT_OFFERED),
+    (Tag.AIQ_GROUP_ID, b"", NONE),
+    (Tag.AIQ_GROUP_ID, b"G1", NOT_OFFERED),
+    (Tag.STOP_PRICE, 1_000_000, BAD_TYPE),
+    (Tag.STOP_TRIGGER, ord("L"), BAD_TYPE),
+    (99, b"unknown", NONE),
+    (250, b"private", NONE),
+]
+
+
+@pytest.mark.parametrize(("tag", "value", "reason"), TAGS)
+def test_every_optional_field(tag: int, value: int | bytes, reason: RejectReason) -> None:
+    """At its neutral value it passes; asking for more is refused; unknown ones are skipped."""
+    assert with_tag(tag, value).refuse_reason == reason
+
+
+def test_every_tag_is_tested() -> None:
+    """A new tag must be decided upon."""
+    decided = {tag for tag, _, _ in TAGS} | {Tag.FIRM, Tag.MIN_QTY}
+    assert set(Tag) <= decided
+
+
+def test_first_wish_that_is_refused_gives_the_reason() -> None:
+    """One outcome, whatever else is asked for."""
+    appendage = build_appendage([Option(Tag.POST_ONLY, ord("P")), Option(Tag.STOP_PRICE, 1)])
+    assert order(appendage=appendage, time_in_force=ord("9")).refuse_reason == NOT_OFFERED
+
+
+def test_replace_becomes_a_replace_order() -> None:
+    """The chain's names and the total quantity go to the log as sent."""
+    command = translate(m.ReplaceRequest(7, 8, 50, 991_000, cl_ord_id=b"new"))
+    assert command == ReplaceOrder(
+        2, 3, 4, 5, OUCH_POLICY, 7, 8, TimeInForce.DAY, 50, 991_000, b"new", ord("Y"), ord("N"), 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (m.ReplaceRequest(7, 8, 50, 1, time_in_force=m.TIF_IOC), NONE),
+        (m.ReplaceRequest(7, 8, 50, 1, time_in_force=ord("6")), NOT_OFFERED),
+        (m.ReplaceRequest(7, 8, 50, 1, time_in_force=ord("x")), BAD_TYPE),
+        (m.ReplaceRequest(7, 8, 50, m.PRICE_MARKET), BAD_TYPE),
+        (m.ReplaceRequest(7, 8, 50, (1 << 64) - 1), BAD_TYPE),
+        (m.ReplaceRequest(7, 8, 50, (1 << 64) - 2), NONE),
+        (m.ReplaceRequest(7, 8, 50, 1, display=ord("N")), NOT_OFFERED),
+        (m.ReplaceRequest(7, 8, 50, 1, iso=ord("Y")), NOT_OFFERED),
+        (m.ReplaceRequest(7, 8, 50, 1, appendage=b"\x05\x03\x00\x00\x00\x32"), NOT_OFFERED),
+        (m.ReplaceRequest(7, 8, 50, 1, appendage=b"\x05\x02A2  "), NONE),
+    ],
+)
+def test_replaces_that_are_refused(message: m.ReplaceRequest, reason: RejectReason) -> None:
+    """A replace is no way round what Enter refuses."""
+    command = translate(message)
+    assert isinstance(command, ReplaceOrder)
+    assert command.refuse_reason == reason
+
+
+def test_cancel_and_query() -> None:
+    """The two smallest messages."""
+    assert translate(m.CancelRequest(7, 50)) == CancelOrder(2, 3, 4, 5, OUCH_POLICY, 7, 50)
+    assert translate(m.AccountQueryRequest()) == AccountQuery(2, 3, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("message", "user_ref_num"),
+    [
+        (m.ModifyRequest(7, ord("S"), 10), 7),
+        (m.MassCancelRequest(8), 8),
+        (m.DisableRequest(9), 9),
+        (m.EnableRequest(10), 10),
+        (m.CancelRequest(7, 0, b"\x02\x1c\x01"), 7),
+        (m.AccountQueryRequest(b"\x02\x1c\x01"), 0),
+    ],
+)
+def test_what_is_not_offered_is_a_logged_refusal(message: m.Inbound, user_ref_num: int) -> None:
+    """The client hears no, with a number and a time, like for any order."""
+    assert translate(message) == RefusedRequest(2, 3, 4, 5, user_ref_num, NOT_OFFERED)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        m.EnterOrder(1, 66, 1, b"OAK", 1, appendage=b"\x09\x02"),
+        m.ReplaceRequest(1, 2, 1, 1, appendage=b"\x00"),
+        m.CancelRequest(1, 0, b"\x01"),
+        m.ModifyRequest(1, 83, 1, b"\x01"),
+        m.AccountQueryRequest(b"\x01"),
+        m.MassCancelRequest(1, appendage=b"\x01"),
+    ],
+)
+def test_malformed_appendage_is_a_protocol_error(message: m.Inbound) -> None:
+    """Bytes that are no message close the connection."""
+    with pytest.raises(ProtocolError):
+        translate(message)
+
+
+def test_remembered_appendages_are_bounded() -> None:
+    """A client that sends a new appendage each time takes no memory for it."""
+    translator = Translator(
+        session_id=2, conn_epoch=3, default_account_id=1, accounts={}, instruments={}
+    )
+    for number in range(EXTRAS_KEPT_MAX + 2):
+        appendage = build_appendage([Option(Tag.MIN_QTY, number)])
+        message = m.EnterOrder(1, 66, 1, b"OAK", 1, appendage=appendage)
+        translator.translate(ouch.encode(message), 0, 1, 1)
+        assert len(translator._extras) <= EXTRAS_KEPT_MAX
