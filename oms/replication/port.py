@@ -33,7 +33,8 @@ class ReplicatedLog(Protocol):
 
     def propose(self, entry: bytes) -> bool:
         """Append as leader. False: not accepting; the entry is nowhere. True promises nothing
-        but a place in this leader's log: only `on_commit` says that it happened."""
+        but a place in this leader's log: only `on_commit` says that it happened.
+        """
 
     def pending(self) -> int:
         """Entries proposed by this leader and not yet committed."""
@@ -55,7 +56,8 @@ class ReplicatedLog(Protocol):
 
     def read(self, from_index: int, count: int) -> list[tuple[int, int, bytes]]:
         """Committed entries (log_index, term, entry) from the journal, the library's own left
-        out."""
+        out.
+        """
 
     def close(self) -> None:
         """Sync what must be synced and close every descriptor."""
