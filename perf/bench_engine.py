@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from oms._core import Engine
 from oms.bounds import COMMAND_BYTES, EVENT_BYTES, MONEY_MAX, PRICE_MAX
@@ -90,7 +91,7 @@ class Workload(NamedTuple):
     volume: int
     notional: int
     trade_hash: int
-    records: np.ndarray
+    records: npt.NDArray[np.void]
 
 
 class Measured(NamedTuple):
@@ -134,13 +135,11 @@ def opening(workload: Workload) -> list[bytes]:
         c.AddInstrument(
             *FREE, n + 1, b"S%d" % n, 1, tick, (int(highest[n]) // 2 + 1) * tick, COLLAR_BPS, 500,
             Phase.CONTINUOUS,
-        )  # fmt: skip
+        )
         for n in range(workload.symbols)
-    ]
+    ]  # fmt: skip
     made += [c.AddParticipant(*FREE, n, b"P%d" % n) for n in parties]
-    made += [
-        c.AddAccount(*FREE, n, n, b"A%d" % n, 1 << 40, 1 << 62, 1 << 60, 0) for n in parties
-    ]
+    made += [c.AddAccount(*FREE, n, n, b"A%d" % n, 1 << 40, 1 << 62, 1 << 60, 0) for n in parties]
     made += [c.AddUser(*FREE, n, n, b"U%d" % n, b"", b"") for n in parties]
     made += [c.OpenSession(*FREE, n, n, n, 1) for n in parties]
     made += [c.Grant(*FREE, n, n, Entitlement.ENTER) for n in parties]

@@ -6,7 +6,7 @@ array-like, fields only appended.
 
 import msgspec
 
-from oms.messages.commands import AdminCommand, Command, Login, U64
+from oms.messages.commands import U64, AdminCommand, Command, Login
 
 
 class Push(msgspec.Struct, frozen=True, array_like=True, gc=False):

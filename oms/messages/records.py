@@ -330,7 +330,8 @@ class Event(NamedTuple):
     @property
     def match_id(self) -> int:
         """The match of an ORDER_EXECUTED or TRADE (the first 8 bytes of the cl_ord_id field)."""
-        return _MATCH_ID.unpack_from(self.cl_ord_id)[0]
+        (match_id,) = _MATCH_ID.unpack_from(self.cl_ord_id)
+        return int(match_id)
 
 
 def unpack_event(data: bytes | memoryview, offset: int = 0) -> Event:
