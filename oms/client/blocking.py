@@ -121,14 +121,14 @@ class Client:
         self._flush()
         return order
 
-    def replace(self, order: BlockingOrder, qty: int, price: int | str) -> BlockingOrder:
+    def replace(self, order: Order, qty: int, price: int | str) -> BlockingOrder:
         """An order to take the place of `order`; `qty` is the total, executed included."""
         self._check()
         replacement = self.session.replace(order, qty, price)
         self._flush()
         return replacement
 
-    def cancel(self, order: BlockingOrder, qty: int = 0) -> None:
+    def cancel(self, order: Order, qty: int = 0) -> None:
         """Cancel, or reduce to the intended total `qty`."""
         self._check()
         self.session.cancel(order, qty)

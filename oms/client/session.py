@@ -147,7 +147,7 @@ class Session(Generic[OrderT]):
         self._submit_order(order, requests.enter_packet(order))
         return order
 
-    def replace(self, order: OrderT, qty: int, price: int | str, *, cl_ord_id: str = "") -> OrderT:
+    def replace(self, order: Order, qty: int, price: int | str, *, cl_ord_id: str = "") -> OrderT:
         """An order to take the place of `order`; `qty` is the total, executed included."""
         self._check_ready()
         replacement = self._make_order(self._next_urn)
@@ -167,7 +167,7 @@ class Session(Generic[OrderT]):
         self._submit_order(replacement, packet)
         return replacement
 
-    def cancel(self, order: OrderT, qty: int = 0) -> None:
+    def cancel(self, order: Order, qty: int = 0) -> None:
         """Cancel, or reduce to the intended total `qty`. An order that is done stays done."""
         self._check_ready()
         if order.is_open:
