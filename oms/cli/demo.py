@@ -20,7 +20,7 @@ import uvloop
 
 from oms.config import VenueConfig
 from oms.local.samples import GUEST, demo_config
-from oms.local.venue import LocalVenue
+from oms.local.venue import LocalVenue, StartCanceled
 from oms.robots.demo import Demo, Ending, Line, Plan
 
 EXIT_UNCLEAN: Final = 1
@@ -42,11 +42,11 @@ def demo(
     interrupts = Interrupts()
     try:
         _say("starting three nodes and a gateway ...")
-        with LocalVenue.temporary(config) as venue:
+        with LocalVenue.temporary(config, is_canceled=interrupts.is_set) as venue:
             _introduce(venue, config)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 run, ending = runner.run(_run(venue, config, plan, interrupts))
-    except KeyboardInterrupt:
+    except StartCanceled:
         _say("interrupted; every process and file is gone")
         return EXIT_INTERRUPTED
     report = run.report(ending)
@@ -71,33 +71,39 @@ async def _run(
         keyboard.open(loop)
         ending = await run.run(stop, screen.show)
     finally:
-        interrupts.redirect(lambda: None)  # the end is near anyway; nothing may cut it short
+        interrupts.redirect(lambda: None)  # the loop it would call into is about to end
         keyboard.close(loop)
         screen.close()
     return run, ending
 
 
 class Interrupts:
-    """Ctrl-C and SIGTERM: at first they end the start; then what `redirect` says.
+    """Ctrl-C and SIGTERM are noted, never raised: nothing is cut in the middle.
 
-    Python's own handlers stay installed all the time: the event loop's would fall back to the
+    Python's own handlers stay installed all the time. The event loop's would fall back to the
     system's default at its end, and a signal in that instant would leave everything behind.
     """
 
     def __init__(self) -> None:
+        self._count = 0
         self._action: Callable[[], object] | None = None
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._handle)
 
+    def is_set(self) -> bool:
+        """Whether there was one."""
+        return self._count > 0
+
     def redirect(self, action: Callable[[], object]) -> None:
-        """From now on a signal does this."""
+        """Do this at the next, or now if there was one already."""
         self._action = action
+        if self._count:
+            action()
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        if self._action is None:
-            self._action = lambda: None  # once: what removes everything is not to be interrupted
-            raise KeyboardInterrupt
-        self._action()
+        self._count += 1
+        if self._action is not None:
+            self._action()
 
 
 class Screen:

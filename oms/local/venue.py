@@ -13,7 +13,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -36,6 +36,15 @@ _READ: Final = "docs/operating.md, When something does not start"
 
 class VenueError(SettingsError):
     """The venue does not do what it was asked to: the same four lines."""
+
+
+class StartCanceled(Exception):
+    """`start` was told to give up; what it had started still runs until `stop`."""
+
+
+def never() -> bool:
+    """Nobody cancels."""
+    return False
 
 
 class LocalVenue:
@@ -68,16 +77,24 @@ class LocalVenue:
     @classmethod
     @contextlib.contextmanager
     def temporary(
-        cls, config: VenueConfig, *, node_count: int = 3, gateway_count: int = 1
+        cls,
+        config: VenueConfig,
+        *,
+        node_count: int = 3,
+        gateway_count: int = 1,
+        is_canceled: Callable[[], bool] = never,
     ) -> Iterator[Self]:
-        """A running venue in a temporary folder; gone without a trace afterwards."""
+        """A running venue in a temporary folder; gone without a trace afterwards.
+
+        Raises: VenueError, StartCanceled.
+        """
         path = Path(tempfile.mkdtemp(prefix="quorate-"))
         try:
             venue = cls.format(
                 path / "venue", config, node_count=node_count, gateway_count=gateway_count
             )
             with venue:
-                venue.start()
+                venue.start(is_canceled=is_canceled)
                 yield venue
         finally:
             shutil.rmtree(path)
@@ -132,17 +149,24 @@ class LocalVenue:
 
     # ---- start, stop, kill
 
-    def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Start what does not run and wait until orders are accepted. Raises: VenueError."""
+    def start(
+        self, timeout_s: float = START_TIMEOUT_S, *, is_canceled: Callable[[], bool] = never
+    ) -> None:
+        """Start what does not run and wait until orders are accepted.
+
+        Raises: VenueError; StartCanceled soon after `is_canceled` says so.
+        """
         deadline = time.monotonic() + timeout_s
         with self._locked():
             for name in reversed(self.names):
                 self._processes.start(self._program(name))
             while self.leader() is None:
+                _check_wanted(is_canceled)
                 self._check_alive(deadline, "no leader accepts commands")
                 time.sleep(POLL_S)
             for name, (_, port) in zip(self.names, self.gateway_addresses, strict=False):
                 while not self._listens(name, port):
+                    _check_wanted(is_canceled)
                     self._check_alive(deadline, f"gateway {name} does not listen")
                     time.sleep(POLL_S)
 
@@ -253,3 +277,8 @@ class LocalVenue:
             yield
         finally:
             os.close(descriptor)
+
+
+def _check_wanted(is_canceled: Callable[[], bool]) -> None:
+    if is_canceled():
+        raise StartCanceled
