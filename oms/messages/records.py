@@ -191,9 +191,7 @@ def _deposit_cash(b: bytearray, o: int, m: c.DepositCash) -> None:
 
 
 def _deposit_shares(b: bytearray, o: int, m: c.DepositShares) -> None:
-    DEPOSIT.pack_into(
-        b, o, *_head(_K.DEPOSIT_SHARES, m), m.account_id, m.instrument_id, m.amount
-    )
+    DEPOSIT.pack_into(b, o, *_head(_K.DEPOSIT_SHARES, m), m.account_id, m.instrument_id, m.amount)
 
 
 def _set_phase(b: bytearray, o: int, m: c.SetPhase) -> None:
