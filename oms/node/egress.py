@@ -6,13 +6,12 @@ committed; followers spend nothing on them. A frame that is lost is repaired by 
 """
 
 import msgspec
-import zmq
 
 from oms.bounds import ENGINE_FRAME_BYTES_MAX
 from oms.messages.link import Status
 from oms.node.feed import Feed
 from oms.transport import topics
-from oms.transport.sockets import Socket
+from oms.transport.sockets import NOW, NOW_MORE, Socket
 from oms.wire import frames
 from oms.wire.frames import FrameKind
 
@@ -61,8 +60,8 @@ class Egress:
         self._pending_bytes = 0
         first = int.from_bytes(data[_SEQ_OFFSET : _SEQ_OFFSET + 8], "little")
         frame = frames.pack(FrameKind.ENGINE, self.term, first, timestamp_ns, data)
-        self._pub.send(topics.ENGINE, zmq.NOBLOCK | zmq.SNDMORE)
-        self._pub.send(frame, zmq.NOBLOCK)
+        self._pub.send(topics.ENGINE, NOW_MORE)
+        self._pub.send(frame, NOW)
         self._feed.publish(data)
 
     def publish_status(self, status: Status) -> None:
@@ -75,8 +74,8 @@ class Egress:
             _encode(status),
         )
         for socket in (self._pub, self._feed.socket):
-            socket.send(topics.STATUS, zmq.NOBLOCK | zmq.SNDMORE)
-            socket.send(frame, zmq.NOBLOCK)
+            socket.send(topics.STATUS, NOW_MORE)
+            socket.send(frame, NOW)
 
     def send_heartbeats(self, timestamp_ns: int) -> None:
         """The topics' last numbers, as far as due."""

@@ -21,7 +21,7 @@ from oms.node.feed_frames import to_frame
 from oms.node.log import Log
 from oms.node.symbols import Symbols
 from oms.transport import topics
-from oms.transport.sockets import Socket
+from oms.transport.sockets import NOW, NOW_MORE, Socket
 from oms.transport.topics import Executions, MarketData
 from oms.wire import frames
 from oms.wire.frames import FrameKind
@@ -76,7 +76,7 @@ class Feed:
         """Take in what was subscribed and unsubscribed."""
         while True:
             try:
-                message = self.socket.recv(zmq.NOBLOCK)
+                message = self.socket.recv(NOW)
             except zmq.Again:
                 return
             if message:
@@ -133,18 +133,23 @@ class Feed:
             ]
         )
         chosen.sort()
-        for position in chosen.tolist():
-            record = records[position]
-            symbol = self._symbols.symbol(int(record["instrument_id"]))
-            if record["kind"] >= EventKind.TRADE:
+        for position, kind, account_id, instrument_id in zip(
+            chosen.tolist(),
+            kinds[chosen].tolist(),
+            records["account_id"][chosen].tolist(),
+            records["instrument_id"][chosen].tolist(),
+            strict=True,
+        ):
+            symbol = self._symbols.symbol(instrument_id)
+            if kind >= EventKind.TRADE:
                 topic = topics.market_data(symbol)
             else:
-                topic = topics.executions(int(record["account_id"]))
+                topic = topics.executions(account_id)
             self._send(topic, to_frame(data, position * EVENT_BYTES, symbol))
 
     def _send(self, topic: bytes, frame: bytes) -> None:
-        self.socket.send(topic, zmq.NOBLOCK | zmq.SNDMORE)
-        self.socket.send(frame, zmq.NOBLOCK)
+        self.socket.send(topic, NOW_MORE)
+        self.socket.send(frame, NOW)
 
     # ---- heartbeats
 

@@ -15,7 +15,7 @@ from oms.messages.commands import U64, Login, Logout, OrderCommand
 from oms.node.leases import Leases
 from oms.node.log import Log
 from oms.node.sequencer import Sequencer
-from oms.transport.sockets import Socket
+from oms.transport.sockets import NOW, Socket
 
 LOG_EVERY_NS: Final = 1_000_000_000  # refusals are counted always, logged once a second at most
 
@@ -47,7 +47,7 @@ class Ingress:
             if not sequencer.has_room:
                 return
             try:
-                frame = receive(zmq.NOBLOCK)
+                frame = receive(NOW)
             except zmq.Again:
                 return
             try:
@@ -74,7 +74,7 @@ class Ingress:
         """As follower: whoever pushes here has not heard who leads. True if somebody did."""
         for count in range(PULL_FRAMES_PER_TURN):
             try:
-                self.socket.recv(zmq.NOBLOCK)
+                self.socket.recv(NOW)
             except zmq.Again:
                 return count > 0
             self.read_away_count += 1

@@ -35,7 +35,7 @@ from oms.node.wakeup import Wakeup
 from oms.replication.port import LogStatus, ReplicatedLog
 from oms.transport import topics
 from oms.transport.keys import ZapHandler
-from oms.transport.sockets import Socket
+from oms.transport.sockets import NOW, READABLE, READABLE_OR_BROKEN, WRITABLE, Socket
 from oms.wire import frames
 
 HINT_EVERY_NS: Final = 10_000_000  # status frames that answer pushes to a follower
@@ -77,7 +77,7 @@ class Loop:
         self._p = parts
         self._poller = zmq.Poller()
         self._handlers: dict[Socket | int, Callable[[int], None]] = {}
-        self._log_fds: dict[int, int] = {}
+        self._log_fds: list[tuple[int, bool, bool]] = []
         self._is_reading_pull = False
         self._status: LogStatus = parts.status.standing.log  # as of the last turn
         self._is_fenced = False
@@ -93,7 +93,7 @@ class Loop:
         parts.snapshots.wake_by(parts.wakeup.write_fd)
 
     def _watch(self, source: Socket | int, handler: Callable[[int], None]) -> None:
-        self._poller.register(source, zmq.POLLIN)
+        self._poller.register(source, READABLE)
         self._handlers[source] = handler
 
     def run(self) -> None:
@@ -152,24 +152,21 @@ class Loop:
                 # POLLERR and hang-up count as readable: the read will say what it is.
                 self._p.log.on_ready(
                     source,
-                    readable=bool(events & (zmq.POLLIN | zmq.POLLERR)),
-                    writable=bool(events & zmq.POLLOUT),
+                    readable=bool(events & READABLE_OR_BROKEN),
+                    writable=bool(events & WRITABLE),
                 )
 
     def _poll_log_fds(self) -> None:
-        """Poll what the log wants polled; its wishes change from turn to turn."""
-        wanted: dict[int, int] = {}
-        if not self._is_fenced:
-            for fd, want_read, want_write in self._p.log.fds():
-                flags = (zmq.POLLIN if want_read else 0) | (zmq.POLLOUT if want_write else 0)
-                if flags:
-                    wanted[fd] = flags
+        """Poll what the log wants polled; its wishes seldom change from turn to turn."""
+        wanted = [] if self._is_fenced else self._p.log.fds()
         if wanted == self._log_fds:
             return
-        for fd in self._log_fds:
-            if fd not in wanted:
+        kept = {fd for fd, *_ in wanted}
+        for fd, *_ in self._log_fds:
+            if fd not in kept and fd in self._poller:
                 self._poller.unregister(fd)
-        for fd, flags in wanted.items():
+        for fd, want_read, want_write in wanted:
+            flags = (READABLE if want_read else 0) | (WRITABLE if want_write else 0)
             self._poller.register(fd, flags)
         self._log_fds = wanted
 
@@ -183,7 +180,7 @@ class Loop:
             return
         self._is_reading_pull = wanted
         if wanted:
-            self._poller.register(self._p.ingress.socket, zmq.POLLIN)
+            self._poller.register(self._p.ingress.socket, READABLE)
             self._handlers[self._p.ingress.socket] = self._read_pull_away
         else:
             self._poller.unregister(self._p.ingress.socket)
@@ -213,7 +210,7 @@ class Loop:
     def _read_peer(self, socket: Socket, _now_ns: int) -> None:
         while True:
             try:
-                topic, frame = socket.recv_multipart(zmq.NOBLOCK)
+                topic, frame = socket.recv_multipart(NOW)
             except zmq.Again:
                 return
             if topic == topics.STATUS and not self._is_fenced:
@@ -225,40 +222,46 @@ class Loop:
         parts = self._p
         before, status = self._status, parts.log.status()
         self._status = parts.status.standing.log = status
-        if status.is_accepting and not (before.is_accepting and before.term == status.term):
+        is_changed = (
+            status.role != before.role
+            or status.term != before.term
+            or status.leader_id != before.leader_id
+            or status.is_accepting != before.is_accepting
+        )
+        if is_changed:
+            self._change_role(before, status, now_ns)
+        if status.role == "leader" and not parts.egress.is_leading:
+            self._publish_when_caught_up(status)
+        if parts.requests.is_accepting != self._is_open():
+            parts.requests.is_accepting = parts.status.standing.is_accepting = self._is_open()
+            self._status_due_ns = 0
+
+    def _change_role(self, before: LogStatus, status: LogStatus, now_ns: int) -> None:
+        parts = self._p
+        self._status_due_ns = 0
+        if before.is_accepting:
+            parts.sequencer.clear()
+            parts.requests.stop_accepting()
+        if parts.egress.is_leading and (status.role != "leader" or status.term != before.term):
+            parts.egress.follow()
+        if status.is_accepting:
             parts.sequencer.start_leading(parts.replica.entries_applied)
             parts.index.catch_up()
             parts.leases.restart(parts.index.gateways(), now_ns)
-        elif before.is_accepting and not status.is_accepting:
-            parts.sequencer.clear()
-            parts.requests.stop_accepting()
-        self._publish_while_leading(status)
-        is_open = self._is_open()
-        if is_open != parts.requests.is_accepting:
-            parts.requests.is_accepting = parts.status.standing.is_accepting = is_open
-            self._status_due_ns = 0
-        now = (status.role, status.term, status.leader_id, status.is_accepting)
-        if now != (before.role, before.term, before.leader_id, before.is_accepting):
-            self._status_due_ns = 0
-            parts.say.info(
-                "role",
-                role=status.role,
-                term=status.term,
-                leader=status.leader_id,
-                accepting=status.is_accepting,
-                commit_index=status.commit_index,
-            )
+        parts.say.info(
+            "role",
+            role=status.role,
+            term=status.term,
+            leader=status.leader_id,
+            accepting=status.is_accepting,
+            commit_index=status.commit_index,
+        )
 
-    def _publish_while_leading(self, status: LogStatus) -> None:
+    def _publish_when_caught_up(self, status: LogStatus) -> None:
         """A leader publishes from the start, unless it has a restart's replay before it."""
-        egress = self._p.egress
-        if status.role != "leader":
-            if egress.is_leading:
-                egress.follow()
-        elif not egress.is_leading or egress.term != status.term:
-            behind = status.last_index - status.applied_index
-            if status.is_accepting or behind <= REPUBLISHED_ENTRIES_MAX:
-                egress.lead(status.term)
+        behind = status.last_index - status.applied_index
+        if status.is_accepting or behind <= REPUBLISHED_ENTRIES_MAX:
+            self._p.egress.lead(status.term)
 
     def _compare(self, peer: link.Status) -> None:
         digests, say = self._p.digests, self._p.say

@@ -21,7 +21,7 @@ from oms.node.log import Log
 from oms.node.queries import CannotAnswer, Queries
 from oms.node.sequencer import Sequencer
 from oms.transport.keys import Role, role_of
-from oms.transport.sockets import Socket
+from oms.transport.sockets import NOW, Socket
 
 ANSWER: Final = b"1"
 REFUSAL: Final = b"0"
@@ -95,7 +95,7 @@ class Requests:
         """Answer what is asked, a bounded number."""
         for _ in range(REQUESTS_PER_TURN):
             try:
-                parts = self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
+                parts = self.socket.recv_multipart(NOW, copy=False)
             except zmq.Again:
                 return
             if len(parts) != _REQUEST_FRAMES:
@@ -134,7 +134,7 @@ class Requests:
 
     def _reply(self, asker: _Asker, code: bytes, body: bytes) -> None:
         try:
-            self.socket.send_multipart([asker.identity, asker.request_id, code, body], zmq.NOBLOCK)
+            self.socket.send_multipart([asker.identity, asker.request_id, code, body], NOW)
         except zmq.ZMQError as error:
             # Gone, or not reading: it asks again. Anything else is our own fault.
             if error.errno not in {zmq.EAGAIN, zmq.EHOSTUNREACH}:

@@ -25,6 +25,13 @@ ZAP_ADDRESS: Final = "inproc://zeromq.zap.01"
 SUBSCRIPTION_BYTES_MAX: Final = 4_096  # what a subscriber may send in one frame
 REPLY_BYTES_MAX: Final = 64 << 20
 
+# As plain integers: arithmetic on the library's flag enums costs microseconds, once per message.
+NOW: Final = int(zmq.NOBLOCK)
+NOW_MORE: Final = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
+READABLE: Final = int(zmq.POLLIN)
+READABLE_OR_BROKEN: Final = int(zmq.POLLIN) | int(zmq.POLLERR)
+WRITABLE: Final = int(zmq.POLLOUT)
+
 DOMAIN_PULL: Final = "pull"
 DOMAIN_PUB: Final = "pub"
 DOMAIN_FEED: Final = "feed"
