@@ -102,8 +102,8 @@ class VenueLink:
         )
         self._order: EventOrder | None = None
         self._inbox: deque[bytes] = deque()
-        self._logins: dict[int, Listener | None] = {}
-        self._last_nonce = gateway_id & 0xFFFF_FFFF_0000_0000
+        self._logins: dict[int, Listener] = {}
+        self._last_nonce = gateway_id  # random, so that no two gateways ever choose one nonce
         self._replay: Question | None = None
         self._directory_question: Question | None = None
         self._directory_seq = -1  # the directory has seen events up to this one
@@ -138,9 +138,11 @@ class VenueLink:
         return nonce
 
     def abandon(self, nonce: int) -> None:
-        """The connection went away before its login was decided."""
-        if nonce in self._logins:
-            self._logins[nonce] = None
+        """The connection went away before its login was decided: it is not pushed again. Should
+        a copy reach the log, it is logged out.
+        """
+        self._courier.end_login(nonce)
+        self._logins.pop(nonce, None)
 
     def submit(self, window: Window, commands: list[OrderCommand]) -> None:
         """Push these after what the session has pushed before."""

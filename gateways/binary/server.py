@@ -9,6 +9,7 @@ the leader takes nothing; whatever a client sends, only its own connection can s
 import asyncio
 import hashlib
 import hmac
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, cast
@@ -93,7 +94,10 @@ class Connection(asyncio.BufferedProtocol):
         """The client has sent something."""
         data = bytes(memoryview(self._server.read_buffer)[:nbytes])
         now_ns = self._clock.monotonic_ns()
-        self._run(self.session.receive(data, now_ns, self._link.not_after_ns()))
+        try:
+            self._run(self.session.receive(data, now_ns, self._link.not_after_ns()))
+        except Exception as error:  # noqa: BLE001 - the edge of one connection
+            self._fault(error)
 
     def eof_received(self) -> bool:
         """The client will send nothing more: over."""
@@ -101,11 +105,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone, from either side."""
+        self._transport = None
+        self._server.forget(self)
         if self.session.state is not State.CLOSED:
             reason = "the client closed the connection" if exc is None else str(exc)
             self._run(self.session.voided(reason))
-        self._transport = None
-        self._server.forget(self)
 
     def pause_writing(self) -> None:
         """The client does not keep up: hold replays back."""
@@ -137,13 +141,14 @@ class Connection(asyncio.BufferedProtocol):
 
     def deliver(self, data: bytes, offset: int, out_seq: int) -> None:
         """An event of this session's stream."""
-        for action in self.session.deliver(data, offset, out_seq):
-            if type(action) is bytes:
-                if not self._out:
-                    self._server.write_soon(self)
-                self._out.append(action)
-            else:
-                self._run([action])
+        try:
+            for action in self.session.deliver(data, offset, out_seq):
+                if type(action) is bytes:
+                    self._send(action)
+                else:
+                    self._run([action])
+        except Exception as error:  # noqa: BLE001 - the edge of one connection
+            self._fault(error)
 
     def voided(self, reason: str) -> None:
         """The log has ended the login."""
@@ -206,7 +211,16 @@ class Connection(asyncio.BufferedProtocol):
 
     def _replayed(self, records: bytes) -> None:
         self._question = None
-        self._run(self.session.replayed(records))
+        try:
+            self._run(self.session.replayed(records))
+        except Exception as error:  # noqa: BLE001 - the edge of one connection
+            self._fault(error)
+
+    def _fault(self, error: Exception) -> None:
+        """We are at fault: this connection ends, the others go on."""
+        trace = "".join(traceback.format_exception(error))
+        self._server.log.error("connection_fault", peer=self._peer, trace=trace)
+        self._run(self.session.voided("a fault of this gateway"))
 
     def update_reading(self) -> None:
         """Read the socket only when nothing speaks against it."""
@@ -282,6 +296,7 @@ class Server:
         self._checks = 0
         self._loop = asyncio.get_running_loop()
         self._listener: asyncio.Server | None = None
+        self.port = 0
         self._timer: asyncio.TimerHandle | None = None
 
     async def listen(self, host: str, port: int) -> None:
@@ -289,6 +304,7 @@ class Server:
         self._listener = await self._loop.create_server(
             lambda: Connection(self), host, port, backlog=bounds.CONNECTIONS_MAX
         )
+        self.port = self._listener.sockets[0].getsockname()[1]
         self._tick()
 
     async def close(self) -> None:
@@ -301,6 +317,11 @@ class Server:
             connection.stop()
         await asyncio.sleep(0)
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """Everybody who is connected."""
+        return tuple(self._connections)
 
     def admit(self, connection: Connection) -> bool:
         """Take a new connection in. False: no room."""
