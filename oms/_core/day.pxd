@@ -9,7 +9,7 @@ from oms._core.admin cimport change_phase
 from oms._core.directory cimport Instrument
 from oms._core.matcher cimport remove_order
 from oms._core.order_events cimport (
-    Party, Top, number_in_session, order_canceled, party_of, top_changed, top_of,
+    Top, number_in_session, order_canceled, top_changed, top_of,
 )
 from oms._core.order_pool cimport Order
 from oms._core.sessions cimport Session, session_oldest
@@ -76,14 +76,14 @@ cdef inline uint8_t apply_end_day(State* state) noexcept nogil:
 
 
 cdef inline void expire_order(State* state, uint32_t slot) noexcept nogil:
-    cdef Instrument* instrument = &state.instruments[state.pool.orders[slot].instrument_id]
-    cdef Party party
+    cdef const Order* order = &state.pool.orders[slot]
+    cdef Instrument* instrument = &state.instruments[order.instrument_id]
+    cdef uint32_t qty = order.leaves
     cdef Top before
     top_of(&before, state, instrument)
-    party_of(&party, &state.pool.orders[slot])
     remove_order(state, slot)
-    order_canceled(state, &party, party.leaves, CANCELED_CLOSED, NULL)
-    top_changed(state, instrument, party.instrument_id, &before)
+    order_canceled(state, order, order.price, qty, 0, CANCELED_CLOSED, NULL)
+    top_changed(state, instrument, order.instrument_id, &before)
 
 
 cdef inline void sweep_step(State* state) noexcept nogil:

@@ -6,9 +6,8 @@ to it. A pointer to an event is good only until the next `buffer_add`, which may
 
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free
-from libc.string cimport memset
 
-from oms._core.machine cimport UNLIKELY, grow_array
+from oms._core.machine cimport UNLIKELY, grow_array, zero_128
 from oms._core.types cimport EVENT_BYTES, EventRecord
 
 cdef struct EventBuffer:
@@ -33,5 +32,5 @@ cdef inline EventRecord* buffer_add(EventBuffer* buffer) noexcept nogil:
         buffer_grow(buffer)
     event = &buffer.events[buffer.count]
     buffer.count += 1
-    memset(event, 0, EVENT_BYTES)
+    zero_128(event)
     return event

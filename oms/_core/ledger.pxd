@@ -6,10 +6,11 @@ the same cash and the same shares from one side to the other, so the totals neve
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free
 
-from oms._core.machine cimport INVARIANT, release_pages, take_pages
+from oms._core.chain_table cimport ChainTable, chain_home, chain_is_full, chain_open
+from oms._core.machine cimport INVARIANT, UNLIKELY, release_pages, take_pages
 from oms._core.order_pool cimport Order
-from oms._core.slot_table cimport SlotTable, table_insert, table_tag
 from oms._core.types cimport SIDE_BUY, SIDE_SELL
 
 cdef struct Account:
@@ -30,10 +31,12 @@ cdef struct Position:
     int64_t held  # leaves of resting long sells
     uint32_t account_id
     uint32_t instrument_id
+    uint32_t chain  # next slot in its chain of the index
+    uint32_t reserved[5]  # 64 bytes in all
 
 cdef struct PositionPool:
     Position* positions  # positions_max + 1 of them; slot 0 stands for a pair never touched
-    SlotTable index  # (account_id, instrument_id) -> slot
+    ChainTable index  # (account_id, instrument_id) -> slot
     uint32_t count
     uint32_t positions_max
 
@@ -48,23 +51,34 @@ cdef inline void positions_close(PositionPool* pool) noexcept nogil:
 
 
 cdef inline uint32_t position_find(
-    PositionPool* pool, uint32_t account_id, uint32_t instrument_id
+    const PositionPool* pool, uint32_t account_id, uint32_t instrument_id
 ) noexcept nogil:
     """The slot of the pair; 0: never touched."""
-    cdef uint32_t tag = table_tag(account_id, instrument_id)
-    cdef uint32_t i = tag & pool.index.mask
+    cdef uint32_t slot = pool.index.heads[chain_home(&pool.index, account_id, instrument_id)]
+    while slot and (
+        pool.positions[slot].instrument_id != instrument_id
+        or pool.positions[slot].account_id != account_id
+    ):
+        slot = pool.positions[slot].chain
+    return slot
+
+
+cdef inline void position_put(PositionPool* pool, uint32_t slot) noexcept nogil:
+    cdef Position* position = &pool.positions[slot]
+    cdef uint32_t home = chain_home(
+        &pool.index, position.account_id, position.instrument_id
+    )
+    position.chain = pool.index.heads[home]
+    pool.index.heads[home] = slot
+
+
+cdef inline void positions_double(PositionPool* pool) noexcept nogil:
+    cdef uint64_t size = (<uint64_t>pool.index.mask + 1) * 2
     cdef uint32_t slot
-    while True:
-        slot = pool.index.entries[i].slot
-        if slot == 0:
-            return 0
-        if (
-            pool.index.entries[i].tag == tag
-            and pool.positions[slot].instrument_id == instrument_id
-            and pool.positions[slot].account_id == account_id
-        ):
-            return slot
-        i = (i + 1) & pool.index.mask
+    free(pool.index.heads)
+    chain_open(&pool.index, <uint32_t>size)
+    for slot in range(1, pool.count):
+        position_put(pool, slot)
 
 
 cdef inline uint32_t position_make(
@@ -77,7 +91,10 @@ cdef inline uint32_t position_make(
     slot = pool.count
     pool.positions[slot].account_id = account_id
     pool.positions[slot].instrument_id = instrument_id
-    table_insert(&pool.index, table_tag(account_id, instrument_id), slot)
+    if UNLIKELY(chain_is_full(&pool.index)):
+        positions_double(pool)
+    pool.index.count += 1
+    position_put(pool, slot)
     return slot
 
 
@@ -85,12 +102,11 @@ cdef inline void ledger_hold(
     Account* account, Position* position, const Order* order, int64_t qty
 ) noexcept nogil:
     """Set aside what `qty` of a resting order may cost; a negative `qty` gives it back."""
-    if order.side == SIDE_BUY:
-        account.hold += order.price * qty
-        position.open_buys += qty
-    else:
-        position.open_sells += qty
-        position.held += qty if order.side == SIDE_SELL else 0
+    cdef int64_t bought = qty * (order.side == SIDE_BUY)  # sides come at random: no branches
+    account.hold += order.price * bought
+    position.open_buys += bought
+    position.open_sells += qty - bought
+    position.held += qty * (order.side == SIDE_SELL)
 
 
 cdef inline void ledger_settle(

@@ -42,6 +42,23 @@ static inline uint64_t quorate_high(uint64_t a, uint64_t b)
     return (uint64_t)(((unsigned __int128)a * b) >> 64);
 }
 
+/* 128 bytes of zeros. A memset of this size becomes `rep stos`, which costs more than an event. */
+typedef uint64_t quorate_pair __attribute__((vector_size(16), aligned(8), may_alias));
+
+static inline void quorate_zero_128(void *target)
+{
+    quorate_pair *pairs = (quorate_pair *)target;
+    const quorate_pair zero = {0, 0};
+    pairs[0] = zero;
+    pairs[1] = zero;
+    pairs[2] = zero;
+    pairs[3] = zero;
+    pairs[4] = zero;
+    pairs[5] = zero;
+    pairs[6] = zero;
+    pairs[7] = zero;
+}
+
 #define QUORATE_HUGE_FROM (32u << 20)
 
 /* Zeroed, page-aligned and not touched: a page costs memory only once something is written to it. */

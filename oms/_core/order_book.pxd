@@ -7,11 +7,12 @@ the sum of its orders' leaves; the best bid is below the best ask.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free
 
+from oms._core.chain_table cimport ChainTable, chain_home, chain_is_full, chain_open
 from oms._core.ladder cimport Chunk, ChunkPool, Ladder, ladder_add, ladder_remove
-from oms._core.machine cimport INVARIANT, release_pages, take_pages
+from oms._core.machine cimport INVARIANT, UNLIKELY, release_pages, take_pages
 from oms._core.order_pool cimport Order
-from oms._core.slot_table cimport SlotTable, table_erase, table_insert, table_tag
 from oms._core.types cimport SIDE_BUY
 
 cdef enum:
@@ -25,12 +26,12 @@ cdef struct Level:  # 32 bytes
     uint32_t price  # 10^-4
     uint32_t tick  # price / tick size
     uint32_t instrument_id
-    uint32_t next_free
+    uint32_t chain  # next slot in its chain of the index, or in the free list
 
 # Level 0 is the empty side: price 0, quantity 0.
 cdef struct LevelPool:
     Level* levels  # orders_max + 1 of them: a level has at least one order
-    SlotTable index  # (instrument_id, tick) -> level
+    ChainTable index  # (instrument_id, tick) -> level
     uint32_t levels_max
     uint32_t used
     uint32_t free_head
@@ -61,23 +62,50 @@ cdef inline void levels_close(LevelPool* pool) noexcept nogil:
 
 
 cdef inline uint32_t level_find(
-    LevelPool* pool, uint32_t instrument_id, uint32_t tick
+    const LevelPool* pool, uint32_t instrument_id, uint32_t tick
 ) noexcept nogil:
     """The level at that tick; 0: none."""
-    cdef uint32_t tag = table_tag(instrument_id, tick)
-    cdef uint32_t i = tag & pool.index.mask
+    cdef uint32_t slot = pool.index.heads[chain_home(&pool.index, instrument_id, tick)]
+    while slot and (
+        pool.levels[slot].tick != tick or pool.levels[slot].instrument_id != instrument_id
+    ):
+        slot = pool.levels[slot].chain
+    return slot
+
+
+cdef inline void level_put(LevelPool* pool, uint32_t slot) noexcept nogil:
+    cdef Level* level = &pool.levels[slot]
+    cdef uint32_t home = chain_home(&pool.index, level.instrument_id, level.tick)
+    level.chain = pool.index.heads[home]
+    pool.index.heads[home] = slot
+
+
+cdef inline void levels_double(LevelPool* pool) noexcept nogil:
+    cdef uint32_t* heads = pool.index.heads
+    cdef uint64_t size = <uint64_t>pool.index.mask + 1
+    cdef uint64_t i
     cdef uint32_t slot
-    while True:
-        slot = pool.index.entries[i].slot
-        if slot == 0:
-            return 0
-        if (
-            pool.index.entries[i].tag == tag
-            and pool.levels[slot].tick == tick
-            and pool.levels[slot].instrument_id == instrument_id
-        ):
-            return slot
-        i = (i + 1) & pool.index.mask
+    cdef uint32_t behind
+    chain_open(&pool.index, <uint32_t>(size * 2))
+    for i in range(size):
+        slot = heads[i]
+        while slot:
+            behind = pool.levels[slot].chain
+            level_put(pool, slot)
+            slot = behind
+    free(heads)
+
+
+cdef inline void level_take_out(LevelPool* pool, uint32_t slot) noexcept nogil:
+    cdef Level* level = &pool.levels[slot]
+    cdef uint32_t* link = &pool.index.heads[
+        chain_home(&pool.index, level.instrument_id, level.tick)
+    ]
+    while link[0] != slot:
+        INVARIANT(link[0] != 0)
+        link = &pool.levels[link[0]].chain
+    link[0] = level.chain
+    pool.index.count -= 1
 
 
 cdef inline uint32_t level_make(
@@ -87,7 +115,7 @@ cdef inline uint32_t level_make(
     cdef uint32_t slot = pool.free_head
     cdef Level* level
     if slot:
-        pool.free_head = pool.levels[slot].next_free
+        pool.free_head = pool.levels[slot].chain
     else:
         pool.used += 1
         INVARIANT(pool.used <= pool.levels_max)
@@ -99,7 +127,10 @@ cdef inline uint32_t level_make(
     level.price = price
     level.tick = tick
     level.instrument_id = instrument_id
-    table_insert(&pool.index, table_tag(instrument_id, tick), slot)
+    if UNLIKELY(chain_is_full(&pool.index)):
+        levels_double(pool)
+    pool.index.count += 1
+    level_put(pool, slot)
     ladder_add(&book.ladders[book_side], &pool.chunks, ladder_key(book_side, tick), slot)
     return slot
 
@@ -111,8 +142,8 @@ cdef inline void level_drop(
     ladder_remove(
         &book.ladders[book_side], &pool.chunks, ladder_key(book_side, level.tick), slot
     )
-    table_erase(&pool.index, table_tag(level.instrument_id, level.tick), slot)
-    level.next_free = pool.free_head
+    level_take_out(pool, slot)
+    level.chain = pool.free_head
     pool.free_head = slot
 
 
@@ -156,7 +187,15 @@ cdef inline bint is_worse(
     uint32_t book_side, int64_t price, int64_t worst_price
 ) noexcept nogil:
     """Whether an incoming order must not trade with a level of this side at `price`."""
-    return price > worst_price if book_side == BOOK_ASKS else price < worst_price
+    return (price - worst_price) * (2 * <int64_t>book_side - 1) > 0
+
+
+cdef inline uint32_t tradable_level(
+    const LevelPool* pool, const Book* book, uint32_t book_side, int64_t worst_price
+) noexcept nogil:
+    """The best level of that side, if an incoming order may trade with it; else 0."""
+    cdef uint32_t best = book.ladders[book_side].best
+    return best * (not is_worse(book_side, pool.levels[best].price, worst_price))
 
 
 cdef inline bint book_has(

@@ -15,51 +15,14 @@ from oms._core.state cimport State, add_event, may_enter
 from oms._core.types cimport (
     BookTopRecord, EVENT_BOOK_TOP, EVENT_CANCEL_REJECTED, EVENT_COMMAND_IGNORED,
     EVENT_ORDER_CANCELED, EVENT_ORDER_EXECUTED, EVENT_ORDER_REJECTED, EVENT_TRADE, EventRecord,
-    FLAG_LIVE, OrderRecord, POLICY_UNKNOWN_IS_IGNORED, REJECT_ORDER_NOT_CANCELABLE, TYPE_LIMIT,
+    FLAG_LIVE, OrderRecord, POLICY_UNKNOWN_IS_IGNORED, REJECT_ORDER_NOT_CANCELABLE,
 )
-
-# An order on its way in, or a live one seen from outside: what its events say about it.
-cdef struct Party:
-    uint64_t order_id
-    int64_t price  # as entered
-    uint32_t session_id
-    uint32_t user_ref_num
-    uint32_t account_id
-    uint32_t instrument_id
-    uint32_t position
-    uint32_t firm
-    uint32_t leaves
-    uint32_t cum
-    uint8_t side
-    uint8_t ord_type
-    uint8_t time_in_force
-    uint8_t capacity
-    uint8_t cross_type
 
 cdef struct Top:
     uint64_t bid_qty
     uint64_t ask_qty
     uint32_t bid_price
     uint32_t ask_price
-
-
-cdef inline void party_of(Party* party, const Order* order) noexcept nogil:
-    """A live order as a party."""
-    party.order_id = order.order_id
-    party.price = order.price
-    party.session_id = order.session_id
-    party.user_ref_num = order.user_ref_num
-    party.account_id = order.account_id
-    party.instrument_id = order.instrument_id
-    party.position = order.position
-    party.firm = order.firm
-    party.leaves = order.leaves
-    party.cum = order.cum
-    party.side = order.side
-    party.ord_type = TYPE_LIMIT  # nothing else rests
-    party.time_in_force = order.time_in_force
-    party.capacity = order.capacity
-    party.cross_type = order.cross_type
 
 
 cdef inline void number_in_session(
@@ -83,78 +46,60 @@ cdef inline void number_in_account(
 
 
 cdef inline void order_opened(
-    State* state, uint8_t kind, const Party* party, const OrderRecord* record,
-    uint32_t orig_user_ref_num,
+    State* state, uint8_t kind, const Order* order, uint8_t ord_type,
+    uint32_t orig_user_ref_num, const OrderRecord* record,
 ) noexcept nogil:
     """ORDER_ACCEPTED or ORDER_REPLACED: the order as it stands, and what the record says."""
     cdef EventRecord* event = add_event(state, kind)
-    number_in_session(state, event, party.session_id, record)
-    number_in_account(state, event, party.account_id)
-    event.side = party.side
-    event.flags = FLAG_LIVE if party.leaves else 0
-    event.instrument_id = party.instrument_id
-    event.user_ref_num = party.user_ref_num
-    event.order_id = party.order_id
-    event.price = party.price
-    event.qty = party.leaves
-    event.leaves_qty = party.leaves
+    number_in_session(state, event, order.session_id, record)
+    number_in_account(state, event, order.account_id)
+    event.side = order.side
+    event.flags = FLAG_LIVE * (order.leaves != 0)
+    event.instrument_id = order.instrument_id
+    event.user_ref_num = order.user_ref_num
+    event.order_id = order.order_id
+    event.price = record.price
+    event.qty = order.leaves
+    event.leaves_qty = order.leaves
     event.orig_user_ref_num = orig_user_ref_num
-    event.ord_type = party.ord_type
-    event.time_in_force = party.time_in_force
+    event.ord_type = ord_type
+    event.time_in_force = order.time_in_force
     event.display = record.display
-    event.capacity = party.capacity
+    event.capacity = order.capacity
     event.cl_ord_id[0] = record.cl_ord_id[0]
     event.cl_ord_id[1] = record.cl_ord_id[1]
     event.cl_ord_id[2] = record.cl_ord_id[2]
-    event.firm = party.firm
+    event.firm = order.firm
     event.iso = record.iso
-    event.cross_type = party.cross_type
+    event.cross_type = order.cross_type
 
 
 cdef inline EventRecord* order_canceled(
-    State* state, const Party* party, uint32_t qty, uint8_t reason, const OrderRecord* record
+    State* state, const Order* order, int64_t price, uint32_t qty, uint32_t leaves,
+    uint8_t reason, const OrderRecord* record,
 ) noexcept nogil:
-    """ORDER_CANCELED: `qty` went, `party.leaves` less `qty` are left."""
+    """ORDER_CANCELED: `qty` went, `leaves` are left. `price` is as entered."""
     cdef EventRecord* event = add_event(state, EVENT_ORDER_CANCELED)
-    number_in_session(state, event, party.session_id, record)
-    number_in_account(state, event, party.account_id)
-    event.side = party.side
+    number_in_session(state, event, order.session_id, record)
+    number_in_account(state, event, order.account_id)
+    event.side = order.side
     event.reason = reason
-    event.instrument_id = party.instrument_id
-    event.user_ref_num = party.user_ref_num
-    event.order_id = party.order_id
-    event.price = party.price
+    event.instrument_id = order.instrument_id
+    event.user_ref_num = order.user_ref_num
+    event.order_id = order.order_id
+    event.price = price
     event.qty = qty
-    event.leaves_qty = party.leaves - qty
+    event.leaves_qty = leaves
     return event
 
 
-cdef inline void incoming_executed(
-    State* state, const Party* party, uint32_t qty, int64_t price, uint64_t match_id,
+cdef inline void order_executed(
+    State* state, const Order* order, int64_t price, uint32_t qty, uint64_t match_id,
     uint8_t liquidity, const OrderRecord* record,
 ) noexcept nogil:
-    """ORDER_EXECUTED for the incoming side; `party.leaves` is what is left."""
+    """ORDER_EXECUTED for one side of a match; `order.leaves` is what is left."""
     cdef EventRecord* event = add_event(state, EVENT_ORDER_EXECUTED)
-    number_in_session(state, event, party.session_id, record)
-    number_in_account(state, event, party.account_id)
-    event.side = party.side
-    event.reason = liquidity
-    event.instrument_id = party.instrument_id
-    event.user_ref_num = party.user_ref_num
-    event.order_id = party.order_id
-    event.price = price
-    event.qty = qty
-    event.leaves_qty = party.leaves
-    event.cl_ord_id[0] = match_id
-
-
-cdef inline void resting_executed(
-    State* state, const Order* order, uint32_t qty, int64_t price, uint64_t match_id,
-    uint8_t liquidity,
-) noexcept nogil:
-    """ORDER_EXECUTED for the resting side; `order.leaves` is what is left."""
-    cdef EventRecord* event = add_event(state, EVENT_ORDER_EXECUTED)
-    number_in_session(state, event, order.session_id, NULL)
+    number_in_session(state, event, order.session_id, record)
     number_in_account(state, event, order.account_id)
     event.side = order.side
     event.reason = liquidity
@@ -168,11 +113,11 @@ cdef inline void resting_executed(
 
 
 cdef inline void traded(
-    State* state, const Party* incoming, uint32_t qty, int64_t price, uint64_t match_id
+    State* state, Instrument* instrument, const Order* incoming, int64_t price, uint32_t qty,
+    uint64_t match_id,
 ) noexcept nogil:
     """TRADE: the match as the public sees it."""
     cdef EventRecord* event = add_event(state, EVENT_TRADE)
-    cdef Instrument* instrument = &state.instruments[incoming.instrument_id]
     instrument.topic_seq += 1
     event.topic_seq = instrument.topic_seq
     event.instrument_id = incoming.instrument_id
@@ -262,9 +207,9 @@ cdef inline void top_changed(
     cdef BookTopRecord* overlay
     top_of(&top, state, instrument)
     if (
-        top.bid_qty == before.bid_qty and top.bid_price == before.bid_price
-        and top.ask_qty == before.ask_qty and top.ask_price == before.ask_price
-    ):
+        (top.bid_qty ^ before.bid_qty) | (top.bid_price ^ before.bid_price)
+        | (top.ask_qty ^ before.ask_qty) | (top.ask_price ^ before.ask_price)
+    ) == 0:
         return
     instrument.topic_seq += 1
     event = add_event(state, EVENT_BOOK_TOP)

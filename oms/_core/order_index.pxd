@@ -1,42 +1,75 @@
 """(session_id, user_ref_num) -> slot of the live order.
 
 Called by the matcher and by the commands that name an order. Promises: every live order is in it
-exactly once.
+exactly once. A link is where a slot number stands, so that what was found can be taken out without
+looking it up again; it is good until the next change of the index.
 """
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport free
 
+from oms._core.chain_table cimport ChainTable, chain_home, chain_is_full, chain_open
+from oms._core.machine cimport INVARIANT, UNLIKELY
 from oms._core.order_pool cimport Order
-from oms._core.slot_table cimport SlotTable, table_erase, table_insert, table_tag
 
 
-cdef inline uint32_t index_find(
-    SlotTable* index, const Order* orders, uint32_t session_id, uint32_t user_ref_num
+cdef inline uint32_t* index_find(
+    ChainTable* index, Order* orders, uint32_t session_id, uint32_t user_ref_num
 ) noexcept nogil:
-    """The live order of that name; 0: none."""
-    cdef uint32_t tag = table_tag(session_id, user_ref_num)
-    cdef uint32_t i = tag & index.mask
+    """The link to the live order of that name; it holds 0 when there is none."""
+    cdef uint32_t* link = &index.heads[chain_home(index, session_id, user_ref_num)]
+    while link[0] and (
+        orders[link[0]].user_ref_num != user_ref_num
+        or orders[link[0]].session_id != session_id
+    ):
+        link = &orders[link[0]].chain
+    return link
+
+
+cdef inline void index_put(ChainTable* index, Order* orders, uint32_t slot) noexcept nogil:
+    cdef uint32_t home = chain_home(index, orders[slot].session_id, orders[slot].user_ref_num)
+    orders[slot].chain = index.heads[home]
+    index.heads[home] = slot
+
+
+cdef inline void index_double(ChainTable* index, Order* orders) noexcept nogil:
+    cdef uint32_t* heads = index.heads
+    cdef uint64_t size = <uint64_t>index.mask + 1
+    cdef uint64_t i
     cdef uint32_t slot
-    while True:
-        slot = index.entries[i].slot
-        if slot == 0:
-            return 0
-        if (
-            index.entries[i].tag == tag
-            and orders[slot].user_ref_num == user_ref_num
-            and orders[slot].session_id == session_id
-        ):
-            return slot
-        i = (i + 1) & index.mask
+    cdef uint32_t behind
+    chain_open(index, <uint32_t>(size * 2))
+    for i in range(size):
+        slot = heads[i]
+        while slot:
+            behind = orders[slot].chain
+            index_put(index, orders, slot)
+            slot = behind
+    free(heads)
 
 
-cdef inline void index_add(
-    SlotTable* index, uint32_t session_id, uint32_t user_ref_num, uint32_t slot
+cdef inline void index_add(ChainTable* index, Order* orders, uint32_t slot) noexcept nogil:
+    """Add an order that is not in the index."""
+    if UNLIKELY(chain_is_full(index)):
+        index_double(index, orders)
+    index.count += 1
+    index_put(index, orders, slot)
+
+
+cdef inline void index_take_out(
+    ChainTable* index, Order* orders, uint32_t* link
 ) noexcept nogil:
-    table_insert(index, table_tag(session_id, user_ref_num), slot)
+    """Take out the order that a link leads to."""
+    link[0] = orders[link[0]].chain
+    index.count -= 1
 
 
-cdef inline void index_remove(
-    SlotTable* index, uint32_t session_id, uint32_t user_ref_num, uint32_t slot
-) noexcept nogil:
-    table_erase(index, table_tag(session_id, user_ref_num), slot)
+cdef inline void index_remove(ChainTable* index, Order* orders, uint32_t slot) noexcept nogil:
+    """Take out an order that is in the index."""
+    cdef uint32_t* link = &index.heads[
+        chain_home(index, orders[slot].session_id, orders[slot].user_ref_num)
+    ]
+    while link[0] != slot:
+        INVARIANT(link[0] != 0)
+        link = &orders[link[0]].chain
+    index_take_out(index, orders, link)

@@ -28,8 +28,9 @@ cdef struct Order:
     uint8_t capacity
     uint8_t cross_type
     uint32_t firm
-    uint32_t reserved
+    uint32_t chain  # next slot in its chain of the index (chain_table)
 
+# An order on its way in is one of these too, not yet in the slab. Only limit orders rest.
 cdef struct OrderPool:
     Order* orders  # orders_max + 1 of them
     uint32_t free_head  # the slot freed last; 0: none

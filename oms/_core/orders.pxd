@@ -11,22 +11,24 @@ from oms._core.directory cimport Instrument
 from oms._core.ledger cimport ledger_hold, position_make
 from oms._core.machine cimport UNLIKELY
 from oms._core.matcher cimport (
-    match_incoming, order_freed, release_and_unlink, remove_order, rest_or_cancel,
+    cancel_remainder, match_incoming, opposite_of, order_freed, release_and_unlink,
+    remove_order, rest_order,
 )
-from oms._core.order_book cimport BOOK_ASKS, BOOK_BIDS, book_has
+from oms._core.order_book cimport book_has, tradable_level
 from oms._core.order_events cimport (
-    Party, Top, cancel_rejected, command_ignored, number_in_account, number_in_session,
-    order_canceled, order_opened, order_rejected, party_of, superfluous, top_changed, top_of,
+    Top, cancel_rejected, command_ignored, number_in_account, number_in_session,
+    order_canceled, order_opened, order_rejected, superfluous, top_changed, top_of,
 )
-from oms._core.order_index cimport index_add, index_find, index_remove
-from oms._core.order_pool cimport Order
+from oms._core.order_index cimport index_add, index_find, index_remove, index_take_out
+from oms._core.order_pool cimport Order, pool_take
 from oms._core.risk cimport Terms, check_new, check_replace
 from oms._core.sessions cimport Session
 from oms._core.state cimport State, add_event, may_enter
 from oms._core.types cimport (
     CANCELED_IOC_REMAINDER, CANCELED_SYSTEM, CANCELED_USER, EVENT_ACCOUNT_QUERY_RESPONSE,
     EVENT_ORDER_ACCEPTED, EVENT_ORDER_REPLACED, EventRecord, OrderRecord,
-    POLICY_INVALID_REPLACE_CANCELS, POLICY_KEEPS_PRIORITY_ON_REDUCE, SIDE_BUY, TIF_FOK, TIF_GTC,
+    POLICY_INVALID_REPLACE_CANCELS, POLICY_KEEPS_PRIORITY_ON_REDUCE, TIF_FOK, TIF_GTC,
+    TYPE_LIMIT, TYPE_MARKET,
 )
 
 
@@ -34,11 +36,14 @@ cdef inline void new_order(
     State* state, Session* session, const OrderRecord* record
 ) noexcept nogil:
     cdef Terms terms
-    cdef Party party
+    cdef Order aside
+    cdef Order* order = &aside
     cdef Top before
     cdef Instrument* instrument
+    cdef uint32_t slot = 0
     cdef uint8_t reason
-    if record.user_ref_num <= session.last_user_ref_num:
+    cdef bint may_rest
+    if UNLIKELY(record.user_ref_num <= session.last_user_ref_num):
         command_ignored(state, record)
         return
     session.last_user_ref_num = record.user_ref_num
@@ -52,32 +57,73 @@ cdef inline void new_order(
         )
     instrument = &state.instruments[record.instrument_id]
     top_of(&before, state, instrument)
-    state.numbers.order_id += 1
-    party.order_id = state.numbers.order_id
-    party.price = record.price
-    party.session_id = record.session_id
-    party.user_ref_num = record.user_ref_num
-    party.account_id = record.account_id
-    party.instrument_id = record.instrument_id
-    party.position = terms.position
-    party.firm = record.firm
-    party.leaves = record.order_qty
-    party.cum = 0
-    party.side = record.side
-    party.ord_type = record.ord_type
-    party.time_in_force = record.time_in_force
-    party.capacity = record.capacity
-    party.cross_type = record.cross_type
-    order_opened(state, EVENT_ORDER_ACCEPTED, &party, record, 0)
-    if UNLIKELY(party.time_in_force == TIF_FOK) and not book_has(
-        &state.levels, &instrument.book, BOOK_ASKS if party.side == SIDE_BUY else BOOK_BIDS,
-        terms.worst, party.leaves,
+    may_rest = (record.time_in_force <= TIF_GTC) & (record.ord_type == TYPE_LIMIT)
+    # An order that will not trade is written where it rests, any other aside first: trading
+    # frees slots, and only then is it known which one comes next.
+    if may_rest and not tradable_level(
+        &state.levels, &instrument.book, opposite_of(record.side), terms.worst
     ):
-        order_canceled(state, &party, party.leaves, CANCELED_IOC_REMAINDER, record)
-        return
-    match_incoming(state, &party, terms.worst, record)
-    rest_or_cancel(state, &party, 0, terms.tick, record)
+        slot = take_slot(state, session)
+        order = &state.pool.orders[slot]
+    write_order(state, order, record, terms.position)
+    order_opened(state, EVENT_ORDER_ACCEPTED, order, record.ord_type, 0, record)
+    if slot:
+        rest_order(state, instrument, slot, terms.tick)
+    else:
+        trade_new_order(state, session, order, &terms, record)
     top_changed(state, instrument, record.instrument_id, &before)
+
+
+cdef inline uint32_t take_slot(State* state, Session* session) noexcept nogil:
+    state.pool.live += 1
+    session.live_orders += 1
+    return pool_take(&state.pool)
+
+
+cdef inline void write_order(
+    State* state, Order* order, const OrderRecord* record, uint32_t position
+) noexcept nogil:
+    """An accepted order, before it trades; links are not set."""
+    state.numbers.order_id += 1
+    order.order_id = state.numbers.order_id
+    order.leaves = record.order_qty
+    order.cum = 0
+    order.price = <uint32_t>record.price  # a market order's is nobody's: it never rests
+    order.session_id = record.session_id
+    order.user_ref_num = record.user_ref_num
+    order.account_id = record.account_id
+    order.instrument_id = record.instrument_id
+    order.position = position
+    order.side = record.side
+    order.time_in_force = record.time_in_force
+    order.capacity = record.capacity
+    order.cross_type = record.cross_type
+    order.firm = record.firm
+
+
+cdef inline void trade_new_order(
+    State* state, Session* session, Order* order, const Terms* terms, const OrderRecord* record
+) noexcept nogil:
+    """An accepted order that may trade at once, or may not rest."""
+    cdef Instrument* instrument = &state.instruments[order.instrument_id]
+    cdef bint is_market = record.ord_type == TYPE_MARKET
+    cdef uint32_t slot
+    if UNLIKELY(order.time_in_force == TIF_FOK) and not book_has(
+        &state.levels, &instrument.book, opposite_of(order.side), terms.worst, order.leaves
+    ):
+        order_canceled(
+            state, order, record.price, order.leaves, 0, CANCELED_IOC_REMAINDER, record
+        )
+        return
+    match_incoming(state, instrument, order, terms.worst, record)
+    if order.leaves == 0:
+        return
+    if order.time_in_force <= TIF_GTC and not is_market:
+        slot = take_slot(state, session)
+        state.pool.orders[slot] = order[0]
+        rest_order(state, instrument, slot, terms.tick)
+    else:
+        cancel_remainder(state, instrument, order, is_market, record)
 
 
 cdef inline void cancel_order(
@@ -85,10 +131,9 @@ cdef inline void cancel_order(
 ) noexcept nogil:
     cdef uint32_t slot = index_find(
         &state.index, state.pool.orders, record.session_id, record.user_ref_num
-    )
+    )[0]
     cdef Order* order = &state.pool.orders[slot]
     cdef Instrument* instrument
-    cdef Party party
     cdef Top before
     cdef uint32_t cut
     if slot == 0 or record.order_qty >= order.cum + order.leaves:
@@ -96,15 +141,14 @@ cdef inline void cancel_order(
         return
     instrument = &state.instruments[order.instrument_id]
     top_of(&before, state, instrument)
-    party_of(&party, order)
     if record.order_qty <= order.cum:
         cut = order.leaves
         remove_order(state, slot)
     else:
         cut = order.cum + order.leaves - record.order_qty
         reduce_in_place(state, order, cut)
-    order_canceled(state, &party, cut, CANCELED_USER, record)
-    top_changed(state, instrument, party.instrument_id, &before)
+    order_canceled(state, order, order.price, cut, order.leaves, CANCELED_USER, record)
+    top_changed(state, instrument, order.instrument_id, &before)
 
 
 cdef inline void reduce_in_place(State* state, Order* order, uint32_t cut) noexcept nogil:
@@ -120,16 +164,16 @@ cdef inline void reduce_in_place(State* state, Order* order, uint32_t cut) noexc
 cdef inline void replace_order(
     State* state, Session* session, const OrderRecord* record
 ) noexcept nogil:
-    cdef uint32_t slot = index_find(
+    cdef uint32_t* link = index_find(
         &state.index, state.pool.orders, record.session_id, record.orig_user_ref_num
     )
+    cdef uint32_t slot = link[0]
     cdef Order* order = &state.pool.orders[slot]
     cdef Instrument* instrument
     cdef Terms terms
-    cdef Party party
     cdef Top before
     cdef uint8_t reason
-    if slot == 0 or record.user_ref_num <= session.last_user_ref_num:
+    if UNLIKELY(slot == 0 or record.user_ref_num <= session.last_user_ref_num):
         superfluous(state, record)
         return
     instrument = &state.instruments[order.instrument_id]
@@ -150,20 +194,30 @@ cdef inline void replace_order(
         cut_by_replace(state, slot, record)
         top_changed(state, instrument, order.instrument_id, &before)
         return
-    party_of(&party, order)
     release_and_unlink(state, slot)
+    index_take_out(&state.index, state.pool.orders, link)
     state.numbers.order_id += 1
-    party.order_id = state.numbers.order_id
-    party.user_ref_num = record.user_ref_num
-    party.time_in_force = record.time_in_force
-    party.price = record.price
-    party.leaves = record.order_qty - party.cum if record.order_qty > party.cum else 0
-    index_remove(&state.index, party.session_id, record.orig_user_ref_num, slot)
-    order_opened(state, EVENT_ORDER_REPLACED, &party, record, record.orig_user_ref_num)
-    match_incoming(state, &party, terms.worst, record)
-    if not rest_or_cancel(state, &party, slot, terms.tick, record):
+    order.order_id = state.numbers.order_id
+    order.user_ref_num = record.user_ref_num
+    order.time_in_force = record.time_in_force
+    order.price = <uint32_t>record.price
+    order.leaves = record.order_qty - order.cum if record.order_qty > order.cum else 0
+    order_opened(
+        state, EVENT_ORDER_REPLACED, order, TYPE_LIMIT, record.orig_user_ref_num, record
+    )
+    if UNLIKELY(
+        tradable_level(
+            &state.levels, &instrument.book, opposite_of(order.side), terms.worst
+        ) != 0
+    ):
+        match_incoming(state, instrument, order, terms.worst, record)
+    if order.leaves and order.time_in_force <= TIF_GTC:
+        rest_order(state, instrument, slot, terms.tick)
+    else:
+        if order.leaves:
+            cancel_remainder(state, instrument, order, False, record)
         order_freed(state, slot)
-    top_changed(state, instrument, party.instrument_id, &before)
+    top_changed(state, instrument, order.instrument_id, &before)
 
 
 cdef inline void cut_by_replace(
@@ -171,14 +225,14 @@ cdef inline void cut_by_replace(
 ) noexcept nogil:
     """A replace that only reduces: same place, same order_id, another user_ref_num."""
     cdef Order* order = &state.pool.orders[slot]
-    cdef Party party
     reduce_in_place(state, order, order.cum + order.leaves - record.order_qty)
-    index_remove(&state.index, order.session_id, order.user_ref_num, slot)
+    index_remove(&state.index, state.pool.orders, slot)
     order.user_ref_num = record.user_ref_num
     order.time_in_force = record.time_in_force
-    index_add(&state.index, order.session_id, order.user_ref_num, slot)
-    party_of(&party, order)
-    order_opened(state, EVENT_ORDER_REPLACED, &party, record, record.orig_user_ref_num)
+    index_add(&state.index, state.pool.orders, slot)
+    order_opened(
+        state, EVENT_ORDER_REPLACED, order, TYPE_LIMIT, record.orig_user_ref_num, record
+    )
 
 
 cdef inline void replace_refused(
@@ -187,11 +241,10 @@ cdef inline void replace_refused(
     """By the protocol's policy the original goes, or stands as it was."""
     cdef Order* order = &state.pool.orders[slot]
     cdef EventRecord* event
-    cdef Party party
+    cdef uint32_t qty = order.leaves
     if record.policy & POLICY_INVALID_REPLACE_CANCELS:
-        party_of(&party, order)
         remove_order(state, slot)
-        event = order_canceled(state, &party, party.leaves, CANCELED_SYSTEM, record)
+        event = order_canceled(state, order, order.price, qty, 0, CANCELED_SYSTEM, record)
         event.orig_user_ref_num = record.user_ref_num
         event.reject_reason = reason
         return

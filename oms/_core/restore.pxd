@@ -269,7 +269,7 @@ cdef inline void read_order(State* state, Reader* reader, uint8_t* is_seen) noex
         &state.accounts[order.account_id], &state.positions.positions[order.position], order,
         order.leaves,
     )
-    index_add(&state.index, order.session_id, order.user_ref_num, slot)
+    index_add(&state.index, state.pool.orders, slot)
     state.sessions[order.session_id].live_orders += 1
     state.pool.live += 1
 
@@ -293,5 +293,5 @@ cdef inline bint is_order_good(State* state, const Order* order) noexcept nogil:
         )
         and index_find(
             &state.index, state.pool.orders, order.session_id, order.user_ref_num
-        ) == 0
+        )[0] == 0
     )

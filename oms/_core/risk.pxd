@@ -81,7 +81,10 @@ cdef inline uint8_t check_terms(
         reference = reference_of(instrument)
         if instrument.price_collar_bps and reference:
             distance = reference * instrument.price_collar_bps // BPS
-            if price > reference + distance if is_buy else price < reference - distance:
+            # Sides come at random: both are worked out, and nothing branches on the side.
+            if (is_buy & (price > reference + distance)) | (
+                (not is_buy) & (price < reference - distance)
+            ):
                 return REJECT_PRICE_COLLAR
         terms.worst = price
     if terms.worst * order_qty > account.max_order_value:
@@ -132,16 +135,9 @@ cdef inline uint8_t check_new(
         return reason
     terms.position = position_find(&state.positions, record.account_id, record.instrument_id)
     position = &state.positions.positions[terms.position]
-    if is_buy:
-        if position.qty + position.open_buys + qty > account.long_limit:
-            return REJECT_POSITION_LIMIT
-        if terms.worst * qty > account.cash - account.hold:
-            return REJECT_INSUFFICIENT_CASH
-    else:
-        if position.qty - position.open_sells - qty < -account.short_limit:
-            return REJECT_POSITION_LIMIT
-        if record.side == SIDE_SELL and qty > position.qty - position.held:
-            return REJECT_INSUFFICIENT_SHARES
+    reason = check_funds(account, position, record.side, qty, terms.worst, 0, 0)
+    if reason:
+        return reason
     if UNLIKELY(state.pool.live >= state.pool.orders_max) or UNLIKELY(
         terms.position == 0 and state.positions.count >= state.positions.positions_max
     ):
@@ -158,8 +154,6 @@ cdef inline uint8_t check_replace(
     cdef const Instrument* instrument = &state.instruments[original.instrument_id]
     cdef const Position* position = &state.positions.positions[original.position]
     cdef bint is_buy = original.side == SIDE_BUY
-    cdef int64_t qty
-    cdef int64_t hold
     cdef uint8_t reason
     terms.worst = 0
     terms.tick = 0
@@ -179,19 +173,25 @@ cdef inline uint8_t check_replace(
     terms.position = original.position
     if reason or record.order_qty <= original.cum:
         return reason
-    qty = <int64_t>record.order_qty - original.cum
-    if is_buy:
-        if position.qty + position.open_buys - original.leaves + qty > account.long_limit:
-            return REJECT_POSITION_LIMIT
-        hold = account.hold - <int64_t>original.price * original.leaves
-        if terms.worst * qty > account.cash - hold:
-            return REJECT_INSUFFICIENT_CASH
-    else:
-        if position.qty - position.open_sells + original.leaves - qty < -account.short_limit:
-            return REJECT_POSITION_LIMIT
-        if (
-            original.side == SIDE_SELL
-            and qty > position.qty - position.held + original.leaves
-        ):
-            return REJECT_INSUFFICIENT_SHARES
+    return check_funds(
+        account, position, original.side, <int64_t>record.order_qty - original.cum,
+        terms.worst, original.leaves, <int64_t>original.price * original.leaves,
+    )
+
+
+cdef inline uint8_t check_funds(
+    const Account* account, const Position* position, uint8_t side, int64_t qty, int64_t worst,
+    int64_t freed_qty, int64_t freed_hold,
+) noexcept nogil:
+    """Position limit, shares and cash for `qty` more; `freed_...` is given back first."""
+    cdef bint is_buy = side == SIDE_BUY
+    cdef int64_t added = qty - freed_qty
+    if (is_buy & (position.qty + position.open_buys + added > account.long_limit)) | (
+        (not is_buy) & (position.qty - position.open_sells - added < -account.short_limit)
+    ):
+        return REJECT_POSITION_LIMIT
+    if (side == SIDE_SELL) & (added > position.qty - position.held):
+        return REJECT_INSUFFICIENT_SHARES
+    if is_buy & (worst * qty > account.cash - account.hold + freed_hold):
+        return REJECT_INSUFFICIENT_CASH
     return REJECT_NONE

@@ -181,5 +181,5 @@ cdef inline void write_order(Writer* writer, const Order* order, uint32_t slot) 
     image.next = slot
     image.prev = 0
     image.level = 0
-    image.reserved = 0
+    image.chain = 0
     put_block(writer, &image, sizeof(Order))

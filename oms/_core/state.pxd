@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
+from oms._core.chain_table cimport ChainTable, chain_close, chain_open
 from oms._core.directory cimport Instrument, Participant, User
 from oms._core.event_buffer cimport EventBuffer, buffer_add, buffer_close
 from oms._core.ladder cimport ladder_close
@@ -16,7 +17,6 @@ from oms._core.machine cimport release_pages, take_pages
 from oms._core.order_book cimport LevelPool, levels_close, levels_open
 from oms._core.order_pool cimport OrderPool, pool_close, pool_open
 from oms._core.sessions cimport Session
-from oms._core.slot_table cimport SlotTable, table_close, table_open
 from oms._core.types cimport (
     ENTITLED_ENTER, EVENT_BYTES, EventRecord, OUTCOME_WINDOW,
 )
@@ -59,7 +59,7 @@ cdef struct State:
     Numbers numbers
     EventBuffer buffer
     OrderPool pool
-    SlotTable index  # (session_id, user_ref_num) -> order slot
+    ChainTable index  # (session_id, user_ref_num) -> order slot
     LevelPool levels
     PositionPool positions
     Instrument* instruments  # by id
@@ -97,9 +97,9 @@ cdef inline void state_open(State* state, const Capacities* capacities) noexcept
     pool_open(&state.pool, capacities.orders_max)
     levels_open(&state.levels, capacities.orders_max)
     positions_open(&state.positions, capacities.positions_max)
-    table_open(&state.index, 256)
-    table_open(&state.levels.index, 256)
-    table_open(&state.positions.index, 64)
+    chain_open(&state.index, 1024)
+    chain_open(&state.levels.index, 1024)
+    chain_open(&state.positions.index, 64)
     state.instruments = <Instrument*>take_pages(
         (<size_t>capacities.instruments_max + 1) * sizeof(Instrument)
     )
@@ -129,9 +129,9 @@ cdef inline void state_close(State* state) noexcept nogil:
         levels_close(&state.levels)
         free(state.levels.chunks.chunks)
         positions_close(&state.positions)
-        table_close(&state.index)
-        table_close(&state.levels.index)
-        table_close(&state.positions.index)
+        chain_close(&state.index)
+        chain_close(&state.levels.index)
+        chain_close(&state.positions.index)
         release_pages(
             state.instruments,
             (<size_t>state.capacities.instruments_max + 1) * sizeof(Instrument),

@@ -147,7 +147,7 @@ cdef inline int broken_level(
             return 13
         if index_find(
             &state.index, state.pool.orders, order.session_id, order.user_ref_num
-        ) != slot:
+        )[0] != slot:
             return 14
         sums.orders += 1
         if sums.orders > state.pool.live:

@@ -1,0 +1,42 @@
+"""Hash from a key to a slot number: short chains that run through the records themselves.
+
+Called by the indexes of orders, levels and positions; each brings its comparison and the field of
+its record that leads on in the chain. A table is nothing but the first slot of each chain, at most
+one half of them in use, so that looking up, adding and taking out rarely meet a second record and
+the processor guesses right. Sixteen neighboring keys (user_ref_nums, ticks) share a cache line.
+The arrangement decides nothing: it is no part of the state, and a restore builds it anew.
+"""
+
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+from oms._core.machine cimport INVARIANT, MIX
+
+cdef struct ChainTable:
+    uint32_t* heads  # 0: no record
+    uint32_t mask  # size - 1; the size is a power of two, at least 16
+    uint32_t count  # records in all chains
+
+
+cdef inline uint32_t chain_home(
+    const ChainTable* table, uint32_t high, uint32_t low
+) noexcept nogil:
+    """Which chain a key of two parts belongs to."""
+    cdef uint64_t block = ((<uint64_t>high << 32 | low >> 4) * MIX) >> 32
+    return <uint32_t>(block << 4 | (low & 15)) & table.mask
+
+
+cdef inline void chain_open(ChainTable* table, uint32_t size) noexcept nogil:
+    table.heads = <uint32_t*>calloc(size, sizeof(uint32_t))
+    INVARIANT(table.heads != NULL)
+    table.mask = size - 1
+
+
+cdef inline void chain_close(ChainTable* table) noexcept nogil:
+    free(table.heads)
+    table.heads = NULL
+
+
+cdef inline bint chain_is_full(const ChainTable* table) noexcept nogil:
+    """Whether one record more asks for a table of twice the size (cold)."""
+    return table.count > table.mask >> 1
