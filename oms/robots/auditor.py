@@ -20,6 +20,7 @@ from oms.robots.facts import facts_of_events
 from oms.robots.robot import Robot
 
 ASK_S: Final = 2.0
+RETRY_S: Final = 0.2
 RETRIES: Final = 10
 
 _T = TypeVar("_T", bound=msgspec.Struct)
@@ -134,7 +135,7 @@ class Auditor:
                 return self._requests.ask(node_id, request, answer, ASK_S)
             except (NoAnswer, RequestRefused, NotTheLeader) as error:
                 reason = str(error)
-                time.sleep(ASK_S / RETRIES)
+                time.sleep(RETRY_S)
         msg = f"{type(request).__name__} at {node_id}: {reason}"
         raise AuditError(msg)
 

@@ -148,7 +148,6 @@ class Demo:
         """The figures, as `--json` prints them."""
         tally, kills, judgement = self.crowd.tally, self.killer.kills, ending.judgement
         finding = judgement.finding
-        latency = tally.latency
         return {
             "acknowledged": tally.acknowledged,
             "in_flight_at_kill": kills.in_flight,
@@ -161,13 +160,7 @@ class Demo:
                 "p99": round(percentile(kills.failover_ms, 0.99), 1),
                 "max": round(max(kills.failover_ms, default=0.0), 1),
             },
-            "ack_us": {
-                "p50": round(latency.percentile_us(0.5)),
-                "p90": round(latency.percentile_us(0.9)),
-                "p99": round(latency.percentile_us(0.99)),
-                "p999": round(latency.percentile_us(0.999)),
-                "max": round(latency.max_us),
-            },
+            "ack_us": tally.latency.summary_us(),
             "undelivered": finding.undelivered,
             "disordered": finding.disordered,
             "unresolved": finding.unresolved + self.crowd.in_flight,

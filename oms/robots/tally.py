@@ -2,43 +2,17 @@
 
 Called by the robots (one event loop) and read by the live line and the report. Promises nothing is
 taken from the venue: every number here was counted at a client. Latency is from the write of an
-order to its acceptance, in logarithmic cells of about 1 %.
+order to its acceptance.
 """
 
 import math
 from collections import deque
 from typing import Final
 
+from oms.client.latency import LatencyHistogram
+
 RECENT_MAX: Final = 4_096  # acknowledgements that the live line's percentiles look back on
-_CELLS_PER_E: Final = 100
 _MICROSECOND_NS: Final = 1_000
-
-
-class Latency:
-    """A distribution in microseconds, of bounded size."""
-
-    def __init__(self) -> None:
-        self._cells: dict[int, int] = {}
-        self.count = 0
-        self.max_us = 0.0
-
-    def add(self, elapsed_ns: int) -> None:
-        """One more measurement."""
-        microseconds = max(elapsed_ns, _MICROSECOND_NS) / _MICROSECOND_NS
-        cell = round(math.log(microseconds) * _CELLS_PER_E)
-        self._cells[cell] = self._cells.get(cell, 0) + 1
-        self.count += 1
-        self.max_us = max(self.max_us, microseconds)
-
-    def percentile_us(self, share: float) -> float:
-        """The value below which `share` of all lie; 0 without any."""
-        wanted = math.ceil(share * self.count)
-        reached = 0
-        for cell in sorted(self._cells):
-            reached += self._cells[cell]
-            if reached >= wanted:
-                return min(math.exp(cell / _CELLS_PER_E), self.max_us)
-        return 0.0
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -59,13 +33,13 @@ class Tally:
         self.ignored = 0  # replaces that came too late
         self.trades = 0
         self.unknown_resolved = 0  # in flight at a kill, outcome known since
-        self.latency = Latency()
+        self.latency = LatencyHistogram()
         self.recent_ns: deque[int] = deque(maxlen=RECENT_MAX)
 
     def acknowledge(self, elapsed_ns: int) -> None:
         """An order was accepted so long after it was written."""
         self.acknowledged += 1
-        self.latency.add(elapsed_ns)
+        self.latency.record(elapsed_ns)
         self.recent_ns.append(elapsed_ns)
 
     def recent_us(self, share: float) -> float:
