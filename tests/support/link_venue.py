@@ -129,7 +129,7 @@ class LinkVenue:
             gateway_id=GATEWAY_ID,
             cluster_id=CLUSTER_ID,
             clock=self.clock,
-            call_soon=lambda call: self.soon.append(call),
+            call_soon=lambda call: self.soon.append(call),  # noqa: PLW0108 - it is replaced
             log=Log("g1", self.log_text),
         )
         for entry in build_genesis(CONFIG, CLUSTER_ID, NOW_NS):
