@@ -3,9 +3,23 @@
 import pytest
 
 from oms.bounds import PUSH_COMMANDS_MAX, SESSION_IN_FLIGHT_MAX
-from oms.messages.commands import AddInstrument, Login, Logout, NewOrder
+from oms.messages.commands import (
+    AddInstrument,
+    EndDay,
+    GatewayLost,
+    Login,
+    Logout,
+    NewOrder,
+)
 from oms.messages.enums import EventKind, Phase
-from tests.support.link_venue import SESSION, LinkVenue, Recorder
+from tests.support.link_venue import (
+    GATEWAY_ID,
+    NOW_NS,
+    SESSION,
+    LinkVenue,
+    Recorder,
+    start_day,
+)
 
 ACCEPTED = EventKind.ORDER_ACCEPTED
 NEVER_NS = 1 << 62
@@ -394,3 +408,33 @@ def test_unreadable_publication_is_logged_and_survived(venue: LinkVenue) -> None
     venue.link.on_publication("n1", [b"status|", b"short"])
     venue.link.on_publication("n1", [b"status|", b"\x01\x01" + bytes(22) + b"\xc1"])
     assert venue.log_text.getvalue().count("publication_unreadable") == 2
+
+
+def test_lease_that_ran_out_voids_the_sessions_of_this_gateway(venue: LinkVenue) -> None:
+    """After a long stop the gateway learns from the log that its connections are over."""
+    recorder = venue.log_in()
+    venue.apply([GatewayLost(GATEWAY_ID)])
+    assert recorder.void_reasons == ["the venue logged the session out"]
+    assert venue.log_in().void_reasons == []
+
+
+def test_new_day_reaches_sessions_and_later_logins(venue: LinkVenue) -> None:
+    """The stream restarts at 1 under a new session name and another midnight."""
+    recorder = venue.log_in()
+    assert recorder.login is not None
+    venue.apply([Login(1, 4711, 1)])
+    date = recorder.login.trading_date + 1
+    venue.apply([EndDay(1, 1, 1, NEVER_NS)])
+    venue.apply([])  # an entry for the sweep
+    venue.apply([start_day(1, 1, 2, date)])
+    venue.run()
+    system_events = [
+        (seq, chr(event.reason))
+        for seq, event in recorder.events
+        if event.kind == EventKind.SYSTEM_EVENT
+    ]
+    assert system_events == [(2, "E"), (1, "S")]
+    again = venue.log_in()
+    assert again.login is not None
+    assert (again.login.trading_date, again.login.out_seq) == (date, 1)
+    assert again.login.midnight_ns == NOW_NS
