@@ -278,7 +278,7 @@ class Session(Generic[OrderT]):
         next_urn = message.next_user_ref_num
         number = self._queries.popleft() if seq >= self._past_end and self._queries else -1
         if number == 0:
-            self._go_live(next_urn, seq, events)
+            self._go_live(next_urn, events)
         elif number > 0:
             self.unacknowledged.settle(number, events)
         events.append(
@@ -290,7 +290,7 @@ class Session(Generic[OrderT]):
             )
         )
 
-    def _go_live(self, next_urn: int, seq: int, events: list[AnyEvent]) -> None:
+    def _go_live(self, next_urn: int, events: list[AnyEvent]) -> None:
         """All of the past was read. What still has no outcome has had no effect so far."""
         self.state = SessionState.LIVE
         for request in self.unacknowledged:
@@ -302,7 +302,7 @@ class Session(Generic[OrderT]):
         for request in self.unacknowledged:
             self._submit(request)
         resent = len(self.unacknowledged)
-        events.append(o.LoggedIn(seq=seq, timestamp_ns=0, resent=resent))
+        events.append(o.LoggedIn(seq=0, timestamp_ns=0, resent=resent))
 
     def _end(self) -> None:
         self.state = SessionState.CLOSED
