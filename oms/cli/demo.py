@@ -18,13 +18,16 @@ from typing import Final
 
 import uvloop
 
+from oms.client.errors import ClientError
 from oms.config import VenueConfig
 from oms.local.samples import GUEST, demo_config
-from oms.local.venue import LocalVenue, StartCanceled
+from oms.local.venue import LocalVenue, StartCanceled, VenueError
+from oms.robots.auditor import AuditError
 from oms.robots.demo import Demo, Ending, Line, Plan
 
 EXIT_UNCLEAN: Final = 1
 EXIT_INTERRUPTED: Final = 130
+WIDE_COLUMNS: Final = 120  # below, the live line uses short words
 PLAIN_LINE_S: Final = 5.0  # without a terminal: a line every so often
 
 
@@ -46,6 +49,13 @@ def demo(
             _introduce(venue, config)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 run, ending = runner.run(_run(venue, config, plan, interrupts))
+    except (ClientError, AuditError) as error:
+        raise _cut_off(error) from error
+    except ExceptionGroup as group:
+        known, _ = group.split(ClientError)
+        if known is None:
+            raise
+        raise _cut_off(known.exceptions[0]) from group
     except StartCanceled:
         _say("interrupted; every process and file is gone")
         return EXIT_INTERRUPTED
@@ -56,6 +66,15 @@ def demo(
     else:
         _summarize(report, is_clean=is_clean)
     return 0 if is_clean else EXIT_UNCLEAN
+
+
+def _cut_off(error: Exception) -> VenueError:
+    return VenueError(
+        what="the demo was cut off, so nothing is proved",
+        why=str(error),
+        do="run it again with a lower --rate; a machine under load may be too slow",
+        read="docs/operating.md, The demo",
+    )
 
 
 async def _run(
@@ -119,23 +138,36 @@ class Screen:
         if not self._is_terminal and now - self._shown < PLAIN_LINE_S:
             return
         self._shown = now
-        text = (
-            f"{line.seconds:5.0f} s  orders {line.orders:,}  trades {line.trades:,}"
-            f"  p50 {line.p50_us / 1000:.2f} ms  p99 {line.p99_us / 1000:.2f} ms"
-            f"  leader {line.leader or '--'}  log {line.log_index:,}  kills {line.kills}"
-            f"  lost {line.lost}  duplicated {line.duplicated}"
-        )
         if self._is_terminal:
-            width = os.get_terminal_size(sys.stderr.fileno()).columns
-            sys.stderr.write(f"\r\x1b[K{text[: width - 1]}")
+            columns = os.get_terminal_size(sys.stderr.fileno()).columns
+            text = _wide(line) if columns >= WIDE_COLUMNS else _narrow(line)
+            sys.stderr.write(f"\r\x1b[K{text[: columns - 1]}")
             sys.stderr.flush()
         else:
-            _say(text)
+            _say(_wide(line))
 
     def close(self) -> None:
         """Leave the last line standing."""
         if self._is_terminal:
             sys.stderr.write("\n")
+
+
+def _wide(line: Line) -> str:
+    return (
+        f"{line.seconds:5.0f} s  lost {line.lost}  duplicated {line.duplicated}"
+        f"  orders {line.orders:,}  trades {line.trades:,}"
+        f"  p50 {line.p50_us / 1000:.2f} ms  p99 {line.p99_us / 1000:.2f} ms"
+        f"  leader {line.leader or '--'}  log {line.log_index:,}  kills {line.kills}"
+    )
+
+
+def _narrow(line: Line) -> str:
+    return (
+        f"{line.seconds:.0f}s lost {line.lost} dup {line.duplicated}"
+        f" orders {line.orders:,} trades {line.trades:,}"
+        f" p50/99 {line.p50_us / 1000:.1f}/{line.p99_us / 1000:.1f} ms"
+        f" {line.leader or '--'} log {line.log_index:,}"
+    )
 
 
 class Keyboard:

@@ -218,15 +218,20 @@ class RunningAudit:
                 self._waiting.append(fact)
                 self._check_rising(fact)
 
-    def check(self) -> None:
-        """Compare what both sides have by now; call it after all of the stream was read."""
+    def check(self, *, is_complete: bool) -> None:
+        """Compare what both sides have by now.
+
+        `is_complete`: the stream was read from a node that has applied everything that was
+        committed at the last check. Only then does a missing fact mean anything.
+        """
         seen_now = len(self._seen)
         while self._waiting and self._checked < seen_now:
             if self._seen[self._checked] != self._waiting.popleft():
                 self.mismatches += 1
             self._checked += 1
-        # What was seen before the last check, and is still not in the log, is lost.
-        self.overdue = max(0, self._seen_before - self._checked)
+        if is_complete:
+            # What was seen before the last check, and is still not in the log, is lost.
+            self.overdue = max(0, self._seen_before - self._checked)
         self._seen_before = seen_now
 
     def _check_rising(self, fact: Fact) -> None:

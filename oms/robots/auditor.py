@@ -53,6 +53,7 @@ class Auditor:
         self._robots = list(robots)
         self._running = {robot.name: RunningAudit(robot.seen) for robot in self._robots}
         self._session_ids: dict[str, int] = {}
+        self._committed_before: int | None = None  # as of the last glance
         self.midnight_ns = 0
 
     @property
@@ -82,13 +83,26 @@ class Auditor:
         for robot in self._robots:
             audit = self._running[robot.name]
             session_id = self._session_ids[robot.name]
+            applied_index = 0
             is_end = False
             while not is_end:
                 request = link.ReplaySession(session_id, audit.out_seq + 1)
                 records = self._requests.ask(node_id, request, link.Records, ASK_S)
                 audit.extend(unpack_events(records.data))
+                applied_index = records.applied_index
                 is_end = records.is_end
-            audit.check()
+            floor = self._committed_before
+            audit.check(is_complete=floor is not None and applied_index >= floor)
+        self._committed_before = self._committed()
+
+    def _committed(self) -> int | None:
+        """An index below which everything that was committed by now lies; None: nobody leads.
+
+        A leader that accepts has applied all that was committed before its term.
+        """
+        statuses = self._requests.ask_all(link.GetStatus(), link.Status, ASK_S / 4)
+        leading = [item for item in statuses.values() if item is not None and item.accepting]
+        return max((item.applied_index for item in leading), default=None)
 
     def judge(self) -> Judgement:
         """The full form, after everything has settled. Raises: AuditError."""

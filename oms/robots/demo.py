@@ -85,7 +85,8 @@ class Demo:
         self._auditor = Auditor(venue.requests(), self.crowd.robots)
         self._statuses: dict[str, Status | None] = {}
         self._started = time.monotonic()
-        self._kill_task: asyncio.Task[None] | None = None
+        self._killing: asyncio.Task[None] | None = None  # kills now and then
+        self._kill_task: asyncio.Task[None] | None = None  # the kill that goes on
 
     async def run(self, stop: asyncio.Event, show: Callable[[Line], None]) -> Ending:
         """Trade until `stop` or the plan's end, then settle and judge. Raises: what a robot did."""
@@ -102,15 +103,13 @@ class Demo:
             asyncio.create_task(self._show(show)),
         ]
         if self._plan.kill_leader_every is not None:
-            looking.append(asyncio.create_task(self._kill_often(self._plan.kill_leader_every)))
+            self._killing = asyncio.create_task(self._kill_often(self._plan.kill_leader_every))
+            looking.append(self._killing)
         try:
             await self._wait_for_end(stop, [reading, trading, *looking])
             stop_trading.set()
             await trading
-            if len(looking) > len(("look", "glance", "show")):
-                looking.pop().cancel()
-            if self._kill_task is not None:
-                await self._kill_task
+            await self._end_killing()
             return await self._end(reading)
         finally:
             for task in [reading, trading, *looking]:
@@ -248,6 +247,14 @@ class Demo:
             await asyncio.sleep(LOOK_S)
 
     # ---- the end
+
+    async def _end_killing(self) -> None:
+        """No further kill; one that has happened is seen through, so that all nodes run."""
+        for task in (self._killing, self._kill_task):
+            if task is not None and not (task is self._kill_task and self.killer.is_busy):
+                task.cancel()
+        if self._kill_task is not None:
+            await asyncio.gather(self._kill_task, return_exceptions=not self.killer.is_busy)
 
     async def _end(self, reading: asyncio.Task[None]) -> Ending:
         ending = Ending(is_settled=await self.crowd.settle(SETTLE_S))

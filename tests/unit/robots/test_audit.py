@@ -194,7 +194,7 @@ def ran(seen: list[Fact], stream: list[Fact], checks: int = 1) -> RunningAudit:
     audit = RunningAudit(FactLog(seen))
     audit.extend(stream_of(stream))
     for _ in range(checks):
-        audit.check()
+        audit.check(is_complete=True)
     return audit
 
 
@@ -213,15 +213,26 @@ def test_running_audit_is_quiet_while_both_sides_agree() -> None:
     seen = FactLog()
     audit = RunningAudit(seen)
     for start in range(0, len(HISTORY), 3):
-        audit.check()
+        audit.check(is_complete=True)
         for fact in HISTORY[start : start + 2]:
             seen.append(fact)
         audit.extend(stream_of(HISTORY)[start : start + 3])
-        audit.check()
+        audit.check(is_complete=True)
         for fact in HISTORY[start + 2 : start + 3]:
             seen.append(fact)
-    audit.check()
+    audit.check(is_complete=True)
     assert is_quiet(audit)
+
+
+def test_fact_that_a_node_has_not_applied_yet_is_not_lost() -> None:
+    """A node that catches up after its restart is behind the clients: no false alarm."""
+    audit = RunningAudit(FactLog(HISTORY))
+    audit.check(is_complete=True)
+    audit.extend(stream_of(HISTORY)[:3])
+    audit.check(is_complete=False)
+    assert is_quiet(audit)
+    audit.check(is_complete=True)
+    assert audit.overdue == len(HISTORY) - 3
 
 
 FAULTS: dict[str, Callable[[], RunningAudit]] = {

@@ -66,6 +66,7 @@ class FakeNodes:
         self.totals = dict.fromkeys(self.node_ids, TOTALS)
         self.live = [(2, 70)]
         self.silent: set[str] = set()
+        self.applied_index = dict.fromkeys(self.node_ids, 10)
 
     def ask(self, node_id: str, request: link.Request, answer: type[_T], timeout_s: float) -> _T:
         """Answer as a node does."""
@@ -76,7 +77,9 @@ class FakeNodes:
             case link.ReplaySession(session_id, from_out_seq):
                 assert session_id == SESSION_ID
                 rest = b"".join(self.streams[node_id][from_out_seq - 1 :])
-                reply = link.Records(rest[:PIECE], 1, 1, is_end=len(rest) <= PIECE)
+                reply = link.Records(
+                    rest[:PIECE], self.applied_index[node_id], 1, is_end=len(rest) <= PIECE
+                )
             case link.GetOpenOrders():
                 orders = [
                     link.OrderView(12, SESSION_ID, urn, 1, 1, 1, 2, 1, 51, leaves, 0)
@@ -94,6 +97,22 @@ class FakeNodes:
                 reply = link.Directory(1, 1, 20260101, 77, True, [], [], [user], [session])
         assert isinstance(reply, answer)
         return reply
+
+    def ask_all(
+        self, request: link.Request, answer: type[_T], timeout_s: float
+    ) -> dict[str, _T | None]:
+        """Status of all; n1 leads."""
+        assert isinstance(request, link.GetStatus)
+        assert timeout_s > 0
+        answers: dict[str, _T | None] = {}
+        for node_id in self.node_ids:
+            status = link.Status(
+                node_id, "leader", 1, "n1", node_id == "n1", 10, self.applied_index[node_id],
+                1, "", 0, 20260101, "disk", 0, 1, 1,
+            )  # fmt: skip
+            assert isinstance(status, answer)
+            answers[node_id] = status
+        return answers
 
 
 def auditor(nodes: FakeNodes, robot: FakeRobot) -> Auditor:
@@ -198,3 +217,27 @@ def test_glance_reads_only_what_is_new_and_counts_what_differs() -> None:
         robot.seen.append(fact)
     look.glance("n2")
     assert (look.lost, look.duplicated) == (1, 0)
+
+
+def test_glance_at_a_node_that_is_behind_raises_no_alarm() -> None:
+    """It comes back after a kill and catches up; the others have everything."""
+    nodes, robot = FakeNodes(), FakeRobot(seen=FactLog(HISTORY))
+    look = auditor(nodes, robot)
+    nodes.streams["n2"] = STREAM[:2]
+    nodes.applied_index["n2"] = 7
+    look.glance("n2")
+    look.glance("n2")
+    assert look.lost == 0
+    look.glance("n3")
+    assert look.lost == 0
+
+
+def test_glance_at_a_node_that_should_have_it_raises_the_alarm() -> None:
+    """It has applied all that was committed when the client saw the facts."""
+    nodes, robot = FakeNodes(), FakeRobot(seen=FactLog(HISTORY))
+    look = auditor(nodes, robot)
+    nodes.streams["n2"] = STREAM[:2]
+    look.glance("n2")
+    assert look.lost == 0
+    look.glance("n2")
+    assert look.lost == len(HISTORY) - 1
