@@ -61,6 +61,7 @@ GATEWAY_LEASE_NS: Final = 3_000_000_000  # silent for so long: the leader propos
 # --- ZeroMQ
 PUSH_HWM: Final = 256  # frames; beyond, PUSH blocks and the gateway stops reading sockets
 PULL_HWM: Final = 1024
+ENGINE_HWM: Final = 16_384  # engine and status frames to one gateway; beyond, as for PUB_HWM
 PUB_HWM: Final = 65_536  # frames; beyond, PUB drops and the subscriber repairs by number
 REPLAY_BYTES_MAX: Final = 1 << 20  # one ROUTER reply; the caller asks again from where it ends
 REQUEST_BYTES_MAX: Final = 1 << 16

@@ -42,25 +42,31 @@ class Ingress:
 
     def drain(self, now_ns: int) -> None:
         """As leader: take what is there, as far as the sequencer has room."""
-        receive, sequencer = self.socket.recv, self._sequencer
+        receive, decode, room = self.socket.recv, self._decode, self._sequencer.room
+        commands: list[OrderCommand | Login | Logout] = []
+        renewed: int | None = None  # a lease is renewed once, however many frames a gateway sent
         for _ in range(PULL_FRAMES_PER_TURN):
-            if not sequencer.has_room:
-                return
+            if len(commands) + PUSH_COMMANDS_MAX > room:
+                break
             try:
                 frame = receive(NOW)
             except zmq.Again:
-                return
+                break
             try:
-                push = self._decode(frame)
+                push = decode(frame)
             except msgspec.DecodeError as error:
                 self._refuse(str(error), len(frame), now_ns)
                 continue
             if len(push.commands) > PUSH_COMMANDS_MAX:
                 self._refuse(f"{len(push.commands)} commands in one push", len(frame), now_ns)
-            elif not self._leases.heard(push.gateway_id, now_ns):
-                self._refuse("too many gateways", len(frame), now_ns)
-            elif push.commands:
-                sequencer.offer(push.commands)
+                continue
+            if push.gateway_id != renewed:
+                if not self._leases.heard(push.gateway_id, now_ns):
+                    self._refuse("too many gateways", len(frame), now_ns)
+                    continue
+                renewed = push.gateway_id
+            commands += push.commands
+        self._sequencer.offer(commands)
 
     def _refuse(self, reason: str, frame_bytes: int, now_ns: int) -> None:
         self.refused_count += 1

@@ -136,11 +136,12 @@ class Loop:
         return max(0, math.ceil(due_ns / _NS_PER_MS))
 
     def _can_propose(self) -> bool:
-        sequencer, log = self._p.sequencer, self._p.log
+        parts = self._p
         return (
             self._status.is_accepting
-            and (sequencer.queued > 0 or not sequencer.is_genesis_done)
-            and log.pending() < PIPELINE_ENTRIES_MAX
+            and not self._is_fenced
+            and parts.sequencer.is_ready
+            and parts.log.pending() < PIPELINE_ENTRIES_MAX
         )
 
     def _dispatch(self, ready: list[tuple[Socket | int, int]], now_ns: int) -> None:

@@ -251,12 +251,12 @@ class Node:
     def _stop(self) -> None:
         """The log first: once it is synced and closed, the others elect without waiting."""
         parts = self.parts
-        is_fenced = parts.status.standing.is_fenced
-        if not is_fenced:
+        is_sound = not parts.status.standing.is_fenced
+        if is_sound:
             parts.requests.stop_accepting()
             parts.log.close()
-            if parts.replica.entries_applied >= parts.genesis_entries:
-                parts.snapshots.stop()
+        has_genesis = parts.replica.entries_applied >= parts.genesis_entries
+        parts.snapshots.stop(is_last_wanted=is_sound and has_genesis)
         self._event_log.close()
         parts.zap.close()
         for socket in self._own_sockets:

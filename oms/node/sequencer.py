@@ -43,13 +43,19 @@ class Sequencer:
         self._tokens: deque[tuple[int, int]] = deque()  # (command number, token of a submit)
         self._flying: deque[tuple[int, list[int]]] = deque()  # (entry timestamp, its tokens)
         self._last_timestamp_ns = 0
+        self._is_refused = False  # the log took nothing at the last try (no room on its disk)
 
     # ---- in
 
     @property
+    def room(self) -> int:
+        """Commands that may still be put in line."""
+        return SEQUENCER_QUEUE_MAX - len(self._queue)
+
+    @property
     def has_room(self) -> bool:
         """Another PUSH frame fits; if not, PULL is not read."""
-        return len(self._queue) + PUSH_COMMANDS_MAX <= SEQUENCER_QUEUE_MAX
+        return self.room >= PUSH_COMMANDS_MAX
 
     @property
     def queued(self) -> int:
@@ -71,6 +77,13 @@ class Sequencer:
 
     # ---- out
 
+    @property
+    def is_ready(self) -> bool:
+        """Something could be proposed at once: the loop must not sleep. Not so after a refusal:
+        then the log's own deadlines say when to try again.
+        """
+        return not self._is_refused and (bool(self._queue) or not self.is_genesis_done)
+
     def start_leading(self, entries_applied: int) -> None:
         """A new term: `entries_applied` entries are known to be in the log."""
         self.clear()
@@ -91,21 +104,28 @@ class Sequencer:
     def run(self, log: Proposals, now_ns: int) -> int:
         """Propose while there is something and the log has room. Returns entries proposed."""
         proposed = 0
-        while log.pending() < PIPELINE_ENTRIES_MAX:
-            if not self.is_genesis_done:
-                if not log.propose(self._genesis[self._genesis_proposed]):
-                    break
-                self._genesis_proposed += 1
-            elif self._queue:
-                if not self._propose_batch(log, now_ns):
-                    break
-            elif self._engine.is_work_pending and log.pending() == 0:
-                if not log.propose(pack_batch(self._stamp(now_ns), [])):
-                    break
-            else:
+        self._is_refused = False
+        while log.pending() < PIPELINE_ENTRIES_MAX and self._has_work(log):
+            if not self._propose_next(log, now_ns):
+                self._is_refused = True
                 break
             proposed += 1
         return proposed
+
+    def _has_work(self, log: Proposals) -> bool:
+        """A genesis entry, commands, or a sweep that needs an entry to go on in."""
+        if self._queue or not self.is_genesis_done:
+            return True
+        return self._engine.is_work_pending and log.pending() == 0
+
+    def _propose_next(self, log: Proposals, now_ns: int) -> bool:
+        if not self.is_genesis_done:
+            is_taken = log.propose(self._genesis[self._genesis_proposed])
+            self._genesis_proposed += is_taken
+            return is_taken
+        if self._queue:
+            return self._propose_batch(log, now_ns)
+        return log.propose(pack_batch(self._stamp(now_ns), []))
 
     def _stamp(self, now_ns: int) -> int:
         """Entry time: the clock, but always above what was stamped or applied before."""

@@ -163,17 +163,18 @@ class Snapshots:
                 took_ms=(time.monotonic_ns() - work.started_ns) // 1_000_000,
             )
 
-    def stop(self) -> None:
-        """At a clean stop: wait for the write in progress, then write the last state."""
-        if self._thread is not None:
-            self._thread.join()
-            self.finish()
+    def stop(self, *, is_last_wanted: bool = True) -> None:
+        """At the end: wait for the write in progress, then write the last state if wanted."""
+        self._join()
         newest = snapshot_file.newest_first(self._folder)[:1]
         current = snapshot_file.path_of(self._folder, self._engine.applied_index)
-        if newest != [current]:
+        if is_last_wanted and newest != [current]:
             self.start()
-            if self._thread is not None:
-                self._thread.join()
+            self._join()
+
+    def _join(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
             self.finish()
 
 

@@ -127,7 +127,7 @@ def pub(context: "zmq.Context[_S]", address: str, pair: KeyPair) -> _S:
     socket = _make(
         context,
         zmq.PUB,
-        send=bounds.PUB_HWM,
+        send=bounds.ENGINE_HWM,
         receive=bounds.PUB_HWM,
         frame_max=SUBSCRIPTION_BYTES_MAX,
     )

@@ -150,7 +150,7 @@ class FakeFrame:
         return self.user_id
 
 
-@dataclass
+@dataclass(eq=False)
 class FakeSocket:
     """Lists instead of a wire."""
 
