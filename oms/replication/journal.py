@@ -76,6 +76,9 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
         self._number, self._offset = found.number, found.offset
         path = segment_path(folder, self._number)
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        # A killed process leaves records that are only in the kernel's memory: what was read back
+        # is not on disk until it is synced, and replies would promise that it is.
+        os.fdatasync(self._fd)
         self._capacity = os.fstat(self._fd).st_size
         self._hurry_at = self._capacity // 4  # from there the next segment is wanted soon
         self._full_bytes = found.full_bytes
