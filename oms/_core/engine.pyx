@@ -15,7 +15,6 @@ from oms._core.directory cimport Instrument, User
 from oms._core.dispatch cimport apply_entry
 from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
-from oms._core.machine cimport IS_DEBUG
 from oms._core.order_pool cimport Order
 from oms._core.restore cimport read_snapshot
 from oms._core.sessions cimport Session

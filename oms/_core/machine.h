@@ -61,7 +61,7 @@ static inline void quorate_zero_128(void *target)
 
 #define QUORATE_HUGE_FROM (32u << 20)
 
-/* Zeroed, page-aligned and not touched: a page costs memory only once something is written to it. */
+/* Zeroed, page-aligned and not touched: a page costs memory only once it is written to. */
 __attribute__((unused)) static void *quorate_take(size_t bytes)
 {
     void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE,

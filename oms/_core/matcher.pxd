@@ -1,4 +1,4 @@
-"""Crossing: price, then time. An incoming order trades with the best of the other side, rests, goes.
+"""Crossing: price, then time. An incoming order trades with the best opposite, rests or goes.
 
 Called by the order commands and the day's sweep. Promises: events of one match in the order of
 docs/rules.md; the money and the shares of both sides move together; a filled order leaves book,

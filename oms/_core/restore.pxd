@@ -197,8 +197,8 @@ cdef inline void read_positions(State* state, Reader* reader) noexcept nogil:
     cdef uint32_t account_id
     cdef uint32_t instrument_id
     cdef uint32_t slot
-    cdef uint32_t i
-    for i in range(count):
+    cdef uint32_t _i
+    for _i in range(count):
         key = get(reader)
         account_id = <uint32_t>(key >> 32)
         instrument_id = <uint32_t>key
@@ -218,10 +218,10 @@ cdef inline void read_orders(State* state, Reader* reader) noexcept nogil:
     cdef uint32_t before = 0
     cdef uint32_t slot
     cdef uint32_t live
-    cdef uint32_t i
+    cdef uint32_t _i
     INVARIANT(is_seen != NULL)
     state.pool.highest = highest
-    for i in range(free_count):
+    for _i in range(free_count):
         slot = <uint32_t>get_up_to(reader, highest)
         expect(reader, slot != 0 and not is_seen[slot])
         if not reader.is_sound:
@@ -235,7 +235,7 @@ cdef inline void read_orders(State* state, Reader* reader) noexcept nogil:
     live = <uint32_t>get_up_to(reader, highest - state.pool.free_count)
     expect(reader, state.numbers.sweep_slot <= highest + 1)
     if reader.is_sound:
-        for i in range(live):
+        for _i in range(live):
             read_order(state, reader, is_seen)
             if not reader.is_sound:
                 break
