@@ -16,8 +16,10 @@ debug: build ## the engine with all checks on; `make build` brings the release b
 	QUORATE_DEBUG=1 $(PY) setup.py -q build_ext --inplace --force
 	@rm -f .venv/.setup-stamp.sources
 
-annotate: build ## Cython's cost report: oms/_core/*.html, where yellow touches Python
-	$(BIN)/cython -3 -a $(CYTHON_FILES:%.pxd=)
+annotate: build ## Cython's cost report in build/annotate, where yellow touches Python
+	@mkdir -p build/annotate
+	$(BIN)/cython -3 -X boundscheck=False,wraparound=False,cdivision=True,initializedcheck=False \
+	  -a -o build/annotate/engine.c oms/_core/engine.pyx
 
 fmt: build ## format and apply the safe corrections
 	$(BIN)/ruff format .
@@ -58,5 +60,5 @@ clean: ## remove what builds leave behind; .venv stays
 	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find oms gateways tests scripts perf -name __pycache__ -type d -prune -exec rm -rf {} +
 	find oms gateways -name '*.so' -delete
-	rm -f oms/_core/*.c oms/_core/*.html
+	rm -f oms/_core/*.c
 	@rm -f .venv/.setup-stamp.sources
