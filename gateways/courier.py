@@ -3,8 +3,9 @@
 Called by `venue_link.py`. Pure; `now_ns` is monotonic, `not_after_ns` log time. Promises: a command
 stays in its window until its committed outcome has come; windows are resent in client_seq order
 to a new leader, after RESEND_AFTER_NS without progress, and from where a GAP or COMMAND_EXPIRED
-says, once for each (RULES A2, A5). Bounds: SESSION_IN_FLIGHT_MAX pushed and undecided per session;
-what the session reads beyond waits here, and its socket is not read.
+says, once for each (RULES A2, A5). Bounds: SESSION_IN_FLIGHT_MAX pushed and undecided per session,
+less when many are busy, so that a full pipe is worked off well within COMMAND_TTL_NS; what a
+session reads beyond waits here, and its socket is not read.
 """
 
 from collections import deque
@@ -12,10 +13,14 @@ from typing import Final, Protocol
 
 import msgspec
 
-from oms.bounds import RESEND_AFTER_NS, SESSION_IN_FLIGHT_MAX
+from oms.bounds import (
+    GATEWAY_IN_FLIGHT_MAX,
+    RESEND_AFTER_NS,
+    SESSION_IN_FLIGHT_MAX,
+    SESSION_IN_FLIGHT_MIN,
+)
 from oms.messages.commands import Command, Login, Logout, OrderCommand
 
-RESUME_BELOW: Final = SESSION_IN_FLIGHT_MAX // 2
 LOGOUT_TRIES_MAX: Final = 20  # a logout that is void has no event: then it is let go
 _replace = msgspec.structs.replace
 
@@ -82,6 +87,7 @@ class Courier:
     def __init__(self) -> None:
         self.windows: dict[int, Window] = {}
         self.outbox: deque[Command] = deque()
+        self.share = SESSION_IN_FLIGHT_MAX  # what one session may have in flight now
         self.is_led = False  # somebody takes commands; else windows fill and wait
         self._logins: dict[int, tuple[Login, int]] = {}  # nonce -> login, when pushed last
 
@@ -122,7 +128,7 @@ class Courier:
         """The session's next command."""
         in_flight = window.in_flight
         count = len(in_flight)
-        if count >= SESSION_IN_FLIGHT_MAX:
+        if count >= self.share:
             window.waiting.append(command)
             if not window.is_full and window.listener is not None:
                 window.is_full = True
@@ -146,7 +152,7 @@ class Courier:
         window.progress_ns = now_ns
         if window.waiting:
             self._send_waiting(window, not_after_ns)
-        if window.is_full and not window.waiting and len(in_flight) < RESUME_BELOW:
+        if window.is_full and not window.waiting and len(in_flight) <= self.share // 2:
             window.is_full = False
             if window.listener is not None:
                 window.listener.window_full(is_full=False)
@@ -155,7 +161,7 @@ class Courier:
         return True
 
     def _send_waiting(self, window: Window, not_after_ns: int) -> None:
-        room = SESSION_IN_FLIGHT_MAX - len(window.in_flight)
+        room = max(self.share - len(window.in_flight), 0)
         for _ in range(min(room, len(window.waiting))):
             command = _replace(window.waiting.popleft(), not_after_ns=not_after_ns)
             window.in_flight.append(command)
@@ -202,6 +208,11 @@ class Courier:
 
     def tick(self, now_ns: int, not_after_ns: int) -> int:
         """Resend what has had no progress for too long; returns how many sessions that was."""
+        busy = sum(1 for window in self.windows.values() if window.in_flight)
+        self.share = min(
+            SESSION_IN_FLIGHT_MAX,
+            max(SESSION_IN_FLIGHT_MIN, GATEWAY_IN_FLIGHT_MAX // max(busy, 1)),
+        )
         if not self.is_led:
             return 0
         late = now_ns - RESEND_AFTER_NS

@@ -37,6 +37,8 @@ MONEY_MAX: Final = (1 << 62) - 1  # 10^-4 currency units
 # --- per session
 OUTCOME_WINDOW: Final = 4096  # (client_seq -> out_seq) pairs kept to answer repeats (RULES A7)
 SESSION_IN_FLIGHT_MAX: Final = 4096  # pushed, outcome unknown; at the bound the socket is not read
+GATEWAY_IN_FLIGHT_MAX: Final = 16_384  # of all sessions of a gateway, shared by the busy ones
+SESSION_IN_FLIGHT_MIN: Final = 64  # every session's share, however many are busy
 CL_ORD_ID_BYTES_MAX: Final = 24
 OUCH_CL_ORD_ID_BYTES: Final = 14
 FIRM_BYTES: Final = 4
@@ -102,6 +104,7 @@ REPLAY_IN_FLIGHT_MAX: Final = 4096  # messages of one replayed session without o
 FEED_PENDING_FRAMES_MAX: Final = 65_536  # frames held back while a gap is filled; beyond: dropped
 
 assert SESSION_IN_FLIGHT_MAX <= OUTCOME_WINDOW, "a resend must always find its outcome"
+assert SESSION_IN_FLIGHT_MIN <= SESSION_IN_FLIGHT_MAX <= GATEWAY_IN_FLIGHT_MAX, "a share is a share"
 assert SEQUENCER_QUEUE_MAX >= SESSION_IN_FLIGHT_MAX, "one session alone must not fill the sequencer"
 assert BATCH_BYTES_MAX < RAFT_FRAME_BYTES_MAX, "an entry fits a Raft frame"
 assert BATCH_BYTES_MAX < JOURNAL_SEGMENT_BYTES, "an entry fits a segment"
