@@ -4,18 +4,21 @@ Real processes, real sockets, real log. Gateways have their own tests; here a ri
 """
 
 import json
+import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from oms.local.requests import NotTheLeader
 from oms.local.venue import LocalVenue
 from oms.messages import link
-from oms.messages.commands import DepositCash, Login
+from oms.messages.commands import DepositCash, Login, NewOrder
 from oms.messages.enums import EventKind
 from oms.messages.records import unpack_event
 from oms.node import genesis
@@ -152,6 +155,35 @@ def test_killing_all_three_loses_nothing_that_was_published(venue: LocalVenue) -
             assert replayed[(event_seq - 1) * 128 : event_seq * 128] == record
 
 
+def test_a_leader_that_was_frozen_wakes_up_as_a_follower(venue: LocalVenue) -> None:
+    """It thinks it leads until it looks: what it holds must not reach anybody as committed."""
+    with Rig(venue) as rig:
+        frozen = rig.wait_ready()
+        epoch = rig.log_in(frozen)
+        rig.push(frozen, *orders(epoch, 1, 100))
+        rig.wait(lambda: len(rig.seen(EventKind.ORDER_ACCEPTED)) == 100, "acceptances")
+        venue.kill(frozen, signal.SIGSTOP)
+        rig.push(frozen, *orders(epoch, 101, 100))
+        rig.roles.clear()
+        rig.wait(lambda: any(status.accepting for status in rig.roles.values()), "a new leader")
+        second = next(name for name, status in rig.roles.items() if status.accepting)
+        epoch = rig.log_in(second)
+        rig.push(second, *resumed(orders(epoch, 101, 100)))
+        rig.wait(lambda: len(rig.seen(EventKind.ORDER_ACCEPTED)) == 200, "the resent orders")
+        venue.kill(frozen, signal.SIGCONT)
+        rig.wait(lambda: rig.roles.get(frozen, rig.roles[second]).role == "follower", "its fall")
+        replays_are_equal(venue)
+        assert len(rig.seen(EventKind.ORDER_ACCEPTED)) == 200
+
+
+def resumed(commands: list[NewOrder]) -> list[NewOrder]:
+    """The same orders as the first ones of a new epoch."""
+    return [
+        msgspec.structs.replace(command, client_seq=client_seq)
+        for client_seq, command in enumerate(commands, start=1)
+    ]
+
+
 def test_a_clean_stop_and_start_keeps_every_state(venue: LocalVenue) -> None:
     """Also when outputs or snapshots of a node are gone: they are derived, the log is not."""
     with Rig(venue) as rig:
@@ -185,7 +217,12 @@ def test_a_silent_gateway_loses_its_sessions(venue: LocalVenue) -> None:
 
 def test_a_second_process_on_one_data_folder_is_refused(venue: LocalVenue) -> None:
     """Two writers of one journal would be two histories."""
-    settings = venue.folder.node_settings("n1")
+    assert "holds its lock" in refused_start(venue, "n1")
+
+
+def refused_start(venue: LocalVenue, node_id: str) -> str:
+    """Start a node that must refuse; its reason."""
+    settings = venue.folder.node_settings(node_id)
     done = subprocess.run(
         [sys.executable, "-m", "oms.node.main", "--settings", str(settings)],
         capture_output=True,
@@ -194,9 +231,17 @@ def test_a_second_process_on_one_data_folder_is_refused(venue: LocalVenue) -> No
         check=False,
     )
     assert done.returncode == 2
-    lines = [json.loads(line) for line in done.stderr.splitlines()]
-    assert lines[-1]["event"] == "cannot_start"
-    assert "holds its lock" in lines[-1]["reason"]
+    line = json.loads(done.stderr.splitlines()[-1])
+    assert line["event"] == "cannot_start"
+    assert len(line["reason"].splitlines()) == 4
+    return str(line["reason"])
+
+
+def test_a_taken_port_stops_the_start_with_four_lines(venue: LocalVenue) -> None:
+    venue.stop()
+    host, _, port = venue.nodes[0].pub.rpartition(":")
+    with socket.create_server((host, int(port))):
+        assert "cannot listen on" in refused_start(venue, "n1")
 
 
 def test_a_replica_that_differs_from_the_majority_fences_itself(venue: LocalVenue) -> None:
