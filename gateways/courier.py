@@ -2,10 +2,12 @@
 
 Called by `venue_link.py`. Pure; `now_ns` is monotonic, `not_after_ns` log time. Promises: a command
 stays in its window until its committed outcome has come; windows are resent in client_seq order
-to a new leader, after RESEND_AFTER_NS without progress, and from where a GAP or COMMAND_EXPIRED
-says, once for each (RULES A2, A5). Bounds: SESSION_IN_FLIGHT_MAX pushed and undecided per session,
-less when many are busy, so that a full pipe is worked off well within COMMAND_TTL_NS; what a
-session reads beyond waits here, and its socket is not read.
+to a new leader, from where a GAP or COMMAND_EXPIRED says (once for each), and when nothing of any
+session was decided for RESEND_AFTER_NS (of this one, while others go on: LONE_RESEND_NS; the pipe
+is first in, first out, so who waits behind others has lost nothing) (RULES A2, A5). Bounds:
+SESSION_IN_FLIGHT_MAX pushed and undecided per session, less when many are busy, so that a full
+pipe is worked off well within COMMAND_TTL_NS; what a session reads beyond waits here, and its
+socket is not read.
 """
 
 from collections import deque
@@ -21,6 +23,7 @@ from oms.bounds import (
 )
 from oms.messages.commands import Command, Login, Logout, OrderCommand
 
+LONE_RESEND_NS: Final = 4 * RESEND_AFTER_NS
 LOGOUT_TRIES_MAX: Final = 20  # a logout that is void has no event: then it is let go
 _replace = msgspec.structs.replace
 
@@ -88,6 +91,7 @@ class Courier:
         self.windows: dict[int, Window] = {}
         self.outbox: deque[Command] = deque()
         self.share = SESSION_IN_FLIGHT_MAX  # what one session may have in flight now
+        self._progress_ns = 0  # when anything was decided last
         self.is_led = False  # somebody takes commands; else windows fill and wait
         self._logins: dict[int, tuple[Login, int]] = {}  # nonce -> login, when pushed last
 
@@ -149,7 +153,7 @@ class Courier:
         for _ in range(count):
             in_flight.popleft()
         window.acknowledged = client_seq
-        window.progress_ns = now_ns
+        window.progress_ns = self._progress_ns = now_ns
         if window.waiting:
             self._send_waiting(window, not_after_ns)
         if window.is_full and not window.waiting and len(in_flight) <= self.share // 2:
@@ -216,10 +220,11 @@ class Courier:
         if not self.is_led:
             return 0
         late = now_ns - RESEND_AFTER_NS
+        lone = late if self._progress_ns <= late else now_ns - LONE_RESEND_NS
         count = 0
         for window in self.windows.values():
             if window.in_flight:
-                if window.progress_ns <= late:
+                if window.progress_ns <= lone:
                     window.episode = 0
                     self._resend(window, window.acknowledged + 1, now_ns, not_after_ns)
                     count += 1

@@ -1,8 +1,9 @@
 """Shares of the windows: many busy sessions together never fill the pipe beyond its bound."""
 
-from gateways.courier import Courier, Window
+from gateways.courier import LONE_RESEND_NS, Courier, Window
 from oms.bounds import (
     GATEWAY_IN_FLIGHT_MAX,
+    RESEND_AFTER_NS,
     SESSION_IN_FLIGHT_MAX,
     SESSION_IN_FLIGHT_MIN,
 )
@@ -62,3 +63,21 @@ def test_smaller_share_takes_nothing_back_and_drains() -> None:
     assert courier.acknowledge(window, 2_000, 0, 0)
     assert recorders[0].fullness == [True, False]
     assert not courier.acknowledge(window, 3_002, 0, 0)
+
+
+def test_session_that_waits_behind_others_is_not_resent_early() -> None:
+    """Resending what still stands in the pipe would only make the pipe longer."""
+    courier, recorders = busy_courier(2, 2)
+    first = recorders[0].window
+    assert first is not None
+    assert courier.acknowledge(first, 1, RESEND_AFTER_NS, 0)
+    assert courier.tick(RESEND_AFTER_NS + 1, 0) == 0
+    assert courier.acknowledge(first, 2, LONE_RESEND_NS, 0)
+    assert courier.tick(LONE_RESEND_NS + 1, 0) == 1
+
+
+def test_silence_of_all_is_resent_after_the_short_time() -> None:
+    """A pipe that broke is noticed in half a second."""
+    courier, _ = busy_courier(2, 2)
+    assert courier.tick(RESEND_AFTER_NS, 0) == 2
+    assert courier.tick(RESEND_AFTER_NS + 1, 0) == 0
