@@ -24,6 +24,7 @@ from oms.messages.records import Event, unpack_event, unpack_events
 
 TIMEOUT_S: Final = 20.0
 ATTEMPT_S: Final = 2.0
+STATUS_S: Final = 0.5
 RETRY_S: Final = 0.05
 ADMIN_GATEWAY_ID: Final = 0  # no gateway: no lease, so no silence that could log the session out
 _READ: Final = "docs/operating.md, Admin commands"
@@ -69,7 +70,7 @@ class AdminSession:
         self._timeout_s = timeout_s
         self._now_ns = now_ns
         self._sleep = sleep
-        self._leader = asks.node_ids[0]
+        self._leader: str | None = None
         self._epoch = 0
         self._client_seq = 0
         self._refusal = ""  # the last, for the report when time is up
@@ -80,7 +81,7 @@ class AdminSession:
         request = link.Submit(
             Login(session_id=ADMIN_SESSION_ID, nonce=nonce, gateway_id=ADMIN_GATEWAY_ID)
         )
-        deadline = self._now_ns() + round(self._timeout_s * 1e9)
+        deadline = self._deadline()
         while self._now_ns() < deadline:
             event = self._submit(request)
             if event is not None and event.kind == EventKind.SESSION_LOGGED_IN:
@@ -97,7 +98,7 @@ class AdminSession:
         if self._epoch == 0:
             self.login()
         self._client_seq += 1
-        deadline = self._now_ns() + round(self._timeout_s * 1e9)
+        deadline = self._deadline()
         while self._now_ns() < deadline:
             signed = msgspec.structs.replace(
                 command,
@@ -107,7 +108,7 @@ class AdminSession:
                 not_after_ns=self._now_ns() + COMMAND_TTL_NS,
             )
             event = self._submit(link.Submit(signed))
-            outcome = self._outcome(event)
+            outcome = self._outcome_if_void() if event is None else self._outcome(event)
             if outcome is not None:
                 return self._judge(command, outcome)
         raise self._unavailable(
@@ -116,85 +117,121 @@ class AdminSession:
         )
 
     def read(self, request: link.Request, answer: type[_T]) -> _T:
-        """Ask the leader. Raises: AdminUnavailable."""
-        deadline = self._now_ns() + round(self._timeout_s * 1e9)
+        """Ask the leader. Raises: AdminRejected (it cannot answer), AdminUnavailable."""
+        deadline = self._deadline()
         while self._now_ns() < deadline:
-            try:
-                return self._asks.ask(self._leader, request, answer, ATTEMPT_S)
-            except NoAnswer:
-                self._try_another(None)
-            except NotTheLeader as error:
-                self._try_another(error.leader_id)
-            except RequestRefused as error:
-                raise AdminRejected(
-                    what=f"there is no answer to {type(request).__name__}",
-                    why=str(error),
-                    do="look at what there is with `oms admin show directory`",
-                    read=_READ,
-                ) from error
+            node_id = self._locate()
+            if node_id is not None:
+                try:
+                    return self._asks.ask(node_id, request, answer, ATTEMPT_S)
+                except (NoAnswer, NotTheLeader):
+                    self._look_again(None)
+                except RequestRefused as error:
+                    raise AdminRejected(
+                        what=f"there is no answer to {type(request).__name__}",
+                        why=str(error),
+                        do="look at what there is with `oms admin show directory`",
+                        read=_READ,
+                    ) from error
         raise self._unavailable(f"ask {type(request).__name__}", "nothing was changed")
 
     # ---- inside
 
+    def _deadline(self) -> int:
+        return self._now_ns() + round(self._timeout_s * 1e9)
+
+    def _locate(self) -> str | None:
+        """Who leads; asked of every node in turn, and remembered while it is true."""
+        if self._leader is None:
+            for node_id in self._asks.node_ids:
+                try:
+                    status = self._asks.ask(node_id, link.GetStatus(), link.Status, STATUS_S)
+                except (NoAnswer, RequestRefused):
+                    continue
+                if status.accepting:
+                    self._leader = node_id
+                    return node_id
+            self._sleep(RETRY_S)
+        return self._leader
+
+    def _look_again(self, hint: str | None) -> None:
+        self._leader = hint if hint in self._asks.node_ids else None
+        self._sleep(RETRY_S)
+
     def _submit(self, request: link.Submit) -> Event | None:
-        """One attempt at whom we take for the leader; None when it brought no event."""
+        """One attempt at the leader; None when it brought no event."""
+        node_id = self._locate()
+        if node_id is None:
+            return None
         try:
-            outcome = self._asks.ask(self._leader, request, link.Outcome, ATTEMPT_S)
+            outcome = self._asks.ask(node_id, request, link.Outcome, ATTEMPT_S)
         except NoAnswer:
-            self._try_another(None)
-            return None
+            self._look_again(None)
         except NotTheLeader as error:
-            self._try_another(error.leader_id)
-            return None
+            self._look_again(error.leader_id)
         except RequestRefused as error:
             # Too late, too full, or a void epoch: the same command may be sent again.
             self._refusal = str(error)
             self._sleep(RETRY_S)
-            return None
-        return unpack_event(outcome.record)
+        else:
+            return unpack_event(outcome.record)
+        return None
 
-    def _outcome(self, event: Event | None) -> Event | None:
+    def _outcome(self, event: Event) -> Event | None:
         """The command's own outcome, if `event` (or the session's stream) tells it."""
-        if event is None:
-            return self._outcome_if_superseded()
-        if (event.session_id, event.conn_epoch, event.client_seq) != (
-            ADMIN_SESSION_ID,
-            self._epoch,
-            self._client_seq,
-        ):
+        number = (event.session_id, event.conn_epoch, event.client_seq)
+        if number != (ADMIN_SESSION_ID, self._epoch, self._client_seq):
             return None
         match event.kind:
             case EventKind.ADMIN_APPLIED | EventKind.ADMIN_REJECTED:
                 return event
-            case EventKind.ALREADY_APPLIED:
-                return self._find_in_stream()
-            case _:  # COMMAND_EXPIRED, or a gap that the missing command's retry will close
+            case EventKind.ALREADY_APPLIED if self._leader is not None:
+                try:
+                    return self._find_in_stream(self._leader, 0)
+                except (NoAnswer, NotTheLeader, RequestRefused):
+                    return None  # the next attempt is answered alike
+            case _:  # COMMAND_EXPIRED: without effect, to be sent again
                 return None
 
-    def _outcome_if_superseded(self) -> Event | None:
-        """No answer may mean that another administrator logged in and made our epoch void."""
+    def _outcome_if_void(self) -> Event | None:
+        """No answer may mean that the epoch is void: then the command came before, or never.
+
+        Void is for good (a login makes a new epoch), so a state in which it is void has the
+        command's outcome in its stream, or no state ever will.
+        """
+        node_id = self._leader
+        if node_id is None:
+            return None
         try:
-            directory = self._asks.ask(self._leader, link.GetDirectory(), link.Directory, ATTEMPT_S)
+            directory = self._asks.ask(node_id, link.GetDirectory(), link.Directory, ATTEMPT_S)
+            session = next(s for s in directory.sessions if s.session_id == ADMIN_SESSION_ID)
+            is_superseded = session.conn_epoch > self._epoch
+            if session.conn_epoch < self._epoch or (not is_superseded and session.is_logged_in):
+                return None
+            found = self._find_in_stream(node_id, directory.applied_index)
         except (NoAnswer, NotTheLeader, RequestRefused):
             return None
-        session = next(s for s in directory.sessions if s.session_id == ADMIN_SESSION_ID)
-        if session.conn_epoch <= self._epoch:
-            return None
-        found = self._find_in_stream()
-        if found is None:
+        if found is None and is_superseded:
             raise AdminRejected(
-                what="another administrator logged in before this command was applied",
+                what="another administrator logged in; this command is not in today's stream",
                 why="the venue has one administrator's session at a time; the newest login holds",
-                do="run the command again",
+                do="look with `oms admin show`, and run the command again if it is still wanted",
                 read=_READ,
             )
+        if found is None:  # logged out, as happens after a change of leader
+            self.login()
+            self._client_seq = 1
         return found
 
-    def _find_in_stream(self) -> Event | None:
+    def _find_in_stream(self, node_id: str, min_index: int) -> Event | None:
+        """The outcome in the session's stream of this very node. Raises: as `ask`."""
         from_out_seq = 1
         while True:
             request = link.ReplaySession(ADMIN_SESSION_ID, from_out_seq)
-            records = self.read(request, link.Records)
+            records = self._asks.ask(node_id, request, link.Records, ATTEMPT_S)
+            if records.applied_index < min_index:
+                msg = f"{node_id} was asked again and has applied less than before"
+                raise NoAnswer(msg)
             events = unpack_events(records.data)
             for event in events:
                 if (event.conn_epoch, event.client_seq) == (self._epoch, self._client_seq) and (
@@ -217,14 +254,6 @@ class AdminSession:
         )
         refused.reason = reason
         raise refused
-
-    def _try_another(self, hint: str | None) -> None:
-        nodes = self._asks.node_ids
-        if hint in nodes and hint != self._leader:
-            self._leader = hint
-        else:
-            self._leader = nodes[(nodes.index(self._leader) + 1) % len(nodes)]
-        self._sleep(RETRY_S)
 
     def _unavailable(self, what: str, state: str) -> AdminUnavailable:
         return AdminUnavailable(

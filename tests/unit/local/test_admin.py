@@ -1,6 +1,7 @@
 """The administrator's session: one effect per command, whatever happens to the answers."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import TypeVar
 
 import msgspec
@@ -11,7 +12,7 @@ from oms.local.genesis import build_genesis
 from oms.local.requests import NoAnswer, NotTheLeader, RequestRefused
 from oms.local.samples import demo_config
 from oms.messages import link
-from oms.messages.commands import AdminCommand, DepositCash, EndDay, Login, StartDay
+from oms.messages.commands import AdminCommand, DepositCash, EndDay, GatewayLost, Login, StartDay
 from oms.messages.enums import EventKind
 from oms.messages.records import EVENT, Event, pack_batch, unpack_events
 from oms.reference.engine import Engine
@@ -20,6 +21,12 @@ NOW_NS = 1_790_000_000_000_000_000
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 Fault = Callable[["FakeVenue", bytes], bytes]
+
+
+@cache
+def genesis() -> list[bytes]:
+    """Entries of the demo's venue; hashing its passwords takes a while."""
+    return build_genesis(demo_config(1), 5, NOW_NS)
 
 
 class FakeVenue:
@@ -32,7 +39,7 @@ class FakeVenue:
         self.now_ns = NOW_NS
         self.faults: list[Fault] = []
         self.submitted: list[Login | AdminCommand] = []
-        for entry in build_genesis(demo_config(1), 5, NOW_NS):
+        for entry in genesis():
             self.apply(entry)
 
     def apply(self, entry: bytes) -> list[Event]:
@@ -68,9 +75,14 @@ class FakeVenue:
                     raise NotTheLeader(node_id, self.leader)
                 record = self.submit(command)
                 reply = link.Outcome(self.faults.pop(0)(self, record) if self.faults else record)
+            case link.GetStatus():
+                reply = link.Status(
+                    node_id, "leader", 1, self.leader, node_id == self.leader, 1, 1, 1, "", 0, 1,
+                    "disk", 0, 1, 5,
+                )  # fmt: skip
             case link.ReplaySession(_, from_out_seq):
                 data = b"".join(EVENT.pack(*event) for event in self.stream[from_out_seq - 1 :])
-                reply = link.Records(data, 1, 1, is_end=True)
+                reply = link.Records(data, self.engine.applied_index, 1, is_end=True)
             case link.GetDirectory():
                 reply = self.engine.directory()
             case _:
@@ -122,6 +134,12 @@ def take_over(venue: FakeVenue, _record: bytes) -> bytes:
     raise NoAnswer("lost")
 
 
+def log_out(venue: FakeVenue, _record: bytes) -> bytes:
+    """The command is applied, the answer is lost, the session's lease runs out."""
+    venue.apply(pack_batch(venue.now_ns, [GatewayLost(gateway_id=0)]))
+    raise NoAnswer("lost")
+
+
 def test_command_is_applied_and_its_outcome_returned() -> None:
     """The plain way, with the leader found through a follower's hint."""
     venue = FakeVenue()
@@ -131,7 +149,7 @@ def test_command_is_applied_and_its_outcome_returned() -> None:
     assert venue.cash() == before + 500
 
 
-@pytest.mark.parametrize("fault", [lose, lose_leader, time_out, take_over])
+@pytest.mark.parametrize("fault", [lose, lose_leader, time_out, take_over, log_out])
 def test_command_whose_answer_is_lost_has_one_effect(fault: Fault) -> None:
     """Money that came in twice because an answer was lost is money made up."""
     venue = FakeVenue()
@@ -202,6 +220,36 @@ def test_superseded_command_that_was_not_applied_is_said_to_be_so() -> None:
     with pytest.raises(AdminRejected, match="another administrator"):
         administrator.execute(deposit(500))
     assert venue.cash() == before
+
+
+def test_session_that_was_logged_out_before_the_command_logs_in_again() -> None:
+    """A new leader lets the leases of silent gateways run out; the administrator's is one."""
+    venue = FakeVenue()
+    administrator = session(venue)
+    administrator.execute(deposit(1))
+    before = venue.cash()
+    venue.apply(pack_batch(venue.now_ns, [GatewayLost(gateway_id=0)]))
+    event = administrator.execute(deposit(500))
+    assert (event.kind, event.client_seq) == (EventKind.ADMIN_APPLIED, 1)
+    assert venue.cash() == before + 500
+    assert administrator.execute(deposit(1)).client_seq == 2
+
+
+def test_reads_are_asked_of_the_leader() -> None:
+    """A follower may be behind what was just changed."""
+    venue = FakeVenue()
+    venue.leader = "n3"
+    asked: list[str] = []
+    ask = venue.ask
+
+    def note(node_id: str, request: link.Request, answer: type[_T], timeout_s: float) -> _T:
+        if not isinstance(request, link.GetStatus):
+            asked.append(node_id)
+        return ask(node_id, request, answer, timeout_s)
+
+    venue.ask = note
+    session(venue).read(link.GetDirectory(), link.Directory)
+    assert asked == ["n3"]
 
 
 def test_expired_attempt_is_sent_again_with_a_new_time() -> None:
