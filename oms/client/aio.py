@@ -116,7 +116,7 @@ class AsyncClient:
         self._queries: dict[int, asyncio.Future[int]] = {}
         self._failure: ClientError | None = None
         self._first_live: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._was_live = False
+        self._live_since_ns = 0  # of this connection; 0: it is not live
         self._task: asyncio.Task[None] | None = None
 
     @classmethod
@@ -262,7 +262,7 @@ class AsyncClient:
                     if answer is not None and not answer.done():
                         answer.set_result(next_urn)
                 case o.LoggedIn():
-                    self._was_live = True
+                    self._live_since_ns = time.monotonic_ns()
                     if not self._first_live.done():
                         self._first_live.set_result(None)
                 case _:
@@ -281,7 +281,7 @@ class AsyncClient:
         index = 0
         delay_ns = CLIENT_RETRY_MIN_NS
         while True:
-            self._was_live = False
+            self._live_since_ns = 0
             reason = await self._one_connection(self._addresses[index % len(self._addresses)])
             if self.session.state is SessionState.REDIAL:
                 self.session.disconnected("")
@@ -296,7 +296,9 @@ class AsyncClient:
             if not self._reconnect:
                 self._fail(ConnectionLost(str(reason)))
                 return
-            if self._was_live:
+            # Two clients of one session throw each other out: then each waits longer and longer.
+            live_ns = time.monotonic_ns() - self._live_since_ns if self._live_since_ns else 0
+            if live_ns > CLIENT_RETRY_MAX_NS:
                 delay_ns = CLIENT_RETRY_MIN_NS
             await asyncio.sleep(delay_ns / _NS)
             delay_ns = min(2 * delay_ns, CLIENT_RETRY_MAX_NS)

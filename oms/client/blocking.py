@@ -78,6 +78,7 @@ class Client:
         self._unsent = b""
         self._dial_at_ns = 0
         self._delay_ns = CLIENT_RETRY_MIN_NS
+        self._live_since_ns = 0  # of this connection; 0: it is not live
         self._events: deque[AnyEvent] = deque()
         self._lost_events = 0
         self._answers: dict[int, int] = {}
@@ -260,7 +261,7 @@ class Client:
     def _keep(self, events: list[AnyEvent]) -> None:
         for event in events:
             if isinstance(event, o.LoggedIn):
-                self._delay_ns = CLIENT_RETRY_MIN_NS
+                self._live_since_ns = time.monotonic_ns()
             elif isinstance(event, o.QueryAnswered) and event.number in self._answers:
                 self._answers[event.number] = event.next_user_ref_num
         self._events.extend(events)
@@ -309,8 +310,13 @@ class Client:
         self._keep(self.session.disconnected(reason))
         if is_redial or self.session.state is SessionState.CLOSED:
             return
+        now_ns = time.monotonic_ns()
+        # Two clients of one session throw each other out: then each waits longer and longer.
+        if self._live_since_ns and now_ns - self._live_since_ns > CLIENT_RETRY_MAX_NS:
+            self._delay_ns = CLIENT_RETRY_MIN_NS
+        self._live_since_ns = 0
         self._index += 1
-        self._dial_at_ns = time.monotonic_ns() + self._delay_ns
+        self._dial_at_ns = now_ns + self._delay_ns
         self._delay_ns = min(2 * self._delay_ns, CLIENT_RETRY_MAX_NS)
         if not self._reconnect:
             self._failure = ConnectionLost(reason)

@@ -1,6 +1,8 @@
 """`oms replay` as a user runs it: generated flow, the recorded hour, several sessions."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +47,17 @@ def replay(folder: Path, *arguments: str) -> ReplayReport:
     return report
 
 
+def processes_with(text: str) -> list[str]:
+    """Command lines that have `text` in them."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if text in line:
+                found.append(line)
+    return found
+
+
 def test_generated_flow_comes_out_exactly_in_every_repeat(tmp_path: Path) -> None:
     """For people who have no recording; also the report's keys."""
     report = replay(tmp_path, "--synthetic", "7", "--repeat", "2")
@@ -68,6 +81,25 @@ def test_a_flow_split_over_sessions_reaches_the_same_nodes(tmp_path: Path) -> No
     report = replay(tmp_path, "--synthetic", "7", "--sessions", "3")
     assert report.messages == 100_000
     assert 0 < report.executions_exact <= report.executions_known
+
+
+def test_an_interrupted_replay_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Neither file nor process, and the exit code of an interrupt."""
+    command = [sys.executable, "-m", "oms.cli.main", "replay", "--synthetic", "7"]
+    run = subprocess.Popen(
+        [*command, "--repeat", "1000"],
+        env=dict(os.environ, PYTHONPATH=str(ROOT), TMPDIR=str(tmp_path)),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert run.stderr is not None
+    while "messages/s" not in run.stderr.readline():  # the line that comes every five seconds
+        assert run.poll() is None
+    run.send_signal(signal.SIGINT)
+    _, words = run.communicate(timeout=60)
+    assert run.returncode == 130, words
+    assert list(tmp_path.iterdir()) == []
+    assert processes_with(str(tmp_path)) == []
 
 
 def test_options_that_do_not_fit_are_refused_in_four_lines(tmp_path: Path) -> None:
