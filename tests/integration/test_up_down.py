@@ -92,22 +92,28 @@ def test_venue_keeps_its_state_over_down_and_up(data: Path) -> None:
     oms("admin", "show", "totals", "--data", str(data))
 
 
-def show_account(data: Path) -> dict[str, object]:
+def show_account(data: Path) -> dict[str, int]:
     """The guest's account as the leader has it."""
     text = oms("admin", "show", "account", "GST", "--json", "--data", str(data)).stdout
-    found: dict[str, object] = json.loads(text)
+    found: dict[str, int] = json.loads(text)
     return found
 
 
-def test_node_that_died_is_started_by_the_next_up(data: Path) -> None:
-    """`up` is what an operator types when something is missing."""
+def test_admin_goes_on_without_the_leader_and_up_brings_it_back(data: Path) -> None:
+    """`up` is what an operator types when something is missing; until then two nodes do."""
     oms("up", "--data", str(data))
     venue = LocalVenue.open(data)
-    assert venue.kill("n2", signal.SIGKILL)
-    assert venue.wait_gone("n2", 10)
-    assert venue.pids()["n2"] is None
+    leader = venue.leader()
+    assert leader is not None
+    before = show_account(data)["cash"]
+    assert venue.kill(leader, signal.SIGKILL)
+    oms("admin", "deposit", "GST", "1.5", "--data", str(data))
+    assert show_account(data)["cash"] == before + 15_000
+    assert venue.pids()[leader] is None
     oms("up", "--data", str(data))
     assert all(venue.pids().values())
+    venue.wait_equal()
+    venue.stop()
 
 
 def test_wrong_folders_are_refused_in_four_lines(tmp_path: Path) -> None:
