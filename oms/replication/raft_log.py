@@ -295,10 +295,10 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
         """Send, then sync, then count: the own disk works while the entries travel."""
         if self.role == _LEADER:
             self._replicator.send_new(now, term=self.term, commit_index=self.commit_index)
+        elif not self._may_campaign:
+            self._consider_election(now)  # may take messages in: before the sync
         self._journal.sync()
         self._flush_reply()
-        if self.role != _LEADER and not self._may_campaign:
-            self._consider_election(now)
         before = self.commit_index
         self._onTick(0.0)
         if self.role == _LEADER and self.commit_index > before:

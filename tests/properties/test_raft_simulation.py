@@ -1,6 +1,6 @@
 """Many seeded runs of a cluster under faults; a failing seed repeats exactly.
 
-More seeds by hand: `OMS_RAFT_SEEDS=100-400 python -m pytest tests/properties/test_raft_simulation.py`.
+More seeds by hand: OMS_RAFT_SEEDS=100-400 before `python -m pytest` on this file.
 """
 
 import os

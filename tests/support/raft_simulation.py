@@ -30,14 +30,22 @@ SEGMENT_BYTES = 16 << 10
 SECTOR_BYTES = 512
 
 
+class PowerCut(Exception):
+    """The machine stops in the middle of a sync."""
+
+
 class Disk:
     """What each file held when it was last synced, by inode."""
 
-    def __init__(self) -> None:
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
         self.synced: dict[int, bytes] = {}
+        self.cut_chance = 0.0
 
     def sync(self, fd: int) -> None:
-        """Instead of fsync and fdatasync: remember, quickly."""
+        """Instead of fsync and fdatasync: remember, quickly; now and then, fail to."""
+        if self.rng.random() < self.cut_chance:
+            raise PowerCut
         path = Path(f"/proc/self/fd/{fd}").readlink()
         if path.is_file():
             self.synced[path.stat().st_ino] = path.read_bytes()
@@ -218,7 +226,7 @@ class Simulation:
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
-        self.disk = Disk()
+        self.disk = Disk(self.rng)
         self.network = Network(self.rng)
         self.patch.setattr(PlayedTransport, "network", self.network, raising=False)
         self.patch.setattr(raft_log, "RaftTransport", PlayedTransport)
@@ -235,6 +243,7 @@ class Simulation:
         self.waiting: dict[str, set[bytes]] = {}
         self.proposed = 0
         self.faults = 0
+        self.cut_chance = 0.0005
 
     def start(self, name: str) -> None:
         """Start a node, sometimes from a snapshot of what it had applied."""
@@ -288,10 +297,16 @@ class Simulation:
         names = sorted(self.logs)
         self.rng.shuffle(names)
         for name in names:
-            if self.network.now_s < self.paused_until_s.get(name, 0.0):
+            if name not in self.logs or self.network.now_s < self.paused_until_s.get(name, 0.0):
                 continue
-            self.network.deliver(name)
-            self.logs[name].tick()
+            self.disk.cut_chance = self.cut_chance
+            try:
+                self.network.deliver(name)
+                self.logs[name].tick()
+            except PowerCut:
+                self.disk.cut_chance = 0.0
+                self.stop(name, power=True)
+            self.disk.cut_chance = 0.0
 
     def propose(self) -> None:
         """Whoever thinks that it leads is given entries, and often dies before they are sent."""
@@ -348,6 +363,7 @@ class Simulation:
 
     def heal(self) -> None:
         """Everything works again: soon there is a leader, and all have the same."""
+        self.cut_chance = 0.0
         self.network.cut.clear()
         self.network.slow.clear()
         self.paused_until_s.clear()
