@@ -8,9 +8,8 @@ The arrangement decides nothing: it is no part of the state, and a restore build
 """
 
 from libc.stdint cimport uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
 
-from oms._core.machine cimport INVARIANT, MIX
+from oms._core.machine cimport MIX, release_pages, take_pages
 
 cdef struct ChainTable:
     uint32_t* heads  # 0: no record
@@ -27,14 +26,17 @@ cdef inline uint32_t chain_home(
 
 
 cdef inline void chain_open(ChainTable* table, uint32_t size) noexcept nogil:
-    table.heads = <uint32_t*>calloc(size, sizeof(uint32_t))
-    INVARIANT(table.heads != NULL)
+    table.heads = <uint32_t*>take_pages(<size_t>size * sizeof(uint32_t))
     table.mask = size - 1
 
 
 cdef inline void chain_close(ChainTable* table) noexcept nogil:
-    free(table.heads)
-    table.heads = NULL
+    chain_release(table.heads, table.mask)
+
+
+cdef inline void chain_release(uint32_t* heads, uint32_t mask) noexcept nogil:
+    """Give back heads that a table has or had."""
+    release_pages(heads, (<size_t>mask + 1) * sizeof(uint32_t))
 
 
 cdef inline bint chain_is_full(const ChainTable* table) noexcept nogil:

@@ -13,6 +13,7 @@ from oms._core.admin cimport (
 )
 from oms._core.day cimport apply_end_day, apply_start_day, sweep_step
 from oms._core.digest cimport mix_header, mix_words
+from oms._core.look_ahead cimport LOOK_AHEAD_FROM, look_ahead
 from oms._core.machine cimport IS_DEBUG, UNLIKELY
 from oms._core.order_events cimport command_outcome, number_in_session
 from oms._core.orders cimport (
@@ -44,6 +45,8 @@ cdef inline void apply_entry(
     mix_header(state, log_index, state.numbers.last_timestamp, header.count)
     mix_words(state, <const uint64_t*>commands, header.count * COMMAND_BYTES)
     for i in range(header.count):
+        if state.pool.live >= LOOK_AHEAD_FROM:
+            look_ahead(state, <const OrderRecord*>commands, i, header.count)
         apply_command(state, &commands[i])
         if IS_DEBUG:
             walk_state(state)

@@ -9,7 +9,7 @@ Promises: keys strictly ascending; no chunk is empty unless it is the only one; 
 keys from its `low` up to the next chunk's `low`, and the first chunk's `low` is 0.
 """
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memmove
 
@@ -20,10 +20,9 @@ cdef enum:
     CHUNK_LOW = 16  # below, two neighbors become one if they fit well
 
 cdef struct Chunk:
-    uint32_t keys[CHUNK_MAX]
-    uint32_t levels[CHUNK_MAX]  # slots of levels, in step with `keys`
     uint32_t count
     uint32_t next_free
+    uint64_t entries[CHUNK_MAX]  # key << 32 | slot of the level, ascending
 
 cdef struct ChunkPool:
     Chunk* chunks  # id 0 is not used
@@ -82,6 +81,7 @@ cdef inline uint32_t ladder_part(const Ladder* ladder, uint32_t key) noexcept no
 
 cdef inline uint32_t chunk_position(const Chunk* chunk, uint32_t key) noexcept nogil:
     """How many keys of the chunk are below `key`."""
+    cdef uint64_t wanted = <uint64_t>key << 32
     cdef uint32_t first = 0
     cdef uint32_t count = chunk.count
     cdef uint32_t half
@@ -89,9 +89,17 @@ cdef inline uint32_t chunk_position(const Chunk* chunk, uint32_t key) noexcept n
         return 0
     while count > 1:
         half = count >> 1
-        first = first + half if chunk.keys[first + half - 1] < key else first
+        first = first + half if chunk.entries[first + half - 1] < wanted else first
         count -= half
-    return first + (chunk.keys[first] < key)
+    return first + (chunk.entries[first] < wanted)
+
+
+cdef inline uint32_t entry_key(uint64_t entry) noexcept nogil:
+    return <uint32_t>(entry >> 32)
+
+
+cdef inline uint32_t entry_level(uint64_t entry) noexcept nogil:
+    return <uint32_t>entry
 
 
 cdef inline void ladder_add_part(
@@ -131,9 +139,8 @@ cdef inline void ladder_split(Ladder* ladder, ChunkPool* pool, uint32_t at) noex
     cdef uint32_t keep = CHUNK_MAX // 2
     target.count = CHUNK_MAX - keep
     source.count = keep
-    memcpy(target.keys, &source.keys[keep], target.count * sizeof(uint32_t))
-    memcpy(target.levels, &source.levels[keep], target.count * sizeof(uint32_t))
-    ladder_add_part(ladder, at + 1, target.keys[0], upper)
+    memcpy(target.entries, &source.entries[keep], target.count * sizeof(uint64_t))
+    ladder_add_part(ladder, at + 1, entry_key(target.entries[0]), upper)
 
 
 cdef inline void ladder_merge(Ladder* ladder, ChunkPool* pool, uint32_t at) noexcept nogil:
@@ -142,8 +149,7 @@ cdef inline void ladder_merge(Ladder* ladder, ChunkPool* pool, uint32_t at) noex
     cdef Chunk* target = &pool.chunks[ladder.parts[at - 1].chunk]
     if source.count + target.count > CHUNK_MAX - CHUNK_LOW:
         return
-    memcpy(&target.keys[target.count], source.keys, source.count * sizeof(uint32_t))
-    memcpy(&target.levels[target.count], source.levels, source.count * sizeof(uint32_t))
+    memcpy(&target.entries[target.count], source.entries, source.count * sizeof(uint64_t))
     target.count += source.count
     ladder_drop_part(ladder, pool, at)
 
@@ -166,10 +172,8 @@ cdef inline void ladder_add(
     at = chunk_position(chunk, key)
     behind = chunk.count - at
     if behind:
-        memmove(&chunk.keys[at + 1], &chunk.keys[at], behind * sizeof(uint32_t))
-        memmove(&chunk.levels[at + 1], &chunk.levels[at], behind * sizeof(uint32_t))
-    chunk.keys[at] = key
-    chunk.levels[at] = level
+        memmove(&chunk.entries[at + 1], &chunk.entries[at], behind * sizeof(uint64_t))
+    chunk.entries[at] = <uint64_t>key << 32 | level
     chunk.count += 1
     ladder.level_count += 1
     if behind == 0 and part + 1 == ladder.part_count:
@@ -191,11 +195,11 @@ cdef inline void ladder_remove(
         part = ladder_part(ladder, key)
         chunk = &pool.chunks[ladder.parts[part].chunk]
         at = chunk_position(chunk, key)
-        INVARIANT(at < chunk.count and chunk.levels[at] == level)
+        INVARIANT(at < chunk.count and entry_level(chunk.entries[at]) == level)
         chunk.count -= 1
-        memmove(&chunk.keys[at], &chunk.keys[at + 1], (chunk.count - at) * sizeof(uint32_t))
         memmove(
-            &chunk.levels[at], &chunk.levels[at + 1], (chunk.count - at) * sizeof(uint32_t)
+            &chunk.entries[at], &chunk.entries[at + 1],
+            (chunk.count - at) * sizeof(uint64_t),
         )
     ladder.level_count -= 1
     if UNLIKELY(chunk.count < CHUNK_LOW and ladder.part_count > 1):
@@ -208,4 +212,4 @@ cdef inline void ladder_remove(
 
 cdef inline void ladder_refresh_best(Ladder* ladder, ChunkPool* pool) noexcept nogil:
     cdef Chunk* last = &pool.chunks[ladder.parts[ladder.part_count - 1].chunk]
-    ladder.best = last.levels[last.count - 1] if last.count else 0
+    ladder.best = entry_level(last.entries[last.count - 1]) if last.count else 0

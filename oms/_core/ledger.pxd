@@ -6,9 +6,8 @@ the same cash and the same shares from one side to the other, so the totals neve
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport free
 
-from oms._core.chain_table cimport ChainTable, chain_home, chain_is_full, chain_open
+from oms._core.chain_table cimport ChainTable, chain_close, chain_home, chain_is_full, chain_open
 from oms._core.machine cimport INVARIANT, UNLIKELY, release_pages, take_pages
 from oms._core.order_pool cimport Order
 from oms._core.types cimport SIDE_BUY, SIDE_SELL
@@ -75,7 +74,7 @@ cdef inline void position_put(PositionPool* pool, uint32_t slot) noexcept nogil:
 cdef inline void positions_double(PositionPool* pool) noexcept nogil:
     cdef uint64_t size = (<uint64_t>pool.index.mask + 1) * 2
     cdef uint32_t slot
-    free(pool.index.heads)
+    chain_close(&pool.index)
     chain_open(&pool.index, <uint32_t>size)
     for slot in range(1, pool.count):
         position_put(pool, slot)

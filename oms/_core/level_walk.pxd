@@ -6,7 +6,7 @@ not change during a walk.
 
 from libc.stdint cimport uint32_t
 
-from oms._core.ladder cimport Ladder
+from oms._core.ladder cimport Ladder, entry_level
 from oms._core.order_book cimport LevelPool
 
 cdef struct LevelWalk:
@@ -33,4 +33,6 @@ cdef inline uint32_t level_next(LevelWalk* walk) noexcept nogil:
         walk.part -= 1
         walk.left = walk.pool.chunks.chunks[walk.ladder.parts[walk.part].chunk].count
     walk.left -= 1
-    return walk.pool.chunks.chunks[walk.ladder.parts[walk.part].chunk].levels[walk.left]
+    return entry_level(
+        walk.pool.chunks.chunks[walk.ladder.parts[walk.part].chunk].entries[walk.left]
+    )

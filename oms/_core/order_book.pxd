@@ -7,10 +7,9 @@ the sum of its orders' leaves; the best bid is below the best ask.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport free
 
-from oms._core.chain_table cimport ChainTable, chain_home, chain_is_full, chain_open
-from oms._core.ladder cimport Chunk, ChunkPool, Ladder, ladder_add, ladder_remove
+from oms._core.chain_table cimport ChainTable, chain_home, chain_is_full, chain_open, chain_release
+from oms._core.ladder cimport Chunk, ChunkPool, Ladder, entry_level, ladder_add, ladder_remove
 from oms._core.machine cimport INVARIANT, UNLIKELY, release_pages, take_pages
 from oms._core.order_pool cimport Order
 from oms._core.types cimport SIDE_BUY
@@ -93,7 +92,7 @@ cdef inline void levels_double(LevelPool* pool) noexcept nogil:
             behind = pool.levels[slot].chain
             level_put(pool, slot)
             slot = behind
-    free(heads)
+    chain_release(heads, <uint32_t>(size - 1))
 
 
 cdef inline void level_take_out(LevelPool* pool, uint32_t slot) noexcept nogil:
@@ -214,7 +213,7 @@ cdef inline bint book_has(
         i = chunk.count
         while i:
             i -= 1
-            level = &pool.levels[chunk.levels[i]]
+            level = &pool.levels[entry_level(chunk.entries[i])]
             if is_worse(book_side, level.price, worst_price):
                 return False
             found += level.qty

@@ -6,9 +6,8 @@ looking it up again; it is good until the next change of the index.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
-from libc.stdlib cimport free
 
-from oms._core.chain_table cimport ChainTable, chain_home, chain_is_full, chain_open
+from oms._core.chain_table cimport ChainTable, chain_home, chain_is_full, chain_open, chain_release
 from oms._core.machine cimport INVARIANT, UNLIKELY
 from oms._core.order_pool cimport Order
 
@@ -45,7 +44,7 @@ cdef inline void index_double(ChainTable* index, Order* orders) noexcept nogil:
             behind = orders[slot].chain
             index_put(index, orders, slot)
             slot = behind
-    free(heads)
+    chain_release(heads, <uint32_t>(size - 1))
 
 
 cdef inline void index_add(ChainTable* index, Order* orders, uint32_t slot) noexcept nogil:

@@ -8,7 +8,7 @@ the checks).
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
-from oms._core.ladder cimport Chunk, Ladder
+from oms._core.ladder cimport Chunk, Ladder, entry_key
 from oms._core.ledger cimport Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.machine cimport INVARIANT
@@ -97,6 +97,7 @@ cdef inline int broken_book(State* state, Sums* sums) noexcept nogil:
 cdef inline int broken_ladder(const State* state, const Ladder* ladder) noexcept nogil:
     cdef const Chunk* chunk
     cdef uint32_t part
+    cdef uint32_t key
     cdef uint32_t i
     for part in range(ladder.part_count):
         chunk = &state.levels.chunks.chunks[ladder.parts[part].chunk]
@@ -107,9 +108,10 @@ cdef inline int broken_ladder(const State* state, const Ladder* ladder) noexcept
         if chunk.count == 0 and ladder.part_count > 1:
             return 7
         for i in range(chunk.count):
-            if chunk.keys[i] < ladder.parts[part].low:
+            key = entry_key(chunk.entries[i])
+            if key < ladder.parts[part].low:
                 return 8
-            if part + 1 < ladder.part_count and chunk.keys[i] >= ladder.parts[part + 1].low:
+            if part + 1 < ladder.part_count and key >= ladder.parts[part + 1].low:
                 return 9
     return 0
 
