@@ -7,6 +7,7 @@ to `<data>/logs/<name>.log`.
 """
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -24,8 +25,8 @@ import oms
 KILL_WAIT_S: Final = 5.0
 LOG_TAIL_LINES: Final = 12
 LOG_TAIL_BYTES: Final = 16_384
-_STATE_FIELD: Final = 0  # of /proc/PID/stat, counted behind the command's closing parenthesis
-_START_TIME_FIELD: Final = 19
+_NO_PROCESS: Final = frozenset({errno.ESRCH, errno.EINVAL, errno.ENOENT})  # or a thread's number
+_START_TIME_FIELD: Final = 19  # of /proc/PID/stat, counted behind the command's parenthesis
 
 
 class PidRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,17 +86,18 @@ class Processes:
     def pid(self, name: str) -> int | None:
         """The pid if this very process is alive; a dead child is reaped on the way."""
         record = self._read(name)
-        if record is None:
+        descriptor = None if record is None else _open_living(record)
+        if record is None or descriptor is None:
             return None
-        _reap(record)
-        return record.pid if _is_same(record) else None
+        os.close(descriptor)
+        return record.pid
 
     def signal(self, name: str, number: signal.Signals) -> bool:
         """Send a signal to this very process. False: it does not run any more."""
         record = self._read(name)
         if record is None:
             return False
-        descriptor = _open_same(record)
+        descriptor = _open_living(record)
         if descriptor is None:
             return False
         try:
@@ -111,14 +113,11 @@ class Processes:
         record = self._read(name)
         if record is None:
             return True
-        descriptor = _open_same(record)
+        descriptor = _open_living(record)
         if descriptor is None:
-            _reap(record)
             return True
         try:
-            poller = select.poll()
-            poller.register(descriptor, select.POLLIN)
-            is_gone = bool(poller.poll(max(0.0, timeout_s) * 1000))
+            is_gone = _ends_within(descriptor, timeout_s)
         finally:
             os.close(descriptor)
         if is_gone:
@@ -215,26 +214,31 @@ def _start_ticks(pid: int) -> int | None:
     return None if fields is None else int(fields[_START_TIME_FIELD])
 
 
-def _is_same(record: PidRecord) -> bool:
-    fields = _stat_fields(record.pid)
-    return (
-        fields is not None
-        and fields[_STATE_FIELD] not in {"Z", "X"}
-        and int(fields[_START_TIME_FIELD]) == record.start_ticks
-        and record.boot_id == _boot_id()
-    )
+def _open_living(record: PidRecord) -> int | None:
+    """A descriptor of the process, opened before it is compared: it cannot change under us.
 
-
-def _open_same(record: PidRecord) -> int | None:
-    """A descriptor of the process, opened before it is compared: it cannot change under us."""
+    None when it is gone; a dead child is reaped. A process whose first thread has ended is a
+    zombie for /proc, but it lives, and holds its locks and ports, until the last thread has ended.
+    """
     try:
         descriptor = os.pidfd_open(record.pid)
-    except ProcessLookupError:
-        return None
-    if _is_same(record):
+    except OSError as error:
+        if error.errno in _NO_PROCESS:
+            return None
+        raise
+    is_same = _start_ticks(record.pid) == record.start_ticks and record.boot_id == _boot_id()
+    if is_same and not _ends_within(descriptor, 0.0):
         return descriptor
     os.close(descriptor)
+    _reap(record)
     return None
+
+
+def _ends_within(descriptor: int, timeout_s: float) -> bool:
+    """Wait for a process's end: that of its last thread."""
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    return bool(poller.poll(max(0.0, timeout_s) * 1000))
 
 
 def _reap(record: PidRecord) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,6 +30,11 @@ SLEEPER = "import time\nprint('here', flush=True)\ntime.sleep(60)"
 DEAF = (
     "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     "print('here', flush=True)\ntime.sleep(60)"
+)
+
+FIRST_THREAD_ENDS = (
+    "import ctypes, threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()\n"
+    "print('here', flush=True)\nctypes.CDLL(None).pthread_exit(None)"
 )
 
 
@@ -93,6 +99,22 @@ def test_killed_child_counts_as_gone(processes: Processes) -> None:
     assert not processes.signal("n1", signal.SIGTERM)
 
 
+def test_process_lives_until_its_last_thread_has_ended(processes: Processes) -> None:
+    """A killed node's threads end one by one; until then its locks and ports are not free."""
+    processes.start(script("n1", FIRST_THREAD_ENDS))
+    wait_for_log(processes, "n1", "here")
+    pid = processes.pid("n1")
+    deadline = time.monotonic() + 10
+    while "State:\tZ" not in Path(f"/proc/{pid}/status").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    assert processes.pid("n1") == pid
+    assert not processes.wait_gone("n1", 0.05)
+    assert processes.signal("n1", signal.SIGKILL)
+    assert processes.wait_gone("n1", 10)
+    assert processes.pid("n1") is None
+
+
 @pytest.mark.parametrize("changed", ["start_ticks", "boot_id"])
 def test_recycled_pid_is_never_signaled(processes: Processes, tmp_path: Path, changed: str) -> None:
     """After a crash or reboot the number in a pid file may be a stranger's."""
@@ -107,6 +129,23 @@ def test_recycled_pid_is_never_signaled(processes: Processes, tmp_path: Path, ch
     assert processes.stop(["n1"], 0) == []
     os.kill(pid, 0)  # it lives
     path.write_bytes(msgspec.json.encode(record))  # so that the fixture can end it
+
+
+def test_number_of_a_strangers_thread_names_nobody(processes: Processes, tmp_path: Path) -> None:
+    """Threads and processes draw from the same numbers."""
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    (tmp_path / "run").mkdir()
+    path = tmp_path / "run" / "n1.pid"
+    record = PidRecord(pid=thread.native_id or 0, start_ticks=1, boot_id="any")
+    path.write_bytes(msgspec.json.encode(record))
+    assert processes.pid("n1") is None
+    assert not processes.signal("n1", signal.SIGTERM)
+    assert processes.wait_gone("n1", 0)
+    path.unlink()
+    end.set()
+    thread.join()
 
 
 @pytest.mark.parametrize("content", [b"", b"12", b'{"pid": 1', b'{"pid": "1"}', b"\xff"])
