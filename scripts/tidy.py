@@ -51,6 +51,7 @@ CYTHON_IMPORT = re.compile(
     r"^\s*(?:from\s+(?P<source>[\w.]+)\s+c?import\s+(?P<names>.+)|c?import\s+(?P<modules>.+))$"
 )
 OBJECT_TYPES = {"object", "bytes", "list", "dict", "tuple", "str", "bytearray", "set"}
+MENTION = re.compile(r"\bdocs/(?:adr/\d{4}|[a-z_/]+\.md)")
 LINK = re.compile(r"\[[^\]]*\]\((?!https?://|#|mailto:)([^)#\s]+)[^)]*\)")
 
 # What each rule says: its place in the documents, and what to write instead.
@@ -87,7 +88,7 @@ MESSAGES = {
     " scripts/tidy.toml",
     "golden": "a format changed without a word: add to CHANGELOG.md under Wire what changed, with"
     " `{name}` {sign}",
-    "links": "{name} does not exist: correct the link",
+    "links": "{name} does not exist: correct the link, or write the document",
     "stale": "{name} is allowed '{word}' and does not exist: remove the entry",
 }
 
@@ -433,6 +434,14 @@ def check_links(path: str, text: str, root: Path) -> Iterator[Finding]:
                 yield finding(path, number, "links", name=target)
 
 
+def check_mentions(source: Source, documents: frozenset[str]) -> Iterator[Finding]:
+    """Documents that code sends its reader to are there; a record may be named by its number."""
+    for number, line in enumerate(source.lines, 1):
+        for mention in MENTION.findall(line):
+            if not any(path.startswith(mention) for path in documents):
+                yield finding(source.path, number, "links", name=mention)
+
+
 def check_source(source: Source, table: Table) -> list[Finding]:
     """Every rule that needs one file only, without what [[allowed]] permits."""
     found = [
@@ -479,8 +488,11 @@ def check_tree(root: Path, *, is_documents_only: bool = False) -> list[Finding]:
         return sorted(found)
     table = load_table(root / "scripts" / "tidy.toml")
     sources = read_sources(root)
+    names = frozenset(path.relative_to(root).as_posix() for path in documents)
     for source in sources:
         found += check_source(source, table)
+        if source.path.startswith(("oms/", "gateways/")):
+            found += check_mentions(source, names)
     found += check_unused(sources, table)
     found += check_allowed(sources, table)
     golden = {

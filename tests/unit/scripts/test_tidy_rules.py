@@ -127,3 +127,12 @@ def test_an_exception_for_a_missing_file_is_found() -> None:
     """An old exception would let the next file of that name pass."""
     table = tidy.Table((), frozenset(), {("sockets", "oms/gone.py"): "why"})
     assert [one.rule for one in tidy.check_allowed([], table)] == ["stale"]
+
+
+def test_a_document_that_code_names_must_exist() -> None:
+    """An error message that sends its reader to nowhere is worse than one that does not."""
+    source = tidy.Source("oms/config.py", "read='docs/a.md' # docs/adr/0003, docs/b.md\n")
+    documents = frozenset({"docs/a.md", "docs/adr/0003-integers.md"})
+    assert [one.message for one in tidy.check_mentions(source, documents)] == [
+        tidy.MESSAGES["links"].format(name="docs/b.md")
+    ]
