@@ -62,7 +62,11 @@ ENGINE = Extension(
     include_dirs=[str(CORE)],
     depends=[str(path) for path in sorted(CORE.glob("*.pxd"))] + [str(CORE / "machine.h")],
     define_macros=[("QUORATE_DEBUG", "1")] if IS_DEBUG else [("NDEBUG", None)],
-    extra_compile_args=[*(["-O1", "-g"] if IS_DEBUG else ["-O3", "-g0", "-fno-tree-slp-vectorize"]), *ALIASING, *WARNINGS],
+    extra_compile_args=[
+        *(["-O1", "-g"] if IS_DEBUG else ["-O3", "-g0", "-fno-tree-slp-vectorize"]),
+        *ALIASING,
+        *WARNINGS,
+    ],
 )
 
 setup(ext_modules=[ENGINE], cmdclass={"build_ext": BuildEngine})
