@@ -36,6 +36,7 @@ from oms.node.snapshots import Snapshots
 from oms.node.status import StatusReader
 from oms.node.symbols import Symbols
 from oms.node.wakeup import Wakeup
+from oms.replication.errors import JournalDamagedError
 from oms.replication.raft_log import RaftLog
 from oms.transport import keys, sockets, topics
 from oms.transport.keys import ZapHandler
@@ -181,16 +182,24 @@ class Node:
         )
 
     def _raft_log(self, replica: Replica) -> RaftLog:
-        return RaftLog(
-            self._settings.node_id,
-            {node.node_id: node.raft for node in self._settings.nodes},
-            self._cluster_id,
-            keys.load_cluster_key(Path(self._settings.keys)),
-            self._data / "journal",
-            on_commit=replica.on_commit,
-            on_skip=replica.on_skip,
-            start_index=self._restored,
-        )
+        try:
+            return RaftLog(
+                self._settings.node_id,
+                {node.node_id: node.raft for node in self._settings.nodes},
+                self._cluster_id,
+                keys.load_cluster_key(Path(self._settings.keys)),
+                self._data / "journal",
+                on_commit=replica.on_commit,
+                on_skip=replica.on_skip,
+                start_index=self._restored,
+            )
+        except JournalDamagedError as error:
+            raise SettingsError(
+                what=f"journal damaged at log index {error.log_index}",
+                why=f"{error.reason}: no node is better than one that remembers otherwise",
+                do="delete nothing: the other nodes have the entry; keep the folder, go on without",
+                read=_READ,
+            ) from error
 
     def _bind(
         self, context: Context, address: NodeAddress, pair: KeyPair

@@ -174,7 +174,10 @@ def test_a_damaged_journal_is_refused_and_the_others_go_on(
         flip(path, at, bit)
         venue.start_node(node_id)
         assert await load.blocking(lambda: venue.wait_gone(node_id, PATIENCE_S))
-        assert "journal damaged at log index " in last_words(venue, node_id)
+        refusal = last_words(venue, node_id)
+        assert refusal["event"] == "cannot_start"
+        assert str(refusal["reason"]).startswith("what: journal damaged at log index ")
+        assert "do:   delete nothing" in str(refusal["reason"])
         await load.acknowledged(50)
         flip(path, at, bit)
         venue.start_node(node_id)
@@ -191,10 +194,10 @@ def flip(path: Path, at: int, bit: int) -> None:
         file.write(bytes([value ^ bit]))
 
 
-def last_words(venue: LocalVenue, node_id: str) -> str:
+def last_words(venue: LocalVenue, node_id: str) -> dict[str, str | int]:
     """Why a node ended, in its own words."""
-    reason: str = json.loads(venue.log_file(node_id).read_text().splitlines()[-1])["reason"]
-    return reason
+    line = venue.log_file(node_id).read_text().splitlines()[-1]
+    return msgspec.convert(json.loads(line), dict[str, str | int])
 
 
 @pytest.mark.parametrize("is_header_whole", [True, False])
