@@ -1,0 +1,208 @@
+"""The C side of the vocabulary says what the Python side says: enums, bounds, offsets."""
+
+import re
+import struct
+from enum import IntEnum, IntFlag
+from pathlib import Path
+
+import pytest
+
+from oms import bounds
+from oms.messages import commands as c
+from oms.messages import enums, records
+from oms.messages.records import EVENT_DTYPE, pack_batch
+
+TYPES = (Path(__file__).parents[3] / "oms" / "_core" / "types.pxd").read_text()
+CONSTANT = re.compile(r"^ {4}([A-Z][A-Z0-9_]*) = ([^#\n]+?)(?:  #.*)?$", re.MULTILINE)
+FIELD = re.compile(r"^ {4}(u?int\d+)_t (\w+)(?:\[(\d+)\])?(?:  #.*)?$")
+CONSTANTS = {name: int(eval(value)) for name, value in CONSTANT.findall(TYPES)}
+ENUMS: dict[str, type[IntEnum] | type[IntFlag]] = {
+    "COMMAND": enums.CommandKind,
+    "EVENT": enums.EventKind,
+    "SIDE": enums.Side,
+    "TYPE": enums.OrdType,
+    "TIF": enums.TimeInForce,
+    "PHASE": enums.Phase,
+    "PROTOCOL": enums.Protocol,
+    "ENTITLED": enums.Entitlement,
+    "POLICY": enums.Policy,
+    "FLAG": enums.EventFlag,
+    "CANCELED": enums.CancelReason,
+    "LIQUIDITY": enums.Liquidity,
+    "REJECT": enums.RejectReason,
+}
+NO_MEMBERS = {"COMMAND_BYTES", "EVENT_BYTES", "ENTITLED_ALL"}
+BOUNDS = [
+    "COMMAND_BYTES", "EVENT_BYTES", "BATCH_HEADER_BYTES", "WORK_STEPS_MAX", "OUTCOME_WINDOW",
+    "PRICE_MAX", "ORDER_QTY_MAX", "HARD_ORDERS_MAX", "INSTRUMENTS_MAX", "PARTICIPANTS_MAX",
+    "ACCOUNTS_MAX", "USERS_MAX", "SESSIONS_MAX", "POSITIONS_MAX",
+]  # fmt: skip
+
+
+def layout_of(name: str) -> dict[str, tuple[int, int]]:
+    """Field -> (offset, bytes) of a C structure, with the alignment C gives."""
+    body = re.search(rf"^cdef struct {name}:\n((?: {{4}}.*\n)+)", TYPES, re.MULTILINE)
+    assert body is not None
+    offsets: dict[str, tuple[int, int]] = {}
+    at = 0
+    for line in body[1].splitlines():
+        field = FIELD.match(line)
+        assert field is not None, line
+        size = int(re.sub(r"\D", "", field[1])) // 8
+        at += -at % size
+        whole = size * int(field[3] or 1)
+        offsets[field[2]] = (at, whole)
+        at += whole
+    offsets[""] = (at + -at % 8, 0)
+    return offsets
+
+
+@pytest.mark.parametrize("prefix", ENUMS)
+def test_enums_are_the_same(prefix: str) -> None:
+    """A code that means two things would be a wrong replica."""
+    in_c = {
+        name.removeprefix(prefix + "_"): value
+        for name, value in CONSTANTS.items()
+        if name.startswith(prefix + "_") and name not in NO_MEMBERS
+    }
+    assert in_c == {member.name: member.value for member in ENUMS[prefix]}
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_bounds_are_the_same(name: str) -> None:
+    """What one side accepts, the other must hold."""
+    assert CONSTANTS[name] == getattr(bounds, name)
+
+
+def test_entry_header_is_the_same() -> None:
+    """Marker, version and count decide whether an entry is one at all."""
+    header = records.BATCH_HEADER.pack(0x51, 1, 0x1234, 5, 6, 7, 8)
+    layout = layout_of("BatchHeader")
+    assert CONSTANTS["BATCH_MARKER"] == records.BATCH_MARKER
+    assert CONSTANTS["BATCH_VERSION"] == records.BATCH_VERSION
+    assert value_of(header, layout["count"]) == 0x1234
+    assert value_of(header, layout["timestamp_ns"]) == 6
+    assert layout[""][0] == bounds.BATCH_HEADER_BYTES
+
+
+def test_event_fields_are_where_readers_look() -> None:
+    """Gateways read events by numpy view; an offset off by one is another order."""
+    layout = layout_of("EventRecord")
+    book_top = layout_of("BookTopRecord")
+    fields = EVENT_DTYPE.fields
+    assert fields is not None
+    overlays = {"bid_qty", "bid_price", "ask_qty", "ask_price"}
+    for name, (kind, offset, *_) in fields.items():
+        where = book_top[name] if name in overlays else layout.get(name)
+        if name == "match_id":
+            where = (layout["cl_ord_id"][0], 8)
+        assert where == (offset, kind.itemsize), name
+    assert layout[""][0] == book_top[""][0] == bounds.EVENT_BYTES
+
+
+def value_of(record: bytes, where: tuple[int, int]) -> int:
+    """The number that stands there."""
+    offset, size = where
+    return int.from_bytes(record[offset : offset + size], "little")
+
+
+HEAD = (0x01020304, 0x05060708, 0x090A0B0C0D0E0F10, 0x1112131415161718)
+CASES: list[tuple[str, c.Command, list[str]]] = [
+    (
+        "OrderRecord",
+        c.NewOrder(
+            *HEAD, 0x2122, 0x31323334, 0x41424344, 0x51525354, 1, 2, 3, 0x61626364, 1 << 40,
+            b"abcdefghijklmnopqrstuvwx", b"FIRM", 4, 5, 6, 7, 8,
+        ),
+        ["policy", "user_ref_num", "account_id", "instrument_id", "side", "ord_type",
+         "time_in_force", "order_qty", "price", "cl_ord_id", "firm", "display", "capacity", "iso",
+         "cross_type", "refuse_reason"],
+    ),
+    (
+        "OrderRecord",
+        c.ReplaceOrder(*HEAD, 1, 2, 3, 4, 5, 6, b"abc", 7, 8, 9),
+        ["policy", "orig_user_ref_num", "user_ref_num", "time_in_force", "order_qty", "price",
+         "cl_ord_id", "display", "iso", "refuse_reason"],
+    ),
+    ("LoginRecord", c.Login(1, 2, 3), ["nonce", "gateway_id"]),
+    ("LoginRecord", c.GatewayLost(3), ["gateway_id"]),
+    (
+        "GenesisRecord",
+        c.Genesis(*range(1, 11)),
+        ["cluster_id", "rule_version", "records_following", "orders_max", "instruments_max",
+         "participants_max", "accounts_max", "users_max", "sessions_max", "positions_max"],
+    ),
+    (
+        "InstrumentRecord",
+        c.AddInstrument(*HEAD, 1, b"SYMBOL12", 2, 3, 4, 5, 6, 7, 8),
+        ["instrument_id", "symbol", "lot_size", "tick_size", "reference_price",
+         "price_collar_bps", "market_collar_bps", "phase", "price_scale"],
+    ),
+    (
+        "InstrumentRecord",
+        c.SetInstrument(*HEAD, 1, 2, 3, 4, 5, 6),
+        ["instrument_id", "lot_size", "tick_size", "reference_price", "price_collar_bps",
+         "market_collar_bps"],
+    ),
+    ("ParticipantRecord", c.AddParticipant(*HEAD, 1, b"n" * 16), ["participant_id", "name"]),
+    (
+        "AccountRecord",
+        c.AddAccount(*HEAD, 1, 2, b"FIRM", 3, 4, 5, 6),
+        ["account_id", "participant_id", "firm", "max_order_qty", "max_order_value", "long_limit",
+         "short_limit"],
+    ),
+    (
+        "AccountRecord",
+        c.SetLimits(*HEAD, 1, 2, 3, 4, 5),
+        ["account_id", "max_order_qty", "max_order_value", "long_limit", "short_limit"],
+    ),
+    (
+        "UserRecord",
+        c.AddUser(*HEAD, 1, 2, b"n" * 16, b"s" * 16, b"k" * 32),
+        ["user_id", "participant_id", "name", "salt", "key_hash"],
+    ),
+    (
+        "SessionRecord",
+        c.OpenSession(*HEAD, 1, 2, 3, 4),
+        ["opened_session_id", "user_id", "default_account_id", "protocol"],
+    ),
+    ("GrantRecord", c.Grant(*HEAD, 1, 2, 3), ["user_id", "account_id", "entitlements"]),
+    ("DepositRecord", c.DepositCash(*HEAD, 1, 2), ["account_id", "amount"]),
+    (
+        "DepositRecord",
+        c.DepositShares(*HEAD, 1, 2, 3),
+        ["account_id", "instrument_id", "amount"],
+    ),
+    ("PhaseRecord", c.SetPhase(*HEAD, 1, 2), ["instrument_id", "phase"]),
+    ("DayRecord", c.StartDay(*HEAD, 1, 2), ["trading_date", "midnight_ns"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "command", "fields"), CASES)
+def test_command_fields_are_where_the_leader_packs_them(
+    name: str, command: c.Command, fields: list[str]
+) -> None:
+    """The log is read by offsets: every value comes out of the field it went into."""
+    record = pack_batch(0, [command])[bounds.BATCH_HEADER_BYTES :]
+    layout = layout_of(name)
+    assert layout[""][0] == bounds.COMMAND_BYTES
+    for field in fields:
+        sent = getattr(command, field)
+        offset, size = layout[field]
+        if isinstance(sent, bytes):
+            assert record[offset : offset + size].rstrip(b" \0") == sent.rstrip(b" "), field
+        else:
+            assert value_of(record, (offset, size)) == sent, field
+
+
+def test_command_header_is_common() -> None:
+    """Admission reads session, epoch and sequence before it knows the kind."""
+    record = pack_batch(0, [c.AccountQuery(*HEAD)])[bounds.BATCH_HEADER_BYTES :]
+    for name in ("CommandRecord", "OrderRecord"):
+        layout = layout_of(name)
+        read = [
+            value_of(record, layout[field])
+            for field in ("session_id", "conn_epoch", "client_seq", "not_after_ns")
+        ]
+        assert read == list(HEAD)
+    assert struct.calcsize("<BBBBHBBIIQq") == layout_of("CommandRecord")["body"][0]

@@ -1,0 +1,151 @@
+"""Snapshots: everything goes on as if nothing had been, and nothing else is believed."""
+
+import random
+import struct
+
+import pytest
+
+from oms._core import Engine
+from oms.messages import commands as c
+from oms.messages.records import pack_batch
+from tests.unit.core.venue import BUYER, SELLER, TICK, Venue
+
+M64 = (1 << 64) - 1
+MIX = 0x9E3779B97F4A7C15
+HEADER_WORDS = 4
+
+
+def _traffic(venue: Venue, rng: random.Random, count: int) -> list[c.Command]:
+    commands: list[c.Command] = []
+    for _ in range(count):
+        session = rng.choice((BUYER, SELLER))
+        price = rng.randint(90, 110) * TICK
+        what = rng.random()
+        if what < 0.5 or venue.urn[session] == 0:
+            commands.append(venue.new(session, rng.randint(1, 50), price))
+        elif what < 0.75:
+            name = rng.randint(1, venue.urn[session])
+            commands.append(venue.replace(session, name, rng.randint(1, 50), price))
+        else:
+            commands.append(venue.cancel(session, rng.randint(1, venue.urn[session])))
+    return commands
+
+
+def _same(left: Engine, right: Engine) -> bool:
+    return (left.digest(), left.state_digest(), left.events()) == (
+        right.digest(), right.state_digest(), right.events(),
+    )  # fmt: skip
+
+
+def test_an_engine_goes_on_from_any_point() -> None:
+    """A node that starts from a snapshot must be the replica it would have been."""
+    rng = random.Random(3)
+    venue = Venue()
+    copy = Engine()
+    for _ in range(60):
+        copy.restore(venue.engine.snapshot())
+        copy.verify()
+        assert copy.snapshot() == venue.engine.snapshot()
+        assert copy.state_digest() == venue.engine.state_digest()
+        venue.apply(*_traffic(venue, rng, 25))
+        entry = pack_batch(venue.now_ns + 1, _traffic(venue, rng, 5))
+        copy.restore(venue.engine.snapshot())
+        venue.index += 1
+        venue.now_ns += 1
+        for engine in (venue.engine, copy):
+            engine.apply(venue.index, entry)
+        assert _same(venue.engine, copy)
+    assert venue.engine.totals() == copy.totals()
+    assert venue.engine.directory() == copy.directory()
+
+
+def test_an_empty_engine_has_a_snapshot() -> None:
+    """A node may be asked for one before the first entry."""
+    engine = Engine()
+    engine.apply(4, b"no entry")
+    copy = Engine()
+    copy.restore(engine.snapshot())
+    assert (copy.applied_index, copy.has_genesis) == (4, False)
+    assert copy.digest() == engine.digest()
+
+
+def test_events_are_no_part_of_the_state() -> None:
+    """They were published; a restored engine has nothing to say."""
+    venue = Venue()
+    venue.apply(venue.new(BUYER, 1, TICK))
+    copy = Engine()
+    copy.restore(venue.engine.snapshot())
+    assert copy.events() == b""
+
+
+def test_every_changed_byte_is_noticed() -> None:
+    """Disks flip bits; a snapshot that was changed is no snapshot."""
+    venue = Venue()
+    venue.apply(*_traffic(venue, random.Random(1), 40))
+    good = venue.engine.snapshot()
+    before = (venue.engine.digest(), venue.engine.state_digest())
+    for place in range(len(good)):
+        wrong = bytearray(good)
+        wrong[place] ^= 1 << (place % 8)
+        with pytest.raises(ValueError, match="not a snapshot"):
+            venue.engine.restore(bytes(wrong))
+    for wrong_length in (b"", good[:-8], good[:-1], good + b"\0", good + bytes(8), good[:31]):
+        with pytest.raises(ValueError, match="not a snapshot"):
+            venue.engine.restore(wrong_length)
+    assert (venue.engine.digest(), venue.engine.state_digest()) == before
+
+
+def _sealed(words: list[int]) -> bytes:
+    """A snapshot whose length and checksum are right, whatever it says."""
+    lanes = [len(words) + i for i in range(4)]
+    body = words[HEADER_WORDS:]
+    whole = len(body) // 4 * 4
+    body += [0] * (whole + 4 - len(body))
+    for i, word in enumerate(body):
+        lane = ((lanes[i % 4] ^ word) * MIX) & M64
+        lanes[i % 4] = lane ^ (lane >> 32)
+    h = 0
+    for lane in lanes:
+        h = ((h ^ lane) * MIX) & M64
+        h ^= h >> 29
+    words[2:4] = [len(words), h]
+    return struct.pack(f"<{len(words)}Q", *words)
+
+
+def test_nothing_is_believed_for_its_checksum_alone() -> None:
+    """Whatever a sealed snapshot says: it is refused, or the engine that comes of it is sound."""
+    rng = random.Random(11)
+    venue = Venue(instruments=3, orders_max=500)
+    venue.apply(*_traffic(venue, rng, 60))
+    good = venue.engine.snapshot()
+    words = list(struct.unpack(f"<{len(good) // 8}Q", good))
+    assert _sealed(list(words)) == good
+    refused = 0
+    for _ in range(600):
+        changed = list(words)
+        for _ in range(rng.randint(1, 3)):
+            place = rng.randrange(HEADER_WORDS, len(changed))
+            changed[place] = rng.choice(
+                (0, 1, rng.getrandbits(8), rng.getrandbits(32), rng.getrandbits(64),
+                 changed[place] ^ (1 << rng.randrange(64)), changed[rng.randrange(len(changed))])
+            )  # fmt: skip
+        if rng.random() < 0.1:
+            del changed[rng.randrange(HEADER_WORDS, len(changed))]
+        engine = Engine()
+        try:
+            engine.restore(_sealed(changed))
+        except ValueError:
+            refused += 1
+        else:
+            engine.verify()
+            engine.apply(engine.applied_index + 1, pack_batch(venue.now_ns + 5, []))
+    assert refused > 100
+
+
+def test_an_unknown_version_is_refused() -> None:
+    """A rolled-back program must not read what it does not know."""
+    good = Venue().engine.snapshot()
+    words = list(struct.unpack(f"<{len(good) // 8}Q", good))
+    words[1] += 1
+    with pytest.raises(ValueError, match="version"):
+        Engine().restore(_sealed(words))
