@@ -174,8 +174,11 @@ class EventIndex:
         return sorted(self._instruments)
 
     def gateways(self) -> list[int]:
-        """Gateways through which a session is logged in, in order."""
-        return sorted({gateway_id for _epoch, gateway_id in self._gateways.values()})
+        """Gateways through which a session is logged in, in order.
+
+        Number 0 is an administrator at a node's ROUTER: nobody's heartbeat, hence no lease.
+        """
+        return sorted({gateway_id for _, gateway_id in self._gateways.values() if gateway_id})
 
 
 def _drop_below(positions: "array[int]", bound: int) -> None:

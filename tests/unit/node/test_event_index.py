@@ -115,3 +115,10 @@ def test_gateways_are_those_with_a_session(log: EventLog, index: EventIndex) -> 
     )
     index.catch_up()
     assert index.gateways() == [200, (1 << 64) - 1]
+
+
+def test_an_administrator_holds_no_lease(log: EventLog, index: EventIndex) -> None:
+    """A new leader would otherwise log every administrator out three seconds after its election."""
+    log.append(event(K.SESSION_LOGGED_IN, 1, session_id=1, conn_epoch=1, price=0))
+    index.catch_up()
+    assert index.gateways() == []
