@@ -18,12 +18,14 @@ from oms.client.aio import AsyncClient
 from oms.client.connection import Connection
 from oms.config import VenueConfig
 from oms.local.venue import LocalVenue
+from oms.messages.link import Status
 from oms.robots.crowd import Crowd
 
 PATIENCE_S: Final = 30.0
 POLL_S: Final = 0.005
 AIM_MAX_S: Final = 0.004  # a fault comes up to so long after a burst
 BURST: Final = 4
+CLOSE_ENTRIES: Final = 200
 
 _T = TypeVar("_T")
 
@@ -150,6 +152,18 @@ class Load:
         for name in names:
             assert await self.blocking(lambda: self.venue.wait_gone(name, PATIENCE_S))  # noqa: B023
         return in_flight
+
+    async def restart(self, name: str) -> None:
+        """Start a killed node and wait until it is close behind: two dead ones are a dead venue."""
+        self.venue.start_node(name)
+        deadline = time.monotonic() + PATIENCE_S
+        while not self._is_close(await self.blocking(self.venue.statuses)):
+            assert time.monotonic() < deadline, f"{name} does not catch up"
+
+    @staticmethod
+    def _is_close(statuses: dict[str, Status | None]) -> bool:
+        indexes = [status.applied_index for status in statuses.values() if status is not None]
+        return len(indexes) == len(statuses) and max(indexes) - min(indexes) < CLOSE_ENTRIES
 
     async def settle(self) -> None:
         """Trade no more; wait until everything that was asked for has its outcome."""
