@@ -56,6 +56,16 @@ class BuildEngine(build_ext):
             sys.exit("setup.py: the engine has performance hints, see above")
         super().finalize_options()
 
+    def run(self) -> None:
+        """A build of the other kind in the same place is no build of this kind."""
+        mark = Path(self.build_temp) / "kind"
+        kind = "debug" if IS_DEBUG else "release"
+        if not mark.exists() or mark.read_text() != kind:
+            self.force = True
+        super().run()
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.write_text(kind)
+
 
 ENGINE = Extension(
     "oms._core.engine",

@@ -44,6 +44,7 @@ cdef class Engine:
     cdef State state
 
     def __cinit__(self):
+        check_layouts()
         state_clear(&self.state)
 
     def __dealloc__(self):

@@ -6,6 +6,8 @@ offsets in `oms/messages/records.py` and the same bounds in `oms/bounds.py`; a t
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from oms._core.machine cimport INVARIANT
+
 cdef enum:
     COMMAND_NEW_ORDER = 1
     COMMAND_REPLACE_ORDER = 2
@@ -364,3 +366,23 @@ cdef struct BookTopRecord:
     uint64_t reserved
     int64_t ask_price
     uint64_t unused[3]
+
+
+cdef inline void check_layouts() noexcept nogil:
+    """No structure has grown or shrunk; costs nothing, the compiler knows the answers."""
+    INVARIANT(sizeof(BatchHeader) == BATCH_HEADER_BYTES)
+    INVARIANT(sizeof(CommandRecord) == COMMAND_BYTES)
+    INVARIANT(sizeof(OrderRecord) == COMMAND_BYTES)
+    INVARIANT(sizeof(LoginRecord) == COMMAND_BYTES)
+    INVARIANT(sizeof(GenesisRecord) == COMMAND_BYTES)
+    INVARIANT(sizeof(InstrumentRecord) == COMMAND_BYTES)
+    INVARIANT(sizeof(ParticipantRecord) == COMMAND_BYTES)
+    INVARIANT(sizeof(AccountRecord) == COMMAND_BYTES)
+    INVARIANT(sizeof(UserRecord) == COMMAND_BYTES)
+    INVARIANT(sizeof(SessionRecord) == COMMAND_BYTES)
+    INVARIANT(sizeof(GrantRecord) == COMMAND_BYTES)
+    INVARIANT(sizeof(DepositRecord) == COMMAND_BYTES)
+    INVARIANT(sizeof(PhaseRecord) == COMMAND_BYTES)
+    INVARIANT(sizeof(DayRecord) == COMMAND_BYTES)
+    INVARIANT(sizeof(EventRecord) == EVENT_BYTES)
+    INVARIANT(sizeof(BookTopRecord) == EVENT_BYTES)
