@@ -21,6 +21,7 @@ from pysyncobj.journal import Journal
 from oms import bounds
 from oms.config import SettingsError
 from oms.replication import journal_format as fmt
+from oms.replication.elections import LogEnd
 from oms.replication.errors import JournalDamagedError, JournalFullError, ReplicationError, die
 from oms.replication.journal_recovery import Recovered, recover
 from oms.replication.segment_maker import (
@@ -89,6 +90,7 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
         self._memory_low = len(self._positions) + 1
         self._last: Entry | None = None
         self.is_dirty = False
+        self.synced_index = len(self._positions)  # entries up to here are on disk
         self._warm_up(found)
         self._maker = SegmentMaker(folder, segment_bytes)
         self._maker.request(self._number + 1)
@@ -240,6 +242,11 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
         return len(self._positions)
 
     @property
+    def end(self) -> LogEnd:
+        """Term and index of the last entry."""
+        return LogEnd(self.term_at(len(self._positions)), len(self._positions))
+
+    @property
     def bytes_used(self) -> int:
         """Bytes written to segments."""
         return self._full_bytes + self._offset
@@ -285,6 +292,7 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
         for dropped in range(max(log_index, self._memory_low), len(self._positions) + 1):
             self._memory_bytes -= len(self._memory.pop(dropped)[0]) + ENTRY_OVERHEAD_BYTES
         del self._positions[last:]
+        self.synced_index = min(self.synced_index, last)
         self._memory_low = min(self._memory_low, log_index)
         while self._term_starts and self._term_starts[-1] > last:
             self._term_starts.pop()
@@ -300,6 +308,7 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
         except OSError as error:
             self._on_fatal("journal_io_error", str(error))
         self.is_dirty = False
+        self.synced_index = len(self._positions)
         self._synced_records = self._records
         self._write_mark()
 

@@ -8,7 +8,6 @@ Replaced here, because of what was observed in it (docs/protocols/raft_link.md):
 its replies, applying, the start of an election, anything with pickle.
 """
 
-import hashlib
 import random
 import time
 from collections.abc import Callable
@@ -20,8 +19,9 @@ from pysyncobj import SyncObj, SyncObjConf, syncobj, version
 from oms import bounds
 from oms.replication.agreement import mismatch, take_entries
 from oms.replication.elections import Election, LogEnd
-from oms.replication.errors import LibraryChangedError, die
+from oms.replication.errors import die
 from oms.replication.journal import DiskJournal, Entry
+from oms.replication.library_check import check_library
 from oms.replication.port import LogStatus, OnCommit, OnSkip
 from oms.replication.raft_transport import (
     AppendEntries,
@@ -39,9 +39,6 @@ from oms.replication.replicator import MESSAGE_BYTES, MESSAGE_ENTRIES, Replicato
 OnRoleChange = Callable[[LogStatus], None]
 OnFatal = Callable[[str, str], NoReturn]
 
-LIBRARY_VERSION: Final = "0.3.17"
-LIBRARY_SHA256: Final = "e8bdf06797085d734df86e24ab4802fe87893dff77268565ec036f7ad4a1cfe4"
-
 _FOLLOWER, _CANDIDATE, _LEADER = 0, 1, 2
 _ROLES: Final = ("follower", "candidate", "leader")
 _NO_OP: Final = b"\x01"  # the library's own entry at a leader's start
@@ -51,7 +48,7 @@ _PERIOD_S: Final = 0.02
 _TIMEOUT_MIN_S: Final = 0.3
 _TIMEOUT_MAX_S: Final = 0.6
 _COMMIT_NOTICE_S: Final = 0.003  # followers hear of a commit so soon when no entry carries it
-_STALL_S: Final = 0.1  # after a pause this long, read the sockets before judging silence
+_STALL_S: Final = 0.1  # a tick so late: read the sockets before judging silence
 _APPLY_SLICE_S: Final = 0.01  # a replay gives way to heartbeats so often
 _APPLY_ENTRIES: Final = 64
 _FOREVER: Final = 10**9
@@ -84,7 +81,7 @@ class RaftLog:
         caller's snapshot and not handed out again. Raises: SettingsError, JournalDamagedError,
         LibraryChangedError.
         """
-        _check_library()
+        check_library(Path(str(syncobj.__file__)), version.VERSION)
         syncobj.monotonicTime = clock  # all logs of one process share a clock
         self._clock = clock
         self._node_id = node_id
@@ -107,7 +104,7 @@ class RaftLog:
             own, peers, self._transport, self._journal, clock=clock, seed=seed,
             start_index=start_index, on_commit=on_commit, on_skip=on_skip, on_fatal=on_fatal,
         )  # fmt: skip
-        self._last_tick_s = clock()
+        self._due_s = clock()  # when the next tick had to come, as the caller was told
         self._told = self._standing()
 
     def propose(self, entry: bytes) -> bool:
@@ -127,14 +124,15 @@ class RaftLog:
     def tick(self) -> None:
         """Elections, heartbeats, sending, sync and commit; calls `on_commit` in log order."""
         now = self._clock()
-        if now - self._last_tick_s > _STALL_S:
+        if now > self._due_s + _STALL_S:
             self._transport.drain()
-        self._last_tick_s = now
+            self._core.resume(now)
         self._transport.tick()
         self._core.step(now)
         if self._on_role_change is not None and self._standing() != self._told:
             self._told = self._standing()
             self._on_role_change(self.status())
+        self._due_s = now + self.next_deadline_s()
 
     def fds(self) -> list[tuple[int, bool, bool]]:
         """Descriptors to poll: (fd, want_read, want_write)."""
@@ -234,6 +232,7 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
         self._on_commit, self._on_skip, self._on_fatal = on_commit, on_skip, on_fatal
         self._election = Election(own.node_id, (len(peers) + 1) // 2 + 1)
         self._may_campaign = False
+        self._is_sync_owed = False  # a leader sent entries in the last step and has not synced
         self._heard_leader_s = clock() - _TIMEOUT_MAX_S
         self._reply: tuple[RankedNode, AppendReply] | None = None  # waits for the next sync
         self._votes_from: set[tuple[int, str]] = set()
@@ -291,19 +290,37 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
         self._journal.add(command, self._journal.last_index + 1, self.term)
         return True
 
+    def resume(self, now: float) -> None:
+        """This process stood still, and perhaps the others with it: nobody is judged silent
+        before there was time to hear from them.
+        """
+        if not self._may_campaign:
+            deadline_s = max(self._SyncObj__raftElectionDeadline, now + _STALL_S)
+            self._SyncObj__raftElectionDeadline = deadline_s
+        heard = self._SyncObj__lastResponseTime
+        for peer, heard_at_s in heard.items():
+            heard[peer] = max(heard_at_s, now - _TIMEOUT_MAX_S + _STALL_S)
+
     def step(self, now: float) -> None:
-        """Send, then sync, then count: the own disk works while the entries travel."""
+        """One tick. The leader sends, hands out what is committed and lets its caller publish
+        that before it syncs what it sent, in the next step: the followers' disks work meanwhile.
+        A follower syncs what arrived, replies, then hands out.
+        """
         if self.role == _LEADER:
             self._replicator.send_new(now, term=self.term, commit_index=self.commit_index)
-        elif not self._may_campaign:
-            self._consider_election(now)  # may take messages in: before the sync
-        self._journal.sync()
-        self._flush_reply()
+            if self._is_sync_owed or not self._peers:
+                self._journal.sync()
+        else:
+            if not self._may_campaign:
+                self._consider_election(now)  # may take messages in: before the sync
+            self._journal.sync()
+            self._flush_reply()
         before = self.commit_index
         self._onTick(0.0)
         if self.role == _LEADER and self.commit_index > before:
             at = self._clock() + _COMMIT_NOTICE_S
             self._SyncObj__newAppendEntriesTime = min(self._SyncObj__newAppendEntriesTime, at)
+        self._is_sync_owed = self._journal.is_dirty
 
     def next_deadline_s(self) -> float:
         """When `step` has something to do."""
@@ -322,7 +339,7 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
         return _TIMEOUT_MIN_S + (_TIMEOUT_MAX_S - _TIMEOUT_MIN_S) * spread
 
     def _SyncObj__connectedToAnyone(self) -> bool:  # noqa: N802
-        """The library asks this, and only there, before it campaigns: pre-votes decide."""
+        """The library asks this only before it campaigns: pre-votes decide."""
         granted, self._may_campaign = self._may_campaign, False
         return granted
 
@@ -350,9 +367,6 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
             survivors = sorted(p.rank for p in [*self._peers, self._own] if p != node)
             self._election.leader_lost(self._clock(), place=survivors.index(self._own.rank))
 
-    def _log_end(self) -> LogEnd:
-        return LogEnd(self._journal[-1][2], self._journal.last_index)
-
     def _hears_leader(self, now: float) -> bool:
         if self.role == _LEADER:
             return True
@@ -374,7 +388,7 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
         if self._election.ask(now, self.term + 1):
             self._campaign()
             return
-        end = self._log_end()
+        end = self._journal.end
         for peer in self._peers:
             self._transport.send(peer, PreVote(self.term + 1, end.log_index, end.term))
 
@@ -392,7 +406,7 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
                 now,
                 asker=node.node_id,
                 asker_end=LogEnd(m.last_log_term, m.last_log_index),
-                own_end=self._log_end(),
+                own_end=self._journal.end,
             )
         )
         self._transport.send(node, PreVoteReply(m.term, granted, self.term))
@@ -504,6 +518,8 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
             self._adopt_term(m.term)
         elif m.term == self.term and self.role == _LEADER:  # else it is of a term that is over
             self._SyncObj__lastResponseTime[node] = self._clock()
+            if m.index > self._journal.synced_index:
+                self._journal.sync()  # faster than this leader's own turn: it must count too
             if not self._replicator.on_reply(node, m):
                 self._on_fatal("raft_safety", f"{node.id} holds {m.index}, beyond this leader")
 
@@ -580,15 +596,3 @@ def _settings() -> SyncObjConf:
         dynamicMembershipChange=False,
         useFork=False,
     )
-
-
-def _check_library() -> None:
-    """Refuse any PySyncObj but the reviewed one: this file relies on its private parts."""
-    source = Path(str(syncobj.__file__)).read_bytes()
-    found = hashlib.sha256(source).hexdigest()
-    if version.VERSION != LIBRARY_VERSION or found != LIBRARY_SHA256:
-        message = (
-            f"PySyncObj {version.VERSION} with syncobj.py {found[:16]} is installed; only "
-            f"{LIBRARY_VERSION} with {LIBRARY_SHA256[:16]} was reviewed (docs/adr/0011)"
-        )
-        raise LibraryChangedError(message)
