@@ -2,7 +2,7 @@
 
 Called by the indexes of orders, levels and positions; each brings its comparison and the field of
 its record that leads on in the chain. A table is nothing but the first slot of each chain, at most
-one half of them in use, so that looking up, adding and taking out rarely meet a second record and
+one quarter of them in use, so that looking up, adding and taking out rarely meet a second record and
 the processor guesses right. Sixteen neighboring keys (user_ref_nums, ticks) share a cache line.
 The arrangement decides nothing: it is no part of the state, and a restore builds it anew.
 """
@@ -41,4 +41,4 @@ cdef inline void chain_release(uint32_t* heads, uint32_t mask) noexcept nogil:
 
 cdef inline bint chain_is_full(const ChainTable* table) noexcept nogil:
     """Whether one record more asks for a table of twice the size (cold)."""
-    return table.count > table.mask >> 1
+    return table.count > table.mask >> 2

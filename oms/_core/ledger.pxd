@@ -53,7 +53,7 @@ cdef inline uint32_t position_find(
     const PositionPool* pool, uint32_t account_id, uint32_t instrument_id
 ) noexcept nogil:
     """The slot of the pair; 0: never touched."""
-    cdef uint32_t slot = pool.index.heads[chain_home(&pool.index, account_id, instrument_id)]
+    cdef uint32_t slot = pool.index.heads[chain_home(&pool.index, instrument_id, account_id)]
     while slot and (
         pool.positions[slot].instrument_id != instrument_id
         or pool.positions[slot].account_id != account_id
@@ -65,7 +65,7 @@ cdef inline uint32_t position_find(
 cdef inline void position_put(PositionPool* pool, uint32_t slot) noexcept nogil:
     cdef Position* position = &pool.positions[slot]
     cdef uint32_t home = chain_home(
-        &pool.index, position.account_id, position.instrument_id
+        &pool.index, position.instrument_id, position.account_id
     )
     position.chain = pool.index.heads[home]
     pool.index.heads[home] = slot

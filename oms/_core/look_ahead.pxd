@@ -65,7 +65,7 @@ cdef inline uint32_t level_home(const State* state, const OrderRecord* record) n
 
 
 cdef inline uint32_t position_home(const State* state, const OrderRecord* record) noexcept nogil:
-    return chain_home(&state.positions.index, record.account_id, record.instrument_id)
+    return chain_home(&state.positions.index, record.instrument_id, record.account_id)
 
 
 cdef inline void look_first(const State* state, const OrderRecord* record) noexcept nogil:

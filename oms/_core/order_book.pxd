@@ -163,7 +163,7 @@ cdef inline void book_link(
     order.prev = level.tail
     orders[level.tail].next = slot  # slot 0 is scratch
     level.tail = slot
-    level.head = level.head if level.head else slot
+    level.head |= slot & (0 - <uint32_t>(level.head == 0))
     level.qty += order.leaves
 
 
@@ -176,8 +176,9 @@ cdef inline void book_unlink(
     level.qty -= order.leaves
     orders[order.prev].next = order.next
     orders[order.next].prev = order.prev
-    level.head = order.next if level.head == slot else level.head
-    level.tail = order.prev if level.tail == slot else level.tail
+    # Which end an order leaves from, if any, cannot be guessed: no branches.
+    level.head ^= (level.head ^ order.next) & (0 - <uint32_t>(level.head == slot))
+    level.tail ^= (level.tail ^ order.prev) & (0 - <uint32_t>(level.tail == slot))
     if level.head == 0:
         level_drop(pool, book, side_of(order.side), order.level)
 

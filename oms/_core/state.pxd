@@ -99,7 +99,7 @@ cdef inline void state_open(State* state, const Capacities* capacities) noexcept
     positions_open(&state.positions, capacities.positions_max)
     chain_open(&state.index, 1024)
     chain_open(&state.levels.index, 1024)
-    chain_open(&state.positions.index, 64)
+    chain_open(&state.positions.index, 1024)
     state.instruments = <Instrument*>take_pages(
         (<size_t>capacities.instruments_max + 1) * sizeof(Instrument)
     )
