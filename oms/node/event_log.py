@@ -7,6 +7,7 @@ records are contiguous; what `read` returns was written. Must never be asked abo
 
 import mmap
 import os
+import zlib
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from oms.bounds import EVENT_BYTES
 from oms.messages.records import EVENT_DTYPE
 
 FLUSH_BYTES: Final = 1 << 18  # a longer buffer is written to the file at once
+CRC_RECORDS: Final = 8_192  # read at a time for the checksum
 _SEQ_OFFSET: Final = 8
 
 
@@ -36,6 +38,7 @@ class EventLog:
         self._buffered_bytes = 0
         self._map: mmap.mmap | None = None
         self._mapped_seq = 0
+        self._crc = self._crc_seq = 0  # crc32 of the records up to that number
         if size % EVENT_BYTES:
             os.ftruncate(self._fd, self.event_seq * EVENT_BYTES)
         if not self._is_numbered(self.event_seq):
@@ -52,6 +55,23 @@ class EventLog:
         """Whether the file reaches to `event_seq` and holds that record in its place."""
         return event_seq <= self.event_seq and self._is_numbered(event_seq)
 
+    def crc(self, event_seq: int) -> int:
+        """crc32 of every record up to `event_seq`, read from the file; goes on where it stood.
+
+        For whoever takes or restores snapshots, one at a time; the loop may append meanwhile.
+        """
+        if event_seq < self._crc_seq:
+            self._crc = self._crc_seq = 0
+        while self._crc_seq < event_seq:
+            count = min(CRC_RECORDS, event_seq - self._crc_seq)
+            data = os.pread(self._fd, count * EVENT_BYTES, self._crc_seq * EVENT_BYTES)
+            if len(data) != count * EVENT_BYTES:
+                msg = f"the event log ends before event {event_seq}"
+                raise OSError(msg)
+            self._crc = zlib.crc32(data, self._crc)
+            self._crc_seq += count
+        return self._crc
+
     def truncate(self, event_seq: int) -> None:
         """Forget every record above `event_seq`. Only before the first read."""
         self.flush()
@@ -59,6 +79,8 @@ class EventLog:
         self._mapped_seq = 0
         os.ftruncate(self._fd, event_seq * EVENT_BYTES)
         self.event_seq = self._file_seq = event_seq
+        if event_seq < self._crc_seq:
+            self._crc = self._crc_seq = 0
 
     def append(self, data: bytes) -> None:
         """Add records. Raises: ValueError when they do not follow the last one."""

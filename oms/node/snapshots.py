@@ -8,7 +8,7 @@ leader waits until it is a whole period late, because the copy makes its clients
 import os
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from oms.bounds import SNAPSHOT_EVERY_ENTRIES, SNAPSHOTS_KEPT
@@ -30,15 +30,7 @@ def restore_newest(
     for path in snapshot_file.newest_first(folder):
         try:
             snapshot = _read(path, cluster_id)
-            if not event_log.has(snapshot.event_seq):
-                say.warning(
-                    "snapshot_passed_over",
-                    file=path.name,
-                    reason="the event log is shorter",
-                    event_seq=snapshot.event_seq,
-                    event_log=event_log.event_seq,
-                )
-                continue
+            _check_outputs(event_log, snapshot, path)
             engine.restore(snapshot.state)
         except (SnapshotDamaged, OSError, ValueError) as error:
             say.warning("snapshot_passed_over", file=path.name, reason=str(error))
@@ -55,6 +47,15 @@ def _read(path: Path, cluster_id: int) -> Snapshot:
     if snapshot.cluster_id != cluster_id:
         raise SnapshotDamaged(f"{path.name}: of cluster {snapshot.cluster_id:016x}")
     return snapshot
+
+
+def _check_outputs(event_log: EventLog, snapshot: Snapshot, path: Path) -> None:
+    """Clients are replayed from these bytes: one that changed would be told as the truth."""
+    if not event_log.has(snapshot.event_seq):
+        reason = f"the event log ends at {event_log.event_seq}, needed up to {snapshot.event_seq}"
+        raise SnapshotDamaged(f"{path.name}: {reason}")
+    if event_log.crc(snapshot.event_seq) != snapshot.events_crc:
+        raise SnapshotDamaged(f"{path.name}: the event log's checksum is wrong")
 
 
 @dataclass(slots=True)
@@ -139,7 +140,8 @@ class Snapshots:
         affinity.unpin(self._cores)
         try:
             os.fdatasync(self._event_log.fileno())
-            snapshot_file.write(self._folder, work.snapshot)
+            events_crc = self._event_log.crc(work.snapshot.event_seq)
+            snapshot_file.write(self._folder, replace(work.snapshot, events_crc=events_crc))
             snapshot_file.prune(self._folder, SNAPSHOTS_KEPT)
         except OSError as error:
             work.error = str(error)

@@ -6,7 +6,8 @@ cannot be trusted is an error, never an empty state.
 
 Layout, little endian: 0 8s magic  8 u32 version  12 u32 crc32 of bytes 16..64  16 u64 cluster_id
 24 u64 log_index  32 u64 event_seq  40 u64 digest  48 u64 state length  56 u32 crc32 of the state
-60 u32 reserved  64 state. The name is `<log_index, 16 hex digits>.snapshot`.
+60 u32 crc32 of the event log up to event_seq  64 state.
+The name is `<log_index, 16 hex digits>.snapshot`.
 """
 
 import os
@@ -37,6 +38,7 @@ class Snapshot:
     event_seq: int
     digest: int
     state: bytes
+    events_crc: int = 0  # crc32 of the node's outputs up to `event_seq`
 
 
 def path_of(folder: Path, log_index: int) -> Path:
@@ -53,7 +55,7 @@ def write(folder: Path, snapshot: Snapshot) -> Path:
         snapshot.digest,
         len(snapshot.state),
         zlib.crc32(snapshot.state),
-        0,
+        snapshot.events_crc,
     )
     path = path_of(folder, snapshot.log_index)
     aside = path.with_suffix(".aside")
@@ -88,7 +90,7 @@ def read(path: Path) -> Snapshot:
     body = data[_HEAD.size : HEADER_BYTES]
     if zlib.crc32(body) != header_crc:
         raise SnapshotDamaged(f"{path.name}: the header's checksum is wrong")
-    cluster_id, log_index, event_seq, digest, length, state_crc, _ = _BODY.unpack(body)
+    cluster_id, log_index, event_seq, digest, length, state_crc, events_crc = _BODY.unpack(body)
     state = data[HEADER_BYTES:]
     if len(state) != length:
         raise SnapshotDamaged(f"{path.name}: {len(state)} bytes of state, {length} expected")
@@ -96,7 +98,7 @@ def read(path: Path) -> Snapshot:
         raise SnapshotDamaged(f"{path.name}: the state's checksum is wrong")
     if path.name != path_of(path.parent, log_index).name:
         raise SnapshotDamaged(f"{path.name}: its header says log index {log_index}")
-    return Snapshot(cluster_id, log_index, event_seq, digest, state)
+    return Snapshot(cluster_id, log_index, event_seq, digest, state, events_crc)
 
 
 def newest_first(folder: Path) -> list[Path]:

@@ -279,6 +279,7 @@ def forge_state(venue: LocalVenue, node_id: str) -> None:
             event_seq=engine.event_seq,
             digest=engine.digest(),
             state=engine.snapshot(),
+            events_crc=honest.events_crc,
         ),
     )
 

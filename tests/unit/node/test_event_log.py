@@ -1,5 +1,6 @@
 """The event log: contiguous records, found again by number, cut and refilled."""
 
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,23 @@ def test_records_that_do_not_follow_are_refused(log: EventLog, first: int) -> No
     log.append(records(1, 2))
     with pytest.raises(ValueError, match="does not follow"):
         log.append(records(first, 1))
+
+
+def test_the_checksum_covers_every_record_up_to_a_number(
+    log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In pieces or in one go, forwards or back, and after a cut: always that of the bytes."""
+    monkeypatch.setattr("oms.node.event_log.CRC_RECORDS", 3)
+    log.append(records(1, 10))
+    log.flush()
+    for event_seq in (4, 4, 10, 2, 0, 10):
+        assert log.crc(event_seq) == zlib.crc32(records(1, event_seq))
+    log.truncate(5)
+    log.append(records(6, 1))
+    log.flush()
+    assert log.crc(6) == zlib.crc32(records(1, 6))
+    with pytest.raises(OSError, match="ends before event 7"):
+        log.crc(7)
 
 
 def test_a_reopened_log_goes_on(path: Path) -> None:

@@ -1,11 +1,12 @@
 """Snapshots: the newest that can be trusted and whose outputs are there; else an older, or none."""
 
+import os
 import select
 from pathlib import Path
 
 import pytest
 
-from oms.bounds import SNAPSHOT_EVERY_ENTRIES, SNAPSHOTS_KEPT
+from oms.bounds import EVENT_BYTES, SNAPSHOT_EVERY_ENTRIES, SNAPSHOTS_KEPT
 from oms.node.event_log import EventLog
 from oms.node.snapshots import Snapshots, restore_newest
 from oms.node.wakeup import Wakeup
@@ -81,6 +82,25 @@ def test_a_snapshot_without_its_outputs_is_passed_over(one: OneReplica, folder: 
     one.event_log.truncate(1)
     index, engine = restore(folder, one.event_log)
     assert (index, engine.applied_index, one.event_log.event_seq) == (0, 0, 0)
+
+
+def test_outputs_that_changed_on_disk_are_made_again(one: OneReplica, folder: Path) -> None:
+    """A flipped bit would be replayed to a client as the truth."""
+    indexes = three(one, folder)
+    second = snapshot_file.read(snapshot_file.path_of(folder, indexes[1]))
+    assert restore_after_flip(one, folder, second.event_seq * EVENT_BYTES + 70) == indexes[1]
+    assert restore_after_flip(one, folder, 70) == 0
+
+
+def restore_after_flip(one: OneReplica, folder: Path, at: int) -> int:
+    """Change a bit of the event log on disk; where a new process then begins."""
+    fd = one.event_log.fileno()
+    os.pwrite(fd, bytes([os.pread(fd, 1, at)[0] ^ 4]), at)
+    reopened = EventLog(Path(f"/proc/self/fd/{fd}"))
+    index, _ = restore(folder, reopened)
+    assert (index == 0) == (reopened.event_seq == 0)
+    reopened.close()
+    return index
 
 
 def test_another_clusters_snapshot_is_passed_over(one: OneReplica, folder: Path) -> None:
