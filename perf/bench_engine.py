@@ -117,7 +117,8 @@ def read_workload(path: Path) -> Workload:
     return Workload(
         name=fields[16].rstrip(b"\0").decode(), warm=fields[3], ops=fields[4], symbols=fields[5],
         flags=fields[6], max_live=fields[10], trades=fields[11], volume=fields[12],
-        notional=fields[13], trade_hash=fields[14], records=np.frombuffer(data, RECORD, offset=fields[1]),
+        notional=fields[13], trade_hash=fields[14],
+        records=np.frombuffer(data, RECORD, offset=fields[1]),
     )  # fmt: skip
 
 
