@@ -105,6 +105,16 @@ class GetTotals(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=10):
     """-> Totals: the proof that money and shares are conserved."""
 
 
+class CreateSnapshot(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=11):
+    """-> SnapshotMade, once a snapshot of the state now (or later) is durable. Admin only."""
+
+
+class GetDigest(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=12):
+    """-> DigestAt: this node's digest at a log index it applied lately."""
+
+    log_index: int
+
+
 Request = (
     GetStatus
     | GetDirectory
@@ -116,6 +126,8 @@ Request = (
     | GetBook
     | Submit
     | GetTotals
+    | CreateSnapshot
+    | GetDigest
 )
 
 
@@ -278,6 +290,23 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
     """The event record that answers a submitted command."""
 
     record: bytes
+
+
+class SnapshotMade(msgspec.Struct, frozen=True, array_like=True):
+    """A snapshot of the answering node is durable under `file` in its folder."""
+
+    log_index: int
+    event_seq: int
+    digest: str  # as in Status
+    state_bytes: int
+    file: str
+
+
+class DigestAt(msgspec.Struct, frozen=True, array_like=True):
+    """The chain digest at `log_index`, as in Status."""
+
+    log_index: int
+    digest: str
 
 
 class Refusal(msgspec.Struct, frozen=True, array_like=True):

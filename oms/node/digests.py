@@ -27,6 +27,11 @@ class DigestWatch:
         self._indexes[slot] = log_index
         self._digests[slot] = digest
 
+    def at(self, log_index: int) -> int | None:
+        """This node's digest at `log_index`; None when that is not remembered (any more)."""
+        slot = log_index % KEPT
+        return self._digests[slot] if self._indexes[slot] == log_index else None
+
     def compare(self, peer: Status) -> bool:
         """Take in a peer's status. True: this one is new and differs from ours."""
         slot = peer.applied_index % KEPT

@@ -189,13 +189,14 @@ class Loop:
 
     # ---- in
 
+    @property
+    def _has_genesis(self) -> bool:
+        """A snapshot from within the genesis would lose the rest of it."""
+        return self._p.replica.entries_applied >= self._p.genesis_entries
+
     def _is_open(self) -> bool:
         """Commands may come: this node leads, its log accepts, the genesis is applied."""
-        return (
-            self._status.is_accepting
-            and not self._is_fenced
-            and self._p.replica.entries_applied >= self._p.genesis_entries
-        )
+        return self._status.is_accepting and not self._is_fenced and self._has_genesis
 
     def _read_pull(self, now_ns: int) -> None:
         if self._is_open():
@@ -304,7 +305,19 @@ class Loop:
             for gateway_id in parts.leases.expired(now_ns, is_reading=self._is_reading_pull):
                 parts.say.warning("gateway_lost", gateway_id=gateway_id)
                 parts.sequencer.offer_own(GatewayLost(gateway_id))
-        if not self._is_fenced:
-            parts.snapshots.finish()
-            if parts.snapshots.is_due(is_leading=self._status.role == "leader"):
-                parts.snapshots.start()
+        self._take_snapshots()
+
+    def _take_snapshots(self) -> None:
+        parts = self._p
+        if self._is_fenced:
+            parts.requests.refuse_snapshots("this node is fenced: its state is not to be kept")
+            return
+        made = parts.snapshots.finish()
+        if made is not None:
+            parts.requests.answer_snapshot(made)
+        if parts.requests.is_snapshot_wanted and not self._has_genesis:
+            parts.requests.refuse_snapshots("the genesis is not applied yet; ask again")
+        is_wanted = parts.requests.is_snapshot_wanted and not parts.snapshots.is_writing
+        if is_wanted or parts.snapshots.is_due(is_leading=self._status.role == "leader"):
+            parts.requests.snapshot_started()
+            parts.snapshots.start()

@@ -121,7 +121,12 @@ class Node:
         digests = DigestWatch(len(settings.nodes))
         status = self._status(index, clock)
         queries = Queries(
-            engine=engine, event_log=event_log, index=index, symbols=symbols, status=status.status
+            engine=engine,
+            event_log=event_log,
+            index=index,
+            symbols=symbols,
+            status=status.status,
+            digest_at=digests.at,
         )
         requests = Requests(
             router, queries=queries, sequencer=sequencer, not_leader=status.not_leader, say=say
@@ -264,6 +269,7 @@ class Node:
         if is_sound:
             parts.requests.stop_accepting()
             parts.log.close()
+        parts.requests.refuse_snapshots("this node is stopping")
         has_genesis = parts.replica.entries_applied >= parts.genesis_entries
         parts.snapshots.stop(is_last_wanted=is_sound and has_genesis)
         self._event_log.close()

@@ -32,6 +32,7 @@ _FOR_EVERYBODY: Final = (
     link.ReplayTopic,
     link.GetBook,
     link.GetTotals,
+    link.GetDigest,
 )
 _SEES_HASHES: Final = frozenset({Role.GATEWAY, Role.ADMIN})
 
@@ -44,6 +45,7 @@ Answer = (
     | link.Orders
     | link.BookView
     | link.Totals
+    | link.DigestAt
 )
 
 _V = TypeVar("_V")
@@ -64,12 +66,14 @@ class Queries:
         index: EventIndex,
         symbols: Symbols,
         status: Callable[[], link.Status],
+        digest_at: Callable[[int], int | None],
     ) -> None:
         self._engine = engine
         self._event_log = event_log
         self._index = index
         self._symbols = symbols
         self._status = status
+        self._digest_at = digest_at
 
     @property
     def applied_index(self) -> int:
@@ -100,8 +104,19 @@ class Queries:
                 return _found(book, f"instrument {instrument_id}")
             case link.GetTotals():
                 return self._engine.totals()
-            case link.Submit():
-                raise CannotAnswer("a submit is not a query")
+            case link.GetDigest(log_index):
+                return self._digest(log_index)
+            case link.Submit() | link.CreateSnapshot():
+                raise CannotAnswer(f"{type(request).__name__} is not a query")
+
+    def _digest(self, log_index: int) -> link.DigestAt:
+        if log_index == self.applied_index:
+            digest: int | None = self._engine.digest()
+        else:
+            digest = self._digest_at(log_index)
+        if digest is None:
+            raise CannotAnswer(f"the digest at log index {log_index} is not remembered")
+        return link.DigestAt(log_index, f"{digest:016x}")
 
     def _directory(self, role: Role) -> link.Directory:
         directory = self._engine.directory()

@@ -88,6 +88,8 @@ class Requests:
         self._submitted: dict[int, _Submitted] = {}
         self._next_token = 1
         self._waiting: list[_Waiting] = []
+        self._snapshot_wanted: list[_Asker] = []
+        self._snapshot_waiting: list[_Asker] = []  # for the one that is being written
         self.is_accepting = False
         self.lost_reply_count = 0
 
@@ -112,6 +114,8 @@ class Requests:
     def _take(self, asker: _Asker, request: link.Request, now_ns: int) -> None:
         if isinstance(request, link.Submit):
             self._submit(asker, request.command, now_ns)
+        elif isinstance(request, link.CreateSnapshot):
+            self._want_snapshot(asker)
         elif (
             isinstance(request, link.GetDirectory)
             and request.min_index > self._queries.applied_index
@@ -142,7 +146,9 @@ class Requests:
             self.lost_reply_count += 1
 
     def _has_place(self, asker: _Asker) -> bool:
-        if len(self._submitted) + len(self._waiting) < REQUESTS_WAITING_MAX:
+        waiting = len(self._submitted) + len(self._waiting)
+        waiting += len(self._snapshot_wanted) + len(self._snapshot_waiting)
+        if waiting < REQUESTS_WAITING_MAX:
             return True
         self._refuse(asker, f"{REQUESTS_WAITING_MAX} requests are waiting; ask again later")
         return False
@@ -184,6 +190,36 @@ class Requests:
         for submitted in self._submitted.values():
             self._reply(submitted.asker, NOT_LEADER, body)
         self._submitted.clear()
+
+    # ---- snapshots
+
+    def _want_snapshot(self, asker: _Asker) -> None:
+        if asker.role is not Role.ADMIN:
+            self._refuse(asker, f"role {asker.role} may not have snapshots made")
+        elif self._has_place(asker):
+            self._snapshot_wanted.append(asker)
+
+    @property
+    def is_snapshot_wanted(self) -> bool:
+        """Somebody asked for one that is not begun yet."""
+        return bool(self._snapshot_wanted)
+
+    def snapshot_started(self) -> None:
+        """What was asked for up to now is answered by the one that was just begun."""
+        self._snapshot_waiting += self._snapshot_wanted
+        self._snapshot_wanted.clear()
+
+    def answer_snapshot(self, made: link.SnapshotMade | link.Refusal) -> None:
+        """The one that was begun is durable, or it failed."""
+        code = ANSWER if isinstance(made, link.SnapshotMade) else REFUSAL
+        for asker in self._snapshot_waiting:
+            self._reply(asker, code, _encode(made))
+        self._snapshot_waiting.clear()
+
+    def refuse_snapshots(self, reason: str) -> None:
+        """None can be made now."""
+        self.snapshot_started()
+        self.answer_snapshot(link.Refusal(reason))
 
     # ---- waiting
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from oms.bounds import SNAPSHOT_EVERY_ENTRIES, SNAPSHOTS_KEPT
+from oms.messages import link
 from oms.node import affinity
 from oms.node.engine import Engine
 from oms.node.event_log import EventLog
@@ -100,9 +101,14 @@ class Snapshots:
         """A pipe to write a byte to when a write is done."""
         self._wakeup_fd = fd
 
+    @property
+    def is_writing(self) -> bool:
+        """One is being written, or waits for `finish`."""
+        return self._work is not None
+
     def is_due(self, *, is_leading: bool) -> bool:
         """Time to call `start`."""
-        if self._work is not None:
+        if self.is_writing:
             return False
         patience = SNAPSHOT_EVERY_ENTRIES if is_leading else 0
         return self._engine.applied_index >= self._next + patience
@@ -149,21 +155,32 @@ class Snapshots:
         if self._wakeup_fd >= 0:
             os.write(self._wakeup_fd, b"s")
 
-    def finish(self) -> None:
-        """Take note of a write that is done. A failed one costs a longer replay, nothing else."""
+    def finish(self) -> link.SnapshotMade | link.Refusal | None:
+        """Take note of a write that is done, and say what came of it; None while there is none.
+
+        A failed one costs a longer replay, nothing else.
+        """
         work, thread = self._work, self._thread
         if work is None or thread is None or not work.done:
-            return
+            return None
         thread.join()
         self._work = self._thread = None
         if work.error:
             self._say.error("snapshot_failed", reason=work.error)
-        else:
-            self._say.info(
-                "snapshot_written",
-                log_index=work.snapshot.log_index,
-                took_ms=(time.monotonic_ns() - work.started_ns) // 1_000_000,
-            )
+            return link.Refusal(f"the snapshot could not be written: {work.error}")
+        snapshot = work.snapshot
+        self._say.info(
+            "snapshot_written",
+            log_index=snapshot.log_index,
+            took_ms=(time.monotonic_ns() - work.started_ns) // 1_000_000,
+        )
+        return link.SnapshotMade(
+            log_index=snapshot.log_index,
+            event_seq=snapshot.event_seq,
+            digest=f"{snapshot.digest:016x}",
+            state_bytes=len(snapshot.state),
+            file=snapshot_file.path_of(self._folder, snapshot.log_index).name,
+        )
 
     def stop(self, *, is_last_wanted: bool = True) -> None:
         """At the end: wait for the write in progress, then write the last state if wanted."""

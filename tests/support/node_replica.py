@@ -61,6 +61,7 @@ class OneReplica:
             index=self.index,
             symbols=self.symbols,
             status=self.status.status,
+            digest_at=self.digests.at,
         )
         self.requests = Requests(
             self.router.as_socket,
