@@ -26,6 +26,8 @@ DIRECTIVES = {
     "initializedcheck": IS_DEBUG,
     "embedsignature": False,
     "show_performance_hints": True,
+    "auto_pickle": False,
+    "autotestdict": False,
 }
 # Records are read as structures and as words (digest, snapshot): no strict aliasing. Fields that
 # were written one by one are not read back as vectors: that stalls (4 ns of 70 on `exch`).

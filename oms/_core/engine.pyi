@@ -3,8 +3,11 @@
 `oms.reference.engine.Engine` has the same methods, and every one of them must answer alike.
 """
 
+from typing import final
+
 from oms.messages.link import AccountView, BookView, Directory, OrderView, Totals
 
+@final
 class Engine:
     """Orders, risk, accounts and matching of a whole venue; empty until a genesis entry."""
 

@@ -5,6 +5,7 @@ file here that touches Python objects; everything below is `nogil` C and never f
 its input. `engine.pyi` is the contract.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport free
@@ -38,6 +39,7 @@ cdef str _text_of(const void* data, Py_ssize_t size):
     return _bytes_of(data, size).rstrip(b" \x00").decode("latin-1")
 
 
+@cython.final
 cdef class Engine:
     """Orders, risk, accounts and matching of a whole venue; empty until a genesis entry."""
 
