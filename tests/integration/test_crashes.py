@@ -70,6 +70,26 @@ def test_killed_leaders_lose_and_repeat_nothing(
     run(venue, config, seed, script)
 
 
+def test_what_a_leader_without_followers_has_is_nobodys_truth(
+    venue: LocalVenue, config: VenueConfig, seed: int
+) -> None:
+    """It acknowledges nothing; the others go on without its last entries, and it gives them up."""
+
+    async def script(load: Load) -> None:
+        leader = await load.leader()
+        followers = [node.node_id for node in venue.nodes if node.node_id != leader]
+        await load.kill(*followers)
+        await asyncio.sleep(load.draw.random())
+        await load.kill(leader)
+        for name in followers:
+            venue.start_node(name)
+        await load.acknowledged(200)
+        await load.restart(leader)
+        await load.acknowledged(50)
+
+    run(venue, config, seed, script)
+
+
 def test_all_nodes_killed_at_one_instant_come_back_with_everything(
     venue: LocalVenue, config: VenueConfig, seed: int
 ) -> None:
