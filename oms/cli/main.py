@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from oms.cli import admin
+from oms.cli import admin, cluster, log, snapshot
 
 app = typer.Typer(
     name="oms",
@@ -22,6 +22,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(admin.app, name="admin")
+app.add_typer(cluster.app, name="cluster")
+app.add_typer(log.app, name="log")
+app.add_typer(snapshot.app, name="snapshot")
 
 DataOption = Annotated[
     Path, typer.Option("--data", help="The venue's data folder.", envvar="OMS_DATA")

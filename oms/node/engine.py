@@ -45,6 +45,9 @@ class Engine(Protocol):
     def digest(self) -> int:
         """Chain over every entry and its events."""
 
+    def state_digest(self) -> int:
+        """Hash of the canonical state; a full walk, for comparisons off the path of orders."""
+
     def snapshot(self) -> bytes:
         """The whole state."""
 

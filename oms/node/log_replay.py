@@ -1,0 +1,231 @@
+"""Replays a node's log through an engine and holds it against what the node has kept of it.
+
+Called by `oms log verify`, `oms snapshot verify` and `oms snapshot restore`; the node itself does
+not. Reads only. Promises: every batch is applied as a node applies it; every event record is
+compared with the event log's, every snapshot with the state at its index; the first difference of
+each kind is named exactly, with its place.
+"""
+
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from oms.bounds import EVENT_BYTES
+from oms.messages.enums import EventKind
+from oms.messages.records import BATCH_HEADER, unpack_event
+from oms.node.engine import Engine
+from oms.replication.errors import JournalDamagedError
+from oms.replication.journal_reader import JournalEntry, JournalReader, OnProgress, no_progress
+from oms.replication.snapshot_file import Snapshot
+
+PROGRESS_ENTRIES: Final = 1_024
+FIELDS_NAMED_MAX: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that is not as the log says; `place` is for people to find it."""
+
+    part: str  # journal, events or snapshot
+    place: str
+    text: str
+
+
+@dataclass(slots=True)
+class ReplayReport:
+    """What was replayed, and what did not agree."""
+
+    last_index: int = 0
+    entry_count: int = 0  # ours; the library's own are not counted
+    command_count: int = 0
+    event_seq: int = 0
+    digest: int = 0
+    events_compared: int = 0
+    snapshots_compared: list[int] = field(default_factory=list)  # their log indexes
+    differences: list[Difference] = field(default_factory=list)
+
+
+class EventFile:
+    """A node's event log, read only. What is behind its end when this is made is not looked at."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises: OSError."""
+        self._file = path.open("rb")
+        self.event_seq = path.stat().st_size // EVENT_BYTES
+        self.odd_bytes = path.stat().st_size % EVENT_BYTES
+
+    def read(self, from_event_seq: int, count: int) -> bytes:
+        """Records as far as there are any."""
+        count = min(count, self.event_seq - from_event_seq + 1)
+        if count <= 0:
+            return b""
+        self._file.seek((from_event_seq - 1) * EVENT_BYTES)
+        return self._file.read(count * EVENT_BYTES)
+
+    def crc(self, event_seq: int) -> int | None:
+        """crc32 of the records up to `event_seq`; None when there are not so many."""
+        if event_seq > self.event_seq:
+            return None
+        crc, at, step = 0, 1, 8_192
+        while at <= event_seq:
+            crc = zlib.crc32(self.read(at, min(step, event_seq - at + 1)), crc)
+            at += step
+        return crc
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class LogReplay:
+    """One pass over a log from its first entry, or from where `engine` stands."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        snapshots: Iterable[Snapshot] = (),
+        events: EventFile | None = None,
+        spare: Engine | None = None,
+        on_events: Callable[[bytes], object] | None = None,
+    ) -> None:
+        """`spare` is an engine that snapshots are restored into, to compare whole states;
+        `on_events` gets the records of each entry that makes some.
+        """
+        self._engine = engine
+        self._on_events = on_events
+        self._spare = spare
+        self._events = events
+        self._snapshots = {snapshot.log_index: snapshot for snapshot in snapshots}
+        # What a snapshot says of all events is told by a replay of all of them only.
+        self._events_crc = 0 if engine.event_seq == 0 else None
+        self._is_event_differing = False
+        self.report = ReplayReport()
+
+    def run(
+        self,
+        reader: JournalReader,
+        *,
+        until: int | None = None,
+        on_progress: OnProgress = no_progress,
+    ) -> ReplayReport:
+        """Replay up to log index `until` (or all there is), then compare the ends."""
+        report, first = self.report, self._engine.applied_index + 1
+        last = reader.last_index if until is None else min(until, reader.last_index)
+        try:
+            for entry in reader.entries(first, last):
+                self._apply(entry)
+                if entry.log_index % PROGRESS_ENTRIES == 0:
+                    on_progress(entry.log_index - first + 1, last - first + 1)
+        except JournalDamagedError as error:
+            report.differences.append(
+                Difference("journal", f"log index {error.log_index}", error.reason)
+            )
+        on_progress(last - first + 1, last - first + 1)
+        report.last_index = self._engine.applied_index
+        report.event_seq = self._engine.event_seq
+        report.digest = self._engine.digest()
+        if until is None:
+            self._compare_ends(reader)
+        return report
+
+    # ---- inside
+
+    def _apply(self, entry: JournalEntry) -> None:
+        engine, report = self._engine, self.report
+        if not entry.is_ours:
+            engine.skip_to(entry.log_index)
+        else:
+            report.entry_count += 1
+            if len(entry.batch) >= BATCH_HEADER.size:
+                report.command_count += BATCH_HEADER.unpack_from(entry.batch)[2]
+            if engine.apply(entry.log_index, entry.batch):
+                self._take_events(entry.log_index, engine.events())
+        snapshot = self._snapshots.get(entry.log_index)
+        if snapshot is not None:
+            self._compare_snapshot(snapshot)
+
+    def _take_events(self, log_index: int, data: bytes) -> None:
+        if self._events_crc is not None:
+            self._events_crc = zlib.crc32(data, self._events_crc)
+        if self._on_events is not None:
+            self._on_events(data)
+        if self._events is None:
+            return
+        first = self._engine.event_seq - len(data) // EVENT_BYTES + 1
+        kept = self._events.read(first, len(data) // EVENT_BYTES)
+        self.report.events_compared += len(kept) // EVENT_BYTES
+        if kept == data[: len(kept)] or self._is_event_differing:
+            return
+        self._is_event_differing = True  # what follows is told by the first
+        for offset in range(0, len(kept), EVENT_BYTES):
+            record, wanted = kept[offset : offset + EVENT_BYTES], data[offset:]
+            wanted = wanted[:EVENT_BYTES]
+            if record != wanted:
+                event_seq = first + offset // EVENT_BYTES
+                self.report.differences.append(
+                    Difference(
+                        "events",
+                        f"event {event_seq}, byte {(event_seq - 1) * EVENT_BYTES} of events.log, "
+                        f"made by log index {log_index}",
+                        _told_apart(record, wanted),
+                    )
+                )
+                return
+
+    def _compare_snapshot(self, snapshot: Snapshot) -> None:
+        engine = self._engine
+        self.report.snapshots_compared.append(snapshot.log_index)
+        found = [
+            f"{name} {kept} in the file, {replayed} by the log"
+            for name, kept, replayed in (
+                ("digest", f"{snapshot.digest:016x}", f"{engine.digest():016x}"),
+                ("event_seq", snapshot.event_seq, engine.event_seq),
+                ("checksum of the events", snapshot.events_crc, self._events_crc),
+            )
+            if replayed is not None and kept != replayed
+        ]
+        if self._spare is not None:
+            try:
+                self._spare.restore(snapshot.state)
+            except ValueError as error:
+                found.append(f"its state cannot be restored: {error}")
+            else:
+                if self._spare.state_digest() != engine.state_digest():
+                    found.append("its state is not the one that the log makes")
+        place = f"log index {snapshot.log_index}"
+        self.report.differences += [Difference("snapshot", place, text) for text in found]
+
+    def _compare_ends(self, reader: JournalReader) -> None:
+        """Snapshots and events beyond the log, and events that a snapshot relies on."""
+        differences = self.report.differences
+        for log_index in sorted(self._snapshots):
+            if log_index > reader.last_index:
+                text = f"the log ends at index {reader.last_index}"
+                differences.append(Difference("snapshot", f"log index {log_index}", text))
+        if self._events is None:
+            return
+        kept = self._events.event_seq
+        if kept > self._engine.event_seq:
+            text = f"the log makes {self._engine.event_seq} events, the file has {kept}"
+            differences.append(Difference("events", f"event {self._engine.event_seq + 1}", text))
+        needed = max((item.event_seq for item in self._snapshots.values()), default=0)
+        if kept < needed:
+            text = f"events.log ends before event {needed}, which the newest snapshot relies on"
+            differences.append(Difference("events", f"event {kept + 1}", text))
+
+
+def _told_apart(record: bytes, wanted: bytes) -> str:
+    """Which fields of two event records differ."""
+    kept, made = unpack_event(record), unpack_event(wanted)
+    kind = EventKind(made.kind).name if made.kind in list(EventKind) else f"kind {made.kind}"
+    fields: Sequence[str] = [
+        f"{name} {old!r}, not {new!r}"
+        for name, old, new in zip(kept._fields, kept, made, strict=True)
+        if old != new
+    ]
+    if not fields:
+        return f"{kind}: reserved bytes differ"
+    return f"{kind}: the file has {'; '.join(fields[:FIELDS_NAMED_MAX])}"
