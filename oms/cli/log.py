@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    help="Read, check and export a node's log; nothing is changed, and the node may run.",
+    help="Read, check and export a node's log (nothing is changed, and the node may run); skip an"
+    " entry that kills nodes.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -72,3 +73,17 @@ def export(
     from oms.cli import log_work as work
 
     raise typer.Exit(work.export(data, node, out, work.Range(from_index, to_index), is_raw=raw))
+
+
+@app.command()
+def skip(
+    data: Data,
+    *,
+    index: Annotated[int, typer.Option(min=1, help="The log index that the nodes' report names.")],
+    entry_hash: Annotated[str, typer.Option("--hash", help="The hash that it names.")],
+    reason: Annotated[str, typer.Option(help="Why, for those who read the order later.")] = "",
+) -> None:
+    """Order every node of a stopped venue to leave out an entry that kills them."""
+    from oms.cli import log_skip as work
+
+    raise typer.Exit(work.skip(data, index, entry_hash, reason))

@@ -17,7 +17,7 @@ from oms.cli.node_folders import chosen_nodes
 from oms.cli.progress import progress
 from oms.config import SettingsError
 from oms.messages.record_fields import CommandText, batch_commands, batch_summary
-from oms.node import snapshot_shelf
+from oms.node import skip_orders, snapshot_shelf
 from oms.node.engine import make_engine
 from oms.node.log_replay import Difference, EventFile, LogReplay, ReplayReport
 from oms.node.snapshot_shelf import NodeFolder
@@ -172,6 +172,7 @@ def _verify(folder: NodeFolder) -> VerifyLine:
                 snapshots=snapshots,
                 events=events,
                 spare=make_engine(folder.engine) if snapshots else None,
+                skips=skip_orders.load(folder.path),
             )
             with progress(f"{folder.node_id} replaying", "entries") as on_progress:
                 report = replay.run(reader, on_progress=on_progress)

@@ -34,6 +34,9 @@ class Status(msgspec.Struct, frozen=True, array_like=True, gc=False):
     journal_bytes: int
     pid: int
     cluster_id: int
+    scrub_index: int = 0  # log index of the last scrub since the node's start; 0: none yet
+    scrub_digest: str = ""  # hash of the whole state there, 16 hex digits
+    skip_orders: int = 0  # entries that an operator ordered this node to leave out
 
 
 class NotLeader(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -44,6 +47,10 @@ class NotLeader(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 # ---- requests to a node's ROUTER (DEALER: [request_id, body])
+#
+# Reads have two fields more. `min_index`: answered once that log index is applied (read your
+# writes). `linearizable`: by the leader only (else NotLeader), after an entry of its term that was
+# proposed after the request came (RULES A13).
 
 
 class GetStatus(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
@@ -54,6 +61,7 @@ class GetDirectory(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2
     """-> Directory, with the applied index it was read at (at least `min_index`)."""
 
     min_index: int = 0
+    linearizable: bool = False
 
 
 class ReplayEvents(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=3):
@@ -77,22 +85,28 @@ class ReplayTopic(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=5)
 
 
 class GetAccount(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=6):
-    """-> Account."""
+    """-> AccountView."""
 
     account_id: int
+    min_index: int = 0
+    linearizable: bool = False
 
 
 class GetOpenOrders(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=7):
     """-> Orders: live ones of a session, in order_id order."""
 
     session_id: int
+    min_index: int = 0
+    linearizable: bool = False
 
 
 class GetBook(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=8):
-    """-> Book: the best `depth` levels of each side."""
+    """-> BookView: the best `depth` levels of each side."""
 
     instrument_id: int
     depth: int
+    min_index: int = 0
+    linearizable: bool = False
 
 
 class Submit(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=9):
@@ -104,6 +118,9 @@ class Submit(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=9):
 class GetTotals(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=10):
     """-> Totals: the proof that money and shares are conserved."""
 
+    min_index: int = 0
+    linearizable: bool = False
+
 
 class CreateSnapshot(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=11):
     """-> SnapshotMade, once a snapshot of the state now (or later) is durable. Admin only."""
@@ -114,6 +131,8 @@ class GetDigest(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=12):
 
     log_index: int
 
+
+Read = GetDirectory | GetAccount | GetOpenOrders | GetBook | GetTotals
 
 Request = (
     GetStatus
@@ -217,6 +236,7 @@ class AccountView(msgspec.Struct, frozen=True, array_like=True):
     long_limit: int
     short_limit: int
     positions: list[PositionView]
+    applied_index: int = 0  # where it was read
 
 
 class OrderView(msgspec.Struct, frozen=True, array_like=True):
@@ -249,6 +269,7 @@ class BookView(msgspec.Struct, frozen=True, array_like=True):
     instrument_id: int
     bids: list[LevelView]
     asks: list[LevelView]
+    applied_index: int = 0  # where it was read
 
 
 class Totals(msgspec.Struct, frozen=True, array_like=True):
@@ -260,6 +281,7 @@ class Totals(msgspec.Struct, frozen=True, array_like=True):
     shares_total: dict[int, int]
     hold_total: int
     hold_of_orders: int
+    applied_index: int = 0  # where they were read
 
 
 class Records(msgspec.Struct, frozen=True, array_like=True):

@@ -10,16 +10,19 @@ from typing import Final
 from oms.messages.link import Status
 
 KEPT: Final = 1 << 13  # entries remembered: several status periods at full load
+STATES_KEPT: Final = 4  # scrubs remembered: a peer may be one ahead or behind
 
 
 class DigestWatch:
-    """A ring of (log_index, digest) of this node, and who disagreed."""
+    """A ring of (log_index, digest) of this node, its last scrubs, and who disagreed."""
 
     def __init__(self, node_count: int) -> None:
         self._majority = node_count // 2 + 1
         self._indexes = [-1] * KEPT
         self._digests = [0] * KEPT
-        self._differing: dict[str, int] = {}  # peer -> log index of the first difference
+        self._states: dict[int, int] = {}  # log index of a scrub -> state digest
+        # peer -> what differed first ("digest" or "state"), and the log index it was seen at
+        self._differing: dict[str, tuple[str, int]] = {}
 
     def note(self, log_index: int, digest: int) -> None:
         """This node applied `log_index`."""
@@ -32,15 +35,28 @@ class DigestWatch:
         slot = log_index % KEPT
         return self._digests[slot] if self._indexes[slot] == log_index else None
 
+    def note_state(self, log_index: int, state_digest: int) -> None:
+        """This node's state was hashed at `log_index`."""
+        self._states[log_index] = state_digest
+        while len(self._states) > STATES_KEPT:
+            del self._states[min(self._states)]
+
     def compare(self, peer: Status) -> bool:
         """Take in a peer's status. True: this one is new and differs from ours."""
-        slot = peer.applied_index % KEPT
-        if self._indexes[slot] != peer.applied_index or peer.node_id in self._differing:
+        if peer.node_id in self._differing:
             return False
-        if int(peer.digest, 16) == self._digests[slot]:
-            return False
-        self._differing[peer.node_id] = peer.applied_index
-        return True
+        digest, state = self.at(peer.applied_index), self._states.get(peer.scrub_index)
+        if digest is not None and int(peer.digest, 16) != digest:
+            self._differing[peer.node_id] = ("digest", peer.applied_index)
+            return True
+        if state is not None and int(peer.scrub_digest, 16) != state:
+            self._differing[peer.node_id] = ("state", peer.scrub_index)
+            return True
+        return False
+
+    def difference(self, node_id: str) -> tuple[str, int]:
+        """What a peer that differs differed in first, and the log index it was seen at."""
+        return self._differing[node_id]
 
     @property
     def must_fence(self) -> bool:

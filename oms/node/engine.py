@@ -42,6 +42,10 @@ class Engine(Protocol):
     def is_work_pending(self) -> bool:
         """A bounded sweep is unfinished."""
 
+    @property
+    def open_orders(self) -> int:
+        """Live orders in the venue."""
+
     def digest(self) -> int:
         """Chain over every entry and its events."""
 

@@ -7,7 +7,7 @@ each kind is named exactly, with its place.
 """
 
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,9 @@ from typing import Final
 from oms.bounds import EVENT_BYTES
 from oms.messages.enums import EventKind
 from oms.messages.records import BATCH_HEADER, unpack_event
+from oms.node import skip_orders
 from oms.node.engine import Engine
+from oms.node.skip_orders import SkipOrder
 from oms.replication.errors import JournalDamagedError
 from oms.replication.journal_reader import JournalEntry, JournalReader, OnProgress, no_progress
 from oms.replication.snapshot_file import Snapshot
@@ -90,13 +92,16 @@ class LogReplay:
         events: EventFile | None = None,
         spare: Engine | None = None,
         on_events: Callable[[bytes], object] | None = None,
+        skips: Mapping[int, SkipOrder] | None = None,
     ) -> None:
         """`spare` is an engine that snapshots are restored into, to compare whole states;
-        `on_events` gets the records of each entry that makes some.
+        `on_events` gets the records of each entry that makes some; `skips` are the orders that
+        the node's folder has.
         """
         self._engine = engine
         self._on_events = on_events
         self._spare = spare
+        self._skips = skips or {}
         self._events = events
         self._snapshots = {snapshot.log_index: snapshot for snapshot in snapshots}
         # What a snapshot says of all events is told by a replay of all of them only.
@@ -135,7 +140,7 @@ class LogReplay:
 
     def _apply(self, entry: JournalEntry) -> None:
         engine, report = self._engine, self.report
-        if not entry.is_ours:
+        if not entry.is_ours or skip_orders.find(self._skips, entry.log_index, entry.batch):
             engine.skip_to(entry.log_index)
         else:
             report.entry_count += 1

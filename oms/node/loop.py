@@ -269,7 +269,8 @@ class Loop:
         digests, say = self._p.digests, self._p.say
         if not digests.compare(peer):
             return
-        say.error("digest_differs", peer=peer.node_id, log_index=peer.applied_index)
+        part, log_index = digests.difference(peer.node_id)
+        say.error("digest_differs", peer=peer.node_id, part=part, log_index=log_index)
         if digests.must_fence:
             say.error("fenced", reason="a majority of the cluster has another state")
             self._fence()

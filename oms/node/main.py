@@ -11,16 +11,17 @@ import gc
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import zmq
 
 from oms.config import NodeAddress, NodeSettings, SettingsError, load
-from oms.node import affinity, genesis, snapshots
+from oms.node import affinity, genesis, poison, snapshots
 from oms.node.clock import Clock
 from oms.node.digests import DigestWatch
 from oms.node.egress import Egress
-from oms.node.engine import make_engine
+from oms.node.engine import Engine, make_engine
 from oms.node.event_index import EventIndex
 from oms.node.event_log import EventLog
 from oms.node.feed import Feed
@@ -31,6 +32,7 @@ from oms.node.loop import Loop, Parts
 from oms.node.queries import Queries
 from oms.node.replica import Replica
 from oms.node.requests import Requests
+from oms.node.scrub import Scrub
 from oms.node.sequencer import Sequencer
 from oms.node.snapshots import Snapshots
 from oms.node.status import StatusReader
@@ -73,14 +75,17 @@ def _lock(folder: Path) -> int:
 class Node:
     """All parts of one node, and the order in which they begin and end."""
 
-    def __init__(self, settings: NodeSettings, say: Log) -> None:
+    def __init__(self, settings: NodeSettings, say: Log, engine: Engine) -> None:
         self._say = say
         self._lock_fd = _lock(Path(settings.data))
         self._data = Path(settings.data)
         self._cluster_id = int(settings.cluster_id, 16)
         self._node_ids = [node.node_id for node in settings.nodes]
         self._settings = settings
-        self._engine = make_engine(settings.engine)
+        self._engine = engine
+        self._guard = poison.open_guard(
+            self._data, cluster_id=self._cluster_id, node_id=settings.node_id, say=say
+        )
         self._event_log = EventLog(self._data / "events.log")
         snapshot_folder = self._data / "snapshots"
         snapshot_folder.mkdir(exist_ok=True)
@@ -119,7 +124,8 @@ class Node:
         feed = Feed(feed_socket, index, symbols, say)
         egress, leases, sequencer = Egress(pub, feed), Leases(), Sequencer(engine, self._genesis)
         digests = DigestWatch(len(settings.nodes))
-        status = self._status(index, clock)
+        scrub = Scrub(engine, digests, say)
+        status = self._status(index, clock, scrub)
         queries = Queries(
             engine=engine,
             event_log=event_log,
@@ -137,6 +143,8 @@ class Node:
             egress=egress,
             sequencer=sequencer,
             digests=digests,
+            scrub=scrub,
+            guard=self._guard,
             clock=clock,
             say=say,
             on_submits_applied=requests.on_submits_applied,
@@ -163,7 +171,7 @@ class Node:
             genesis_entries=len(self._genesis),
         )
 
-    def _status(self, index: EventIndex, clock: Clock) -> StatusReader:
+    def _status(self, index: EventIndex, clock: Clock, scrub: Scrub) -> StatusReader:
         index.catch_up()
         return StatusReader(
             node_id=self._settings.node_id,
@@ -173,6 +181,8 @@ class Node:
             clock=clock,
             cluster_id=self._cluster_id,
             durability=self._settings.durability,
+            scrub=scrub,
+            skip_orders=self._guard.order_count,
         )
 
     def _snapshots(self, folder: Path) -> Snapshots:
@@ -273,6 +283,7 @@ class Node:
         has_genesis = parts.replica.entries_applied >= parts.genesis_entries
         parts.snapshots.stop(is_last_wanted=is_sound and has_genesis)
         self._event_log.close()
+        self._guard.close()
         parts.zap.close()
         for socket in self._own_sockets:
             socket.close(0)
@@ -280,8 +291,8 @@ class Node:
         self._say.info("stopped", applied_index=self._engine.applied_index)
 
 
-def main() -> int:
-    """Run a node; returns the exit code."""
+def main(make: Callable[[str], Engine] = make_engine) -> int:
+    """Run a node; returns the exit code. `make` makes the engine that the settings name."""
     parser = argparse.ArgumentParser(prog="oms.node.main", description="One node of a venue.")
     parser.add_argument("--settings", type=Path, required=True, help="node.toml")
     arguments = parser.parse_args()
@@ -289,7 +300,7 @@ def main() -> int:
     try:
         settings = load(arguments.settings, NodeSettings)
         say = Log(settings.node_id, sys.stderr)
-        Node(settings, say).run()
+        Node(settings, say, make(settings.engine)).run()
     except SettingsError as error:
         say.error("cannot_start", reason=str(error))
         return 2

@@ -96,14 +96,17 @@ class Queries:
             case link.ReplayTopic(topic, from_topic_seq):
                 return self._replay_topic(topic, from_topic_seq)
             case link.GetAccount(account_id):
-                return _found(self._engine.account(account_id), f"account {account_id}")
+                account = _found(self._engine.account(account_id), f"account {account_id}")
+                return msgspec.structs.replace(account, applied_index=self.applied_index)
             case link.GetOpenOrders(session_id):
                 return link.Orders(self.applied_index, self._engine.session_orders(session_id))
             case link.GetBook(instrument_id, depth):
                 book = self._engine.book(instrument_id, max(0, min(depth, DEPTH_MAX)))
-                return _found(book, f"instrument {instrument_id}")
+                book = _found(book, f"instrument {instrument_id}")
+                return msgspec.structs.replace(book, applied_index=self.applied_index)
             case link.GetTotals():
-                return self._engine.totals()
+                totals = self._engine.totals()
+                return msgspec.structs.replace(totals, applied_index=self.applied_index)
             case link.GetDigest(log_index):
                 return self._digest(log_index)
             case link.Submit() | link.CreateSnapshot():

@@ -6,12 +6,15 @@ once, in order, and nothing else ever touches the engine; nothing is done per ev
 
 from collections.abc import Callable
 
+from oms.bounds import SCRUB_EVERY_ENTRIES
 from oms.node.clock import Clock
 from oms.node.digests import DigestWatch
 from oms.node.egress import Egress
 from oms.node.engine import Engine
 from oms.node.event_log import EventLog
 from oms.node.log import Log
+from oms.node.poison import EntryGuard
+from oms.node.scrub import Scrub
 from oms.node.sequencer import Sequencer
 
 OnSubmitsApplied = Callable[[list[int], bytes], None]  # tokens, the entry's events
@@ -28,6 +31,8 @@ class Replica:
         egress: Egress,
         sequencer: Sequencer,
         digests: DigestWatch,
+        scrub: Scrub,
+        guard: EntryGuard,
         clock: Clock,
         say: Log,
         on_submits_applied: OnSubmitsApplied,
@@ -37,6 +42,8 @@ class Replica:
         self._egress = egress
         self._sequencer = sequencer
         self._digests = digests
+        self._scrub = scrub
+        self._guard = guard
         self._clock = clock
         self._say = say
         self._on_submits_applied = on_submits_applied
@@ -50,14 +57,19 @@ class Replica:
                 "entry_refused", log_index=log_index, term=term, applied=engine.applied_index
             )
             return
-        data = b""
-        if engine.apply(log_index, entry):
-            data = engine.events()
+        if self._guard.must_skip(log_index, entry):
+            engine.skip_to(log_index)
+            data = b""
+        else:
+            self._guard.begin(log_index)
+            data = engine.events() if engine.apply(log_index, entry) else b""
+            self._guard.end(log_index)
+        if data:
             self._event_log.append(data)
             if self._egress.is_leading:
                 self._egress.add(data, self._clock.now_ns())
         self.entries_applied += 1
-        self._digests.note(log_index, engine.digest())
+        self._note_digests(log_index)
         if self._sequencer.has_submits_in_flight:
             tokens = self._sequencer.on_applied(entry)
             if tokens:
@@ -67,4 +79,9 @@ class Replica:
         """The log's own entry: nothing for the engine."""
         if log_index > self._engine.applied_index:
             self._engine.skip_to(log_index)
-            self._digests.note(log_index, self._engine.digest())
+            self._note_digests(log_index)
+
+    def _note_digests(self, log_index: int) -> None:
+        self._digests.note(log_index, self._engine.digest())
+        if log_index % SCRUB_EVERY_ENTRIES == 0:
+            self._scrub.run(log_index)

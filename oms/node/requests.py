@@ -5,6 +5,7 @@ request gets one answer, if only a Refusal; a submit is answered by its committe
 NotLeader, or by words that say the outcome is unknown and that the same command may be sent again.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -18,14 +19,13 @@ from oms.messages.commands import AdminCommand, Login
 from oms.messages.enums import EventKind
 from oms.messages.records import Event, unpack_event
 from oms.node.log import Log
-from oms.node.queries import CannotAnswer, Queries
+from oms.node.queries import Queries
+from oms.node.reads import Reads
+from oms.node.replies import Asker, Replies
 from oms.node.sequencer import Sequencer
 from oms.transport.keys import Role, role_of
 from oms.transport.sockets import NOW, Socket
 
-ANSWER: Final = b"1"
-REFUSAL: Final = b"0"
-NOT_LEADER: Final = b"L"
 _OUTCOMES: Final = frozenset(
     {
         EventKind.ADMIN_APPLIED,
@@ -37,34 +37,15 @@ _OUTCOMES: Final = frozenset(
 )
 _REQUEST_FRAMES: Final = 3  # identity, request_id, body
 
-_encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(link.Request).decode
-
-
-@dataclass(frozen=True, slots=True)
-class _Asker:
-    """Where an answer goes."""
-
-    identity: bytes
-    request_id: bytes
-    role: Role
 
 
 @dataclass(frozen=True, slots=True)
 class _Submitted:
     """A submit whose entry is not applied yet."""
 
-    asker: _Asker
+    asker: Asker
     command: Login | AdminCommand
-    until_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A read that waits for an index."""
-
-    asker: _Asker
-    request: link.GetDirectory
     until_ns: int
 
 
@@ -81,17 +62,27 @@ class Requests:
         say: Log,
     ) -> None:
         self.socket = socket
-        self._queries = queries
+        self._replies = Replies(socket, queries)
         self._sequencer = sequencer
         self._not_leader = not_leader
         self._say = say
         self._submitted: dict[int, _Submitted] = {}
-        self._next_token = 1
-        self._waiting: list[_Waiting] = []
-        self._snapshot_wanted: list[_Asker] = []
-        self._snapshot_waiting: list[_Asker] = []  # for the one that is being written
+        self._tokens = itertools.count(1)
+        self._reads = Reads(
+            self._replies,
+            queries=queries,
+            sequencer=sequencer,
+            tokens=self._tokens,
+            not_leader=not_leader,
+        )
+        self._snapshot_wanted: list[Asker] = []
+        self._snapshot_waiting: list[Asker] = []  # for the one that is being written
         self.is_accepting = False
-        self.lost_reply_count = 0
+
+    @property
+    def lost_reply_count(self) -> int:
+        """Replies that nobody took."""
+        return self._replies.lost_count
 
     def on_readable(self, now_ns: int) -> None:
         """Answer what is asked, a bounded number."""
@@ -103,82 +94,61 @@ class Requests:
             if len(parts) != _REQUEST_FRAMES:
                 self._say.warning("request_malformed", frames=len(parts))
                 continue
-            asker = _Asker(parts[0].bytes, parts[1].bytes, role_of(str(parts[2].get("User-Id"))))
+            asker = Asker(parts[0].bytes, parts[1].bytes, role_of(str(parts[2].get("User-Id"))))
             try:
                 request = _decode(parts[2].buffer)
             except msgspec.DecodeError as error:
-                self._refuse(asker, f"not a request: {error}")
+                self._replies.refuse(asker, f"not a request: {error}")
                 continue
             self._take(asker, request, now_ns)
 
-    def _take(self, asker: _Asker, request: link.Request, now_ns: int) -> None:
+    def _take(self, asker: Asker, request: link.Request, now_ns: int) -> None:
         if isinstance(request, link.Submit):
             self._submit(asker, request.command, now_ns)
         elif isinstance(request, link.CreateSnapshot):
             self._want_snapshot(asker)
-        elif (
-            isinstance(request, link.GetDirectory)
-            and request.min_index > self._queries.applied_index
-        ):
+        elif isinstance(request, link.Read) and self._reads.must_wait(request):
             if self._has_place(asker):
-                self._waiting.append(_Waiting(asker, request, now_ns + REQUEST_WAIT_NS))
+                self._reads.take(asker, request, now_ns, is_accepting=self.is_accepting)
         else:
-            self._answer(asker, request)
+            self._replies.query(asker, request)
 
-    def _answer(self, asker: _Asker, request: link.Request) -> None:
-        try:
-            answer = self._queries.answer(request, asker.role)
-        except CannotAnswer as error:
-            self._refuse(asker, str(error))
-        else:
-            self._reply(asker, ANSWER, _encode(answer))
-
-    def _refuse(self, asker: _Asker, reason: str) -> None:
-        self._reply(asker, REFUSAL, _encode(link.Refusal(reason)))
-
-    def _reply(self, asker: _Asker, code: bytes, body: bytes) -> None:
-        try:
-            self.socket.send_multipart([asker.identity, asker.request_id, code, body], NOW)
-        except zmq.ZMQError as error:
-            # Gone, or not reading: it asks again. Anything else is our own fault.
-            if error.errno not in {zmq.EAGAIN, zmq.EHOSTUNREACH}:
-                raise
-            self.lost_reply_count += 1
-
-    def _has_place(self, asker: _Asker) -> bool:
-        waiting = len(self._submitted) + len(self._waiting)
+    def _has_place(self, asker: Asker) -> bool:
+        waiting = len(self._submitted) + len(self._reads)
         waiting += len(self._snapshot_wanted) + len(self._snapshot_waiting)
         if waiting < REQUESTS_WAITING_MAX:
             return True
-        self._refuse(asker, f"{REQUESTS_WAITING_MAX} requests are waiting; ask again later")
+        self._replies.refuse(asker, f"{REQUESTS_WAITING_MAX} requests are waiting; ask again later")
         return False
 
     # ---- submit
 
-    def _submit(self, asker: _Asker, command: Login | AdminCommand, now_ns: int) -> None:
+    def _submit(self, asker: Asker, command: Login | AdminCommand, now_ns: int) -> None:
         if asker.role is not Role.ADMIN:
-            self._refuse(asker, f"role {asker.role} may not submit")
+            self._replies.refuse(asker, f"role {asker.role} may not submit")
         elif not self.is_accepting:
-            self._reply(asker, NOT_LEADER, _encode(self._not_leader()))
+            self._replies.not_leader(asker, self._not_leader())
         elif not self._sequencer.has_room:
-            self._refuse(asker, "the sequencer is full; ask again later")
+            self._replies.refuse(asker, "the sequencer is full; ask again later")
         elif self._has_place(asker):
-            token = self._next_token
-            self._next_token += 1
+            token = next(self._tokens)
             self._submitted[token] = _Submitted(asker, command, now_ns + REQUEST_WAIT_NS)
             self._sequencer.offer_submit(command, token)
 
     def on_submits_applied(self, tokens: list[int], events: bytes) -> None:
-        """The entry with these submits is applied: their outcomes are in its events."""
+        """The entry with these submits is applied: their outcomes are in its events. A token may
+        also be one that reads wait for.
+        """
         for token in tokens:
+            self._reads.on_applied(token)
             submitted = self._submitted.pop(token, None)
             if submitted is None:
                 continue  # answered by time-out before
             record = _find_outcome(submitted.command, events)
             if record:
-                self._reply(submitted.asker, ANSWER, _encode(link.Outcome(record)))
+                self._replies.answer(submitted.asker, link.Outcome(record))
             else:
-                self._refuse(
+                self._replies.refuse(
                     submitted.asker,
                     "no effect: the session does not exist, or its conn_epoch is not current",
                 )
@@ -186,16 +156,17 @@ class Requests:
     def stop_accepting(self) -> None:
         """This node does not lead any more; what was submitted may or may not happen."""
         self.is_accepting = False
-        body = _encode(self._not_leader())
+        leader = self._not_leader()
         for submitted in self._submitted.values():
-            self._reply(submitted.asker, NOT_LEADER, body)
+            self._replies.not_leader(submitted.asker, leader)
         self._submitted.clear()
+        self._reads.stop_accepting()
 
     # ---- snapshots
 
-    def _want_snapshot(self, asker: _Asker) -> None:
+    def _want_snapshot(self, asker: Asker) -> None:
         if asker.role is not Role.ADMIN:
-            self._refuse(asker, f"role {asker.role} may not have snapshots made")
+            self._replies.refuse(asker, f"role {asker.role} may not have snapshots made")
         elif self._has_place(asker):
             self._snapshot_wanted.append(asker)
 
@@ -211,9 +182,11 @@ class Requests:
 
     def answer_snapshot(self, made: link.SnapshotMade | link.Refusal) -> None:
         """The one that was begun is durable, or it failed."""
-        code = ANSWER if isinstance(made, link.SnapshotMade) else REFUSAL
         for asker in self._snapshot_waiting:
-            self._reply(asker, code, _encode(made))
+            if isinstance(made, link.SnapshotMade):
+                self._replies.answer(asker, made)
+            else:
+                self._replies.refuse(asker, made.reason)
         self._snapshot_waiting.clear()
 
     def refuse_snapshots(self, reason: str) -> None:
@@ -226,22 +199,14 @@ class Requests:
     @property
     def has_waiting(self) -> bool:
         """Reads wait for an index."""
-        return bool(self._waiting)
+        return self._reads.has_waiting
 
     def answer_waiting(self, now_ns: int) -> None:
         """Answer reads whose index is applied, refuse what has waited too long."""
-        if self._waiting:
-            waiting, self._waiting = self._waiting, []
-            for wait in waiting:
-                if wait.request.min_index <= self._queries.applied_index:
-                    self._answer(wait.asker, wait.request)
-                elif now_ns > wait.until_ns:
-                    self._refuse(wait.asker, f"index {wait.request.min_index} is not applied yet")
-                else:
-                    self._waiting.append(wait)
+        self._reads.answer_waiting(now_ns)
         late = [token for token, sub in self._submitted.items() if now_ns > sub.until_ns]
         for token in late:
-            self._refuse(
+            self._replies.refuse(
                 self._submitted.pop(token).asker,
                 "not committed in time: the outcome is unknown; submit the same command again",
             )

@@ -42,6 +42,7 @@ class Sequencer:
         self._queue_start = 0  # number of the queue's first command, counted from 0 for ever
         self._tokens: deque[tuple[int, int]] = deque()  # (command number, token of a submit)
         self._flying: deque[tuple[int, list[int]]] = deque()  # (entry timestamp, its tokens)
+        self._proof_token = 0  # goes with the next entry, whatever is in it
         self._last_timestamp_ns = 0
         self._is_refused = False  # the log took nothing at the last try (no room on its disk)
 
@@ -75,6 +76,15 @@ class Sequencer:
         self._tokens.append((self._queue_start + len(self._queue), token))
         self._queue.append(command)
 
+    @property
+    def proof_token(self) -> int:
+        """Token that `offer_proof` left and no entry has taken yet; 0: none."""
+        return self._proof_token
+
+    def offer_proof(self, token: int) -> None:
+        """Propose an entry from now on, an empty one if need be; `on_applied` names the token."""
+        self._proof_token = token
+
     # ---- out
 
     @property
@@ -82,7 +92,8 @@ class Sequencer:
         """Something could be proposed at once: the loop must not sleep. Not so after a refusal:
         then the log's own deadlines say when to try again.
         """
-        return not self._is_refused and (bool(self._queue) or not self.is_genesis_done)
+        has_work = bool(self._queue) or bool(self._proof_token) or not self.is_genesis_done
+        return has_work and not self._is_refused
 
     def start_leading(self, entries_applied: int) -> None:
         """A new term: `entries_applied` entries are known to be in the log."""
@@ -95,6 +106,7 @@ class Sequencer:
         self._queue.clear()
         self._tokens.clear()
         self._flying.clear()
+        self._proof_token = 0
 
     @property
     def is_genesis_done(self) -> bool:
@@ -113,8 +125,8 @@ class Sequencer:
         return proposed
 
     def _has_work(self, log: Proposals) -> bool:
-        """A genesis entry, commands, or a sweep that needs an entry to go on in."""
-        if self._queue or not self.is_genesis_done:
+        """A genesis entry, commands, reads that want a proof, a sweep that needs an entry."""
+        if self._queue or self._proof_token or not self.is_genesis_done:
             return True
         return self._engine.is_work_pending and log.pending() == 0
 
@@ -123,9 +135,7 @@ class Sequencer:
             is_taken = log.propose(self._genesis[self._genesis_proposed])
             self._genesis_proposed += is_taken
             return is_taken
-        if self._queue:
-            return self._propose_batch(log, now_ns)
-        return log.propose(pack_batch(self._stamp(now_ns), []))
+        return self._propose_batch(log, now_ns)
 
     def _stamp(self, now_ns: int) -> int:
         """Entry time: the clock, but always above what was stamped or applied before."""
@@ -134,6 +144,7 @@ class Sequencer:
         return self._last_timestamp_ns
 
     def _propose_batch(self, log: Proposals, now_ns: int) -> bool:
+        """What is queued, up to a full batch; an empty one when nothing is."""
         count = min(len(self._queue), BATCH_COMMANDS_MAX)
         queue = self._queue
         commands = [queue.popleft() for _ in range(count)]
@@ -145,6 +156,9 @@ class Sequencer:
         tokens: list[int] = []
         while self._tokens and self._tokens[0][0] < self._queue_start:
             tokens.append(self._tokens.popleft()[1])
+        if self._proof_token:
+            tokens.append(self._proof_token)
+            self._proof_token = 0
         if tokens:
             self._flying.append((timestamp_ns, tokens))
         return True
@@ -153,11 +167,11 @@ class Sequencer:
 
     @property
     def has_submits_in_flight(self) -> bool:
-        """Some proposed entry carries a submit."""
+        """Some proposed entry carries a submit or a proof."""
         return bool(self._flying)
 
     def on_applied(self, entry: bytes) -> list[int]:
-        """Tokens of the submits in this applied entry, told by its timestamp."""
+        """Tokens that this applied entry carries; it is told by its timestamp."""
         timestamp_ns = BATCH_HEADER.unpack_from(entry)[4]
         if self._flying and self._flying[0][0] == timestamp_ns:
             return self._flying.popleft()[1]

@@ -15,6 +15,7 @@ from typing import BinaryIO, Final
 import msgspec
 
 from oms.config import SettingsError
+from oms.node import skip_orders
 from oms.node.engine import make_engine
 from oms.node.log_replay import EventFile, LogReplay
 from oms.replication import snapshot_file
@@ -119,7 +120,7 @@ def faults(folder: NodeFolder, snapshot: Snapshot) -> list[str]:
 
 def restore(folder: NodeFolder, source: Path, *, on_progress: OnProgress = no_progress) -> Restored:
     """Make the next start of the node begin from `source`. Raises: SettingsError."""
-    with _stopped(folder):
+    with stopped(folder):
         snapshot = _load(source, folder)
         if _events_crc(folder, snapshot.event_seq) == snapshot.events_crc:
             _prove(folder, source, snapshot, on_progress=on_progress, events=None)
@@ -136,7 +137,7 @@ def restore(folder: NodeFolder, source: Path, *, on_progress: OnProgress = no_pr
 
 
 @contextlib.contextmanager
-def _stopped(folder: NodeFolder) -> Iterator[None]:
+def stopped(folder: NodeFolder) -> Iterator[None]:
     """Hold the lock that a running node holds. Raises: SettingsError."""
     try:
         fd = os.open(folder.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -196,6 +197,7 @@ def _prove(
             snapshots=[snapshot],
             spare=make_engine(folder.engine),
             on_events=None if events is None else events.write,
+            skips=skip_orders.load(folder.path),
         )
         report = replay.run(reader, until=snapshot.log_index, on_progress=on_progress)
     if report.differences:

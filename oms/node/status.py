@@ -11,6 +11,7 @@ from oms.node.clock import Clock
 from oms.node.engine import Engine
 from oms.node.event_index import EventIndex
 from oms.node.event_log import EventLog
+from oms.node.scrub import Scrub
 from oms.replication.port import LogStatus
 
 FENCED = "fenced"
@@ -38,6 +39,8 @@ class StatusReader:
         clock: Clock,
         cluster_id: int,
         durability: str,
+        scrub: Scrub,
+        skip_orders: int,
     ) -> None:
         self.standing = Standing(
             LogStatus(
@@ -58,12 +61,14 @@ class StatusReader:
         self._clock = clock
         self._cluster_id = cluster_id
         self._durability = durability
+        self._scrub = scrub
+        self._skip_orders = skip_orders
         self._pid = os.getpid()
 
     def status(self) -> link.Status:
         """Where this node stands now."""
         standing, engine = self.standing, self._engine
-        log = standing.log
+        log, scrub = standing.log, self._scrub
         self._index.catch_up()  # the trading date is read from the events
         return link.Status(
             node_id=log.node_id,
@@ -81,6 +86,9 @@ class StatusReader:
             journal_bytes=log.journal_bytes,
             pid=self._pid,
             cluster_id=self._cluster_id,
+            scrub_index=scrub.log_index,
+            scrub_digest=f"{scrub.state_digest:016x}" if scrub.log_index else "",
+            skip_orders=self._skip_orders,
         )
 
     def not_leader(self) -> link.NotLeader:

@@ -3,19 +3,23 @@
 Used by the tests of egress, feed, queries, requests and replica.
 """
 
+import io
 from pathlib import Path
 
 from oms.messages.commands import Command
 from oms.messages.records import Event, pack_batch, unpack_events
+from oms.node import poison
 from oms.node.clock import Clock
 from oms.node.digests import DigestWatch
 from oms.node.egress import Egress
 from oms.node.event_index import EventIndex
 from oms.node.event_log import EventLog
 from oms.node.feed import Feed
+from oms.node.log import Log
 from oms.node.queries import Queries
 from oms.node.replica import Replica
 from oms.node.requests import Requests
+from oms.node.scrub import Scrub
 from oms.node.sequencer import Sequencer
 from oms.node.status import StatusReader
 from oms.node.symbols import Symbols
@@ -46,6 +50,10 @@ class OneReplica:
         self.egress = Egress(self.pub.as_socket, self.feed)
         self.sequencer = Sequencer(self.engine, [])
         self.digests = DigestWatch(3)
+        self.said = io.StringIO()
+        self.say = Log("n1", self.said)
+        self.guard = poison.open_guard(folder, cluster_id=CLUSTER_ID, node_id="n1", say=self.say)
+        self.scrub = Scrub(self.engine, self.digests, self.say)
         self.status = StatusReader(
             node_id="n1",
             engine=self.engine,
@@ -54,6 +62,8 @@ class OneReplica:
             clock=Clock(),
             cluster_id=CLUSTER_ID,
             durability="disk",
+            scrub=self.scrub,
+            skip_orders=self.guard.order_count,
         )
         self.queries = Queries(
             engine=self.engine,
@@ -76,8 +86,10 @@ class OneReplica:
             egress=self.egress,
             sequencer=self.sequencer,
             digests=self.digests,
+            scrub=self.scrub,
+            guard=self.guard,
             clock=Clock(),
-            say=silent_log(),
+            say=self.say,
             on_submits_applied=self.requests.on_submits_applied,
         )
         self.log = MemoryLog(self.replica.on_commit, self.replica.on_skip)
@@ -133,5 +145,6 @@ class OneReplica:
         return [frames.unpack(frame) for topic, frame in self.pub.take() if topic == topics.ENGINE]
 
     def close(self) -> None:
-        """Close the event log."""
+        """Close the files."""
         self.event_log.close()
+        self.guard.close()

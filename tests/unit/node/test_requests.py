@@ -9,7 +9,7 @@ from oms.messages import link
 from oms.messages.commands import DepositCash, Login
 from oms.messages.enums import EventKind, Side
 from oms.messages.records import Event, unpack_event
-from oms.node import queries, requests
+from oms.node import queries, replies, requests
 from oms.transport.keys import Role
 from tests.support.node_parts import ADMIN_SESSION, CASH, NOW_NS, SESSION, login, order
 from tests.support.node_replica import OneReplica
@@ -35,14 +35,14 @@ def answer(one: OneReplica) -> tuple[bytes, bytes]:
 def refusal(one: OneReplica) -> str:
     """Words of the refusal that went out."""
     code, body = answer(one)
-    assert code == requests.REFUSAL
+    assert code == replies.REFUSAL
     return msgspec.msgpack.decode(body, type=link.Refusal).reason
 
 
 def outcome(one: OneReplica) -> Event:
     """The record that answered a submit."""
     code, body = answer(one)
-    assert code == requests.ANSWER
+    assert code == replies.ANSWER
     return unpack_event(msgspec.msgpack.decode(body, type=link.Outcome).record)
 
 
@@ -107,7 +107,7 @@ def test_a_follower_names_the_leader(one: OneReplica) -> None:
     one.status.standing.log = one.log.status()
     submitted(one, DEPOSIT)
     code, body = answer(one)
-    assert code == requests.NOT_LEADER
+    assert code == replies.NOT_LEADER
     assert msgspec.msgpack.decode(body, type=link.NotLeader).leader_id == "n2"
 
 
@@ -116,7 +116,7 @@ def test_a_leader_that_falls_answers_what_it_cannot_see_through(leader: OneRepli
     leader.log.role = "follower"
     leader.status.standing.log = leader.log.status()
     leader.requests.stop_accepting()
-    assert answer(leader)[0] == requests.NOT_LEADER
+    assert answer(leader)[0] == replies.NOT_LEADER
     leader.requests.answer_waiting(10 * REQUEST_WAIT_NS)
     assert leader.router.take() == []
 
@@ -145,7 +145,7 @@ def test_a_read_waits_for_its_index(leader: OneReplica) -> None:
     leader.apply(login())
     leader.requests.answer_waiting(2)
     code, body = answer(leader)
-    assert code == requests.ANSWER
+    assert code == replies.ANSWER
     directory = msgspec.msgpack.decode(body, type=link.Directory)
     assert directory.applied_index == leader.engine.applied_index
     assert directory.sessions[SESSION - 1].is_logged_in

@@ -6,7 +6,7 @@ import msgspec
 
 from oms.messages import link
 from oms.node.queries import CannotAnswer
-from oms.node.requests import ANSWER, REFUSAL
+from oms.node.replies import ANSWER, REFUSAL
 from oms.node.snapshots import Snapshots
 from oms.replication import snapshot_file
 from oms.transport.keys import Role
