@@ -29,6 +29,7 @@ START_TIMEOUT_S: Final = 30.0
 GRACE_S: Final = 10.0
 STATUS_TIMEOUT_S: Final = 0.5
 POLL_S: Final = 0.02
+LAST_NODE_S: Final = 3.0  # for the last node to answer, once the others accept orders
 _NODE_MODULE: Final = "oms.node.main"
 _GATEWAY_MODULE: Final = "gateways.binary.main"
 _READ: Final = "docs/operating.md, When something does not start"
@@ -154,21 +155,25 @@ class LocalVenue:
     ) -> None:
         """Start what does not run and wait until orders are accepted.
 
-        Raises: VenueError; StartCanceled soon after `is_canceled` says so.
+        Raises: VenueError, also when the venue runs without a node that refuses to;
+        StartCanceled soon after `is_canceled` says so.
         """
         deadline = time.monotonic() + timeout_s
+        spared = (len(self.nodes) - 1) // 2
         with self._locked():
             for name in reversed(self.names):
                 self._processes.start(self._program(name))
             while self.leader() is None:
                 _check_wanted(is_canceled)
-                self._check_alive(deadline, "no leader accepts commands")
+                self._check_alive(deadline, "no leader accepts commands", spared=spared)
                 time.sleep(POLL_S)
             for name, (_, port) in zip(self.names, self.gateway_addresses, strict=False):
                 while not self._listens(name, port):
                     _check_wanted(is_canceled)
-                    self._check_alive(deadline, f"gateway {name} does not listen")
+                    complaint = f"gateway {name} does not listen"
+                    self._check_alive(deadline, complaint, spared=spared)
                     time.sleep(POLL_S)
+            self._check_every_node(deadline)
 
     def stop(self, grace_s: float = GRACE_S) -> list[str]:
         """End every process; returns those that ran. SIGTERM first, SIGKILL after the grace."""
@@ -251,21 +256,40 @@ class LocalVenue:
         pid = self._processes.pid(name)
         return pid is not None and is_listening(pid, port)
 
-    def _check_alive(self, deadline: float, complaint: str) -> None:
+    def _check_every_node(self, deadline: float) -> None:
+        """The venue runs. A node that refuses to start says so soon, and somebody must hear it."""
+        until = min(deadline, time.monotonic() + LAST_NODE_S)
+        while None in self.statuses().values() and time.monotonic() < until:
+            dead = [
+                node.node_id for node in self.nodes if self._processes.pid(node.node_id) is None
+            ]
+            if dead:
+                raise VenueError(
+                    what=f"{dead[0]} does not run; the venue accepts orders without it",
+                    why=self._tails(dead),
+                    do="read the lines above; `oms up` tries again, `oms status` shows the others",
+                    read=_READ,
+                )
+            time.sleep(POLL_S)
+
+    def _check_alive(self, deadline: float, complaint: str, *, spared: int = 0) -> None:
+        """Raises: VenueError when a gateway, or more than `spared` nodes, ended, or time is up."""
         dead = [name for name, pid in self.pids().items() if pid is None]
-        if dead:
+        if len(dead) > spared or not {node.node_id for node in self.nodes}.issuperset(dead):
             complaint = f"{dead[0]} ended"
         elif time.monotonic() < deadline:
             return
-        tails = [
-            f"\n--- last lines of {self.log_file(name)}\n{self._processes.log_tail(name)}"
-            for name in dead or self.names
-        ]
         raise VenueError(
             what=f"the venue in {self.folder.path} does not run as it should",
-            why=complaint + "".join(tails),
+            why=complaint + self._tails(dead or self.names),
             do="read the lines above; `oms down` ends what still runs, `oms up` tries again",
             read=_READ,
+        )
+
+    def _tails(self, names: list[str]) -> str:
+        return "".join(
+            f"\n--- last lines of {self.log_file(name)}\n{self._processes.log_tail(name)}"
+            for name in names
         )
 
     @contextlib.contextmanager

@@ -6,6 +6,7 @@ nobody runs, and what is derived must come back byte for byte.
 
 import json
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 from oms.client.blocking import Client
 from oms.config import VenueConfig
 from oms.local.samples import GUEST, demo_config
-from oms.local.venue import LocalVenue
+from oms.local.venue import LocalVenue, VenueError
 from oms.messages import link
 from oms.replication import journal_format as fmt
 from oms.replication import snapshot_file
@@ -186,6 +187,25 @@ def test_a_damaged_journal_is_refused_and_the_others_go_on(
         venue.start_node(node_id)
 
     run(venue, config, seed, script)
+
+
+def test_a_venue_starts_without_a_damaged_node_and_says_so(
+    venue: LocalVenue, config: VenueConfig, seed: int
+) -> None:
+    """Whoever starts it must hear of the node that refuses, and orders must not wait for it."""
+    venue.stop()
+    node_id = random.Random(seed).choice([node.node_id for node in venue.nodes])
+    path = segment_path(venue.folder.path / node_id / "journal", 1)
+    flip(path, fmt.SEGMENT_HEADER_BYTES + 100, 1)
+    with pytest.raises(VenueError, match=f"{node_id} does not run; .* without it") as refused:
+        venue.start(PATIENCE_S)
+    assert "journal damaged at log index " in str(refused.value)
+    password = next(user.password for user in config.users if user.name == GUEST)
+    with Client.connect(venue.gateway_addresses, GUEST, password) as guest:
+        oak = config.instruments[6]
+        guest.enter(oak.symbol, "BUY", 1, oak.reference_price).outcome(ASK_S)
+    flip(path, fmt.SEGMENT_HEADER_BYTES + 100, 1)
+    restart(venue)
 
 
 def flip(path: Path, at: int, bit: int) -> None:
