@@ -31,6 +31,14 @@ Data = Annotated[Path, typer.Option("--data", help="The data folder.", envvar="O
 Account = Annotated[str, typer.Argument(help="An account's name (its firm on OUCH).")]
 Symbol = Annotated[str, typer.Argument(help="An instrument's symbol.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Linearizable = Annotated[
+    bool,
+    typer.Option(
+        "--linearizable",
+        help="Have a majority confirm first that the node that answers leads: nothing older than"
+        " this question is shown.",
+    ),
+]
 Price = Annotated[str | None, typer.Option(help="Decimal text, in currency units.")]
 Bps = Annotated[int | None, typer.Option(min=0, max=10_000, help="Hundredths of a percent.")]
 Count = Annotated[int | None, typer.Option(min=0)]
@@ -228,19 +236,23 @@ def day_end(data: Data) -> None:
 
 
 @show_app.command("directory")
-def show_directory(data: Data, *, as_json: Json = False) -> None:
+def show_directory(
+    data: Data, *, linearizable: Linearizable = False, as_json: Json = False
+) -> None:
     """Instruments, accounts, logins and sessions."""
     from oms.cli import admin_show as show
 
-    show.directory(data, as_json=as_json)
+    show.directory(data, linearizable=linearizable, as_json=as_json)
 
 
 @show_app.command("account")
-def show_account(account: Account, data: Data, *, as_json: Json = False) -> None:
+def show_account(
+    account: Account, data: Data, *, linearizable: Linearizable = False, as_json: Json = False
+) -> None:
     """Cash, hold, limits and positions of an account."""
     from oms.cli import admin_show as show
 
-    show.account(data, account, as_json=as_json)
+    show.account(data, account, linearizable=linearizable, as_json=as_json)
 
 
 @show_app.command("book")
@@ -249,27 +261,32 @@ def show_book(
     data: Data,
     *,
     depth: Annotated[int, typer.Option(min=1, max=100)] = 10,
+    linearizable: Linearizable = False,
     as_json: Json = False,
 ) -> None:
     """The best levels of an instrument."""
     from oms.cli import admin_show as show
 
-    show.book(data, symbol, depth, as_json=as_json)
+    show.book(data, symbol, depth, linearizable=linearizable, as_json=as_json)
 
 
 @show_app.command("orders")
 def show_orders(
-    user: Annotated[str, typer.Argument(help="A login.")], data: Data, *, as_json: Json = False
+    user: Annotated[str, typer.Argument(help="A login.")],
+    data: Data,
+    *,
+    linearizable: Linearizable = False,
+    as_json: Json = False,
 ) -> None:
     """A login's live orders."""
     from oms.cli import admin_show as show
 
-    show.orders(data, user, as_json=as_json)
+    show.orders(data, user, linearizable=linearizable, as_json=as_json)
 
 
 @show_app.command("totals")
-def show_totals(data: Data, *, as_json: Json = False) -> None:
+def show_totals(data: Data, *, linearizable: Linearizable = False, as_json: Json = False) -> None:
     """The proof that money and shares are conserved: issued against held."""
     from oms.cli import admin_show as show
 
-    raise typer.Exit(show.totals(data, as_json=as_json))
+    raise typer.Exit(show.totals(data, linearizable=linearizable, as_json=as_json))

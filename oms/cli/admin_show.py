@@ -15,10 +15,10 @@ from oms.messages import link
 from oms.messages.enums import Entitlement, OrdType, Phase, Protocol, Side, TimeInForce
 
 
-def directory(data: Path, *, as_json: bool) -> None:
+def directory(data: Path, *, linearizable: bool, as_json: bool) -> None:
     """Who and what there is; never a salt or a hash."""
     with administrator(data) as session:
-        found = names_of(session).directory
+        found = session.read(link.GetDirectory(linearizable=linearizable), link.Directory)
     if as_json:
         users = [msgspec.structs.replace(user, salt=b"", key_hash=b"") for user in found.users]
         _print_json(msgspec.structs.replace(found, users=users))
@@ -66,17 +66,19 @@ def directory(data: Path, *, as_json: bool) -> None:
     print_tables(instruments, accounts, users_table)
 
 
-def account(data: Path, firm: str, *, as_json: bool) -> None:
+def account(data: Path, firm: str, *, linearizable: bool, as_json: bool) -> None:
     """One account."""
     with administrator(data) as session:
         names = names_of(session)
-        found = session.read(link.GetAccount(names.account(firm).account_id), link.AccountView)
+        account_id = names.account(firm).account_id
+        request = link.GetAccount(account_id, linearizable=linearizable)
+        found = session.read(request, link.AccountView)
     if as_json:
         _print_json(found)
         return
     symbols = {i.instrument_id: i.symbol.strip("\0 ") for i in names.directory.instruments}
     columns = ("cash", "hold", "max value", "max quantity", "long", "short")
-    money = table(f"account {firm}", columns)
+    money = table(f"account {firm} at log index {found.applied_index}", columns)
     money.add_row(
         to_text(found.cash),
         to_text(found.hold),
@@ -97,15 +99,19 @@ def account(data: Path, firm: str, *, as_json: bool) -> None:
     print_tables(money, positions)
 
 
-def book(data: Path, symbol: str, depth: int, *, as_json: bool) -> None:
+def book(data: Path, symbol: str, depth: int, *, linearizable: bool, as_json: bool) -> None:
     """The best levels."""
     with administrator(data) as session:
         instrument_id = names_of(session).instrument(symbol).instrument_id
-        found = session.read(link.GetBook(instrument_id, depth), link.BookView)
+        request = link.GetBook(instrument_id, depth, linearizable=linearizable)
+        found = session.read(request, link.BookView)
     if as_json:
         _print_json(found)
         return
-    made = table(symbol, ("orders", "bid size", "bid", "offer", "offer size", "orders"))
+    made = table(
+        f"{symbol} at log index {found.applied_index}",
+        ("orders", "bid size", "bid", "offer", "offer size", "orders"),
+    )
     for row in range(max(len(found.bids), len(found.asks))):
         bid = found.bids[row] if row < len(found.bids) else None
         ask = found.asks[row] if row < len(found.asks) else None
@@ -120,11 +126,12 @@ def book(data: Path, symbol: str, depth: int, *, as_json: bool) -> None:
     print_tables(made)
 
 
-def orders(data: Path, user: str, *, as_json: bool) -> None:
+def orders(data: Path, user: str, *, linearizable: bool, as_json: bool) -> None:
     """A login's live orders."""
     with administrator(data) as session:
         names = names_of(session)
-        request = link.GetOpenOrders(names.session(user).session_id)
+        session_id = names.session(user).session_id
+        request = link.GetOpenOrders(session_id, linearizable=linearizable)
         found = session.read(request, link.Orders)
     if as_json:
         _print_json(found)
@@ -148,10 +155,10 @@ def orders(data: Path, user: str, *, as_json: bool) -> None:
     print_tables(made)
 
 
-def totals(data: Path, *, as_json: bool) -> int:
+def totals(data: Path, *, linearizable: bool, as_json: bool) -> int:
     """Issued against held; 1 when they differ."""
     with administrator(data) as session:
-        found = session.read(link.GetTotals(), link.Totals)
+        found = session.read(link.GetTotals(linearizable=linearizable), link.Totals)
         symbols = {
             item.instrument_id: item.symbol.strip("\0 ")
             for item in names_of(session).directory.instruments
@@ -167,7 +174,8 @@ def totals(data: Path, *, as_json: bool) -> int:
     if as_json:
         _print_json(found)
     else:
-        made = table("", ("what", "issued", "held", "difference"))
+        columns = ("what", "issued", "held", "difference")
+        made = table(f"at log index {found.applied_index}", columns)
         for name, issued, held in rows:
             made.add_row(name, to_text(issued), to_text(held), to_text(issued - held))
         for name, issued, held in shares:

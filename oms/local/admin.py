@@ -117,15 +117,20 @@ class AdminSession:
         )
 
     def read(self, request: link.Request, answer: type[_T]) -> _T:
-        """Ask the leader. Raises: AdminRejected (it cannot answer), AdminUnavailable."""
+        """Ask the leader; a linearizable request makes sure that it still is the one.
+
+        Raises: AdminRejected (it cannot answer), AdminUnavailable.
+        """
         deadline = self._deadline()
         while self._now_ns() < deadline:
             node_id = self._locate()
             if node_id is not None:
                 try:
                     return self._asks.ask(node_id, request, answer, ATTEMPT_S)
-                except (NoAnswer, NotTheLeader):
+                except NoAnswer:
                     self._look_again(None)
+                except NotTheLeader as error:
+                    self._look_again(error.leader_id)
                 except RequestRefused as error:
                     raise AdminRejected(
                         what=f"there is no answer to {type(request).__name__}",
