@@ -90,7 +90,6 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
         self._memory_low = len(self._positions) + 1
         self._last: Entry | None = None
         self.is_dirty = False
-        self.synced_index = len(self._positions)  # entries up to here are on disk
         self._warm_up(found)
         self._maker = SegmentMaker(folder, segment_bytes)
         self._maker.request(self._number + 1)
@@ -292,7 +291,6 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
         for dropped in range(max(log_index, self._memory_low), len(self._positions) + 1):
             self._memory_bytes -= len(self._memory.pop(dropped)[0]) + ENTRY_OVERHEAD_BYTES
         del self._positions[last:]
-        self.synced_index = min(self.synced_index, last)
         self._memory_low = min(self._memory_low, log_index)
         while self._term_starts and self._term_starts[-1] > last:
             self._term_starts.pop()
@@ -308,7 +306,6 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
         except OSError as error:
             self._on_fatal("journal_io_error", str(error))
         self.is_dirty = False
-        self.synced_index = len(self._positions)
         self._synced_records = self._records
         self._write_mark()
 

@@ -232,7 +232,6 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
         self._on_commit, self._on_skip, self._on_fatal = on_commit, on_skip, on_fatal
         self._election = Election(own.node_id, (len(peers) + 1) // 2 + 1)
         self._may_campaign = False
-        self._is_sync_owed = False  # a leader sent entries in the last step and has not synced
         self._heard_leader_s = clock() - _TIMEOUT_MAX_S
         self._reply: tuple[RankedNode, AppendReply] | None = None  # waits for the next sync
         self._votes_from: set[tuple[int, str]] = set()
@@ -302,25 +301,21 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
             heard[peer] = max(heard_at_s, now - _TIMEOUT_MAX_S + _STALL_S)
 
     def step(self, now: float) -> None:
-        """One tick. The leader sends, hands out what is committed and lets its caller publish
-        that before it syncs what it sent, in the next step: the followers' disks work meanwhile.
-        A follower syncs what arrived, replies, then hands out.
+        """One tick: send, then sync, then count and hand out. The own disk works while the
+        entries travel and the followers' disks work; to sync only after the caller published
+        what was handed out was tried, and showed no gain.
         """
         if self.role == _LEADER:
             self._replicator.send_new(now, term=self.term, commit_index=self.commit_index)
-            if self._is_sync_owed or not self._peers:
-                self._journal.sync()
-        else:
-            if not self._may_campaign:
-                self._consider_election(now)  # may take messages in: before the sync
-            self._journal.sync()
-            self._flush_reply()
+        elif not self._may_campaign:
+            self._consider_election(now)  # may take messages in: before the sync
+        self._journal.sync()
+        self._flush_reply()
         before = self.commit_index
         self._onTick(0.0)
         if self.role == _LEADER and self.commit_index > before:
             at = self._clock() + _COMMIT_NOTICE_S
             self._SyncObj__newAppendEntriesTime = min(self._SyncObj__newAppendEntriesTime, at)
-        self._is_sync_owed = self._journal.is_dirty
 
     def next_deadline_s(self) -> float:
         """When `step` has something to do."""
@@ -518,8 +513,6 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
             self._adopt_term(m.term)
         elif m.term == self.term and self.role == _LEADER:  # else it is of a term that is over
             self._SyncObj__lastResponseTime[node] = self._clock()
-            if m.index > self._journal.synced_index:
-                self._journal.sync()  # faster than this leader's own turn: it must count too
             if not self._replicator.on_reply(node, m):
                 self._on_fatal("raft_safety", f"{node.id} holds {m.index}, beyond this leader")
 

@@ -232,16 +232,16 @@ def test_leader_hands_out_only_what_it_has_on_disk_itself(cluster: Cluster) -> N
     """A majority of acknowledgements without the leader's own sync would not be what is said."""
     cluster.start_all()
     leader = cluster.leader()
-    core, ahead = leader._core, []
+    core, dirty = leader._core, []
     real = core._on_commit
 
     def on_commit(index: int, term: int, entry: bytes) -> None:
-        ahead.append(index > leader._journal.synced_index)
+        dirty.append(leader._journal.is_dirty)
         real(index, term, entry)
 
     core._on_commit = on_commit
     cluster.put(*numbered(1, 20))
-    assert ahead == [False] * 20
+    assert dirty == [False] * 20
 
 
 def test_reads_give_committed_entries_without_the_librarys_own(cluster: Cluster) -> None:
