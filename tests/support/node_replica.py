@@ -40,8 +40,8 @@ from tests.support.node_parts import (
 class OneReplica:
     """A leader after the genesis; nothing is published of that, as after a restart."""
 
-    def __init__(self, folder: Path) -> None:
-        self.engine = Engine()
+    def __init__(self, folder: Path, engine: Engine | None = None) -> None:
+        self.engine = engine or Engine()
         self.event_log = EventLog(folder / "events.log")
         self.index = EventIndex(self.event_log)
         self.pub, self.feed_socket, self.router = FakeSocket(), FakeSocket(), FakeSocket()
