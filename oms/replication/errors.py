@@ -1,4 +1,4 @@
-"""What can go wrong with the log, and how a process ends that must not go on.
+"""What can go wrong with the log, how it is told, and how a process ends that must not go on.
 
 Called by every file of this room and by the node's top. A damaged or failing disk ends the
 process: the others repair a dead replica, nobody repairs a wrong one.
@@ -7,8 +7,12 @@ process: the others repair a dead replica, nobody repairs a wrong one.
 import json
 import os
 import sys
+import time
 import traceback
+from collections.abc import Callable
 from typing import NoReturn
+
+Report = Callable[[str, dict[str, str]], None]  # event, values: a link refused or lost
 
 
 class ReplicationError(Exception):
@@ -30,6 +34,17 @@ class JournalFullError(ReplicationError):
 
 class LibraryChangedError(ReplicationError):
     """The installed PySyncObj is not the one that was reviewed."""
+
+
+def report_to_stderr(node_id: str) -> Report:
+    """What a node writes about its links when nobody else takes it: one JSON object a line."""
+
+    def report(event: str, values: dict[str, str]) -> None:
+        line = {"ts": time.time_ns(), "node": node_id, "level": "warning", "event": event}
+        sys.stderr.write(json.dumps(line | values) + "\n")
+        sys.stderr.flush()
+
+    return report
 
 
 def die(event: str, reason: str) -> NoReturn:

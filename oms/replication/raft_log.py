@@ -19,7 +19,7 @@ from pysyncobj import SyncObj, SyncObjConf, syncobj, version
 from oms import bounds
 from oms.replication.agreement import mismatch, take_entries
 from oms.replication.elections import Election, LogEnd
-from oms.replication.errors import die
+from oms.replication.errors import Report, die, report_to_stderr
 from oms.replication.journal import DiskJournal, Entry
 from oms.replication.library_check import check_library
 from oms.replication.port import LogStatus, OnCommit, OnSkip
@@ -74,6 +74,7 @@ class RaftLog:
         memory_bytes_max: int = bounds.JOURNAL_MEMORY_BYTES_MAX,
         seed: int | None = None,
         on_fatal: OnFatal = die,
+        report: Report | None = None,
     ) -> None:
         """Open (or, the first time, make) the journal in `folder`, and listen.
 
@@ -95,8 +96,9 @@ class RaftLog:
         peers = [node for node in nodes if node.node_id != node_id]
         try:
             self._transport = RaftTransport(
-                own, peers, addresses, cluster_id=cluster_id, key=key, clock=clock
-            )
+                own, peers, addresses, cluster_id=cluster_id, key=key, clock=clock,
+                report=report or report_to_stderr(node_id),
+            )  # fmt: skip
         except BaseException:
             self._journal.close()
             raise

@@ -7,7 +7,6 @@ then is gone and the caller is told; no buffer grows past its bound (the link is
 """
 
 import errno
-import logging
 import os
 import socket
 from collections import deque
@@ -20,6 +19,7 @@ from pysyncobj.transport import Transport
 
 from oms import bounds
 from oms.config import SettingsError
+from oms.replication.errors import Report
 from oms.replication.journal_format import NODE_ID_BYTES_MAX
 from oms.replication.raft_messages import (
     AppendEntries,
@@ -40,7 +40,6 @@ from oms.replication.raft_session import (
     RaftSession,
 )
 
-_LOG: Final = logging.getLogger("oms.replication")
 _RECV_BYTES: Final = 256 << 10
 _RECV_TURNS: Final = 8  # reads of one socket before the others get theirs
 _SOCKET_BUFFER_BYTES: Final = 1 << 20
@@ -100,6 +99,7 @@ class RaftTransport(Transport):  # type: ignore[misc]  # the library has no type
         cluster_id: int,
         key: bytes,
         clock: Callable[[], float],
+        report: Report,
     ) -> None:
         """Bind and listen. Raises: SettingsError (ids, key or address cannot be used)."""
         super().__init__(None, node, peers)
@@ -117,6 +117,7 @@ class RaftTransport(Transport):  # type: ignore[misc]  # the library has no type
         self._cluster_id = cluster_id
         self._key = key
         self._clock = clock
+        self._report = report
         self._links: dict[str, _Link] = {}  # open ones, by peer
         self._by_fd: dict[int, _Link] = {}  # all of them
         self._retry_at_s = {peer: 0.0 for peer in self._peers if node.node_id < peer}
@@ -387,7 +388,7 @@ class RaftTransport(Transport):  # type: ignore[misc]  # the library has no type
         text, now = f"{name}: {reason}", self._clock()
         if text not in self.refusals or now >= self._log_again_s:
             self._log_again_s = now + _LOG_AGAIN_S  # a peer with a wrong key tries all the time
-            _LOG.warning("raft_link_refused", extra={"fields": {"peer": name, "reason": reason}})
+            self._report("raft_link_refused", {"peer": name, "reason": reason})
         self.refusals.append(text)
         self._close(link, reason)
 
@@ -399,7 +400,7 @@ class RaftTransport(Transport):  # type: ignore[misc]  # the library has no type
             del self._links[peer_id]
             if peer_id in self._retry_at_s:
                 self._retry_at_s[peer_id] = self._clock() + _RETRY_FIRST_S
-            _LOG.info("raft_link_lost", extra={"fields": {"peer": peer_id, "reason": reason}})
+            self._report("raft_link_lost", {"peer": peer_id, "reason": reason})
             self._onNodeDisconnected(self._peers[peer_id])
 
     def _forget(self, link: _Link) -> None:

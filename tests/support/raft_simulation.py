@@ -18,6 +18,7 @@ import pytest
 from pysyncobj.transport import Transport
 
 from oms.replication import journal, raft_log
+from oms.replication.errors import Report
 from oms.replication.port import LogStatus
 from oms.replication.raft_log import RaftLog
 from oms.replication.raft_messages import Message, decode, encode
@@ -160,6 +161,7 @@ class PlayedTransport(Transport):  # type: ignore[misc]  # the library has no ty
         cluster_id: int,  # noqa: ARG002  # the face of the real one
         key: bytes,  # noqa: ARG002
         clock: Callable[[], float],  # noqa: ARG002
+        report: Report,  # noqa: ARG002
     ) -> None:
         super().__init__(None, node, peers)
         self.name = node.node_id

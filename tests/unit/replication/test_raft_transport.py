@@ -32,7 +32,9 @@ class End:
             cluster_id=int(settings["cluster_id"]),
             key=bytes(settings["key"]),
             clock=time.monotonic,
+            report=lambda event, values: self.reports.append((event, values["reason"])),
         )
+        self.reports: list[tuple[str, str]] = []
         self.got: list[Message] = []
         self.seen: list[str] = []
         self.transport.setOnMessageReceivedCallback(lambda _, message: self.got.append(message))
@@ -135,6 +137,7 @@ def test_closed_connection_is_seen_by_the_other_end_at_once(wire: Wire) -> None:
     wire.ends.remove(one)
     wire.turn()
     assert two.seen == ["+n1", "-n1"]
+    assert two.reports == [("raft_link_lost", "closed by the other end")]
     assert not two.transport.send(two.peer, Vote(1))
 
 
@@ -168,6 +171,7 @@ def test_wrong_key_or_cluster_never_connects(wire: Wire, options: dict[str, byte
     one, two = wire.end("n1", **options), wire.end("n2")
     wire.until(lambda: bool(one.transport.refusals or two.transport.refusals))
     assert one.seen == two.seen == []
+    assert {event for event, _ in one.reports + two.reports} == {"raft_link_refused"}
     assert not two.transport.send(two.peer, Vote(1))
 
 
