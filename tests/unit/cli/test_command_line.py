@@ -40,7 +40,9 @@ def test_help_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert "LOADED []" in done.stdout
-    for verb in ("up", "status", "down", "admin", "demo", "replay", "version"):
+    for verb in ("up", "status", "down", "admin", "cluster", "log", "snapshot"):
+        assert re.search(rf"^  {verb} ", done.stdout, re.MULTILINE), verb
+    for verb in ("demo", "replay", "version"):
         assert re.search(rf"^  {verb} ", done.stdout, re.MULTILINE), verb
 
 
