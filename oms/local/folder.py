@@ -57,7 +57,7 @@ class VenueFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format_version: int
     cluster_id: str  # 16 hex digits
     nodes: list[NodeAddress]
-    gateways: list[GatewayAddress]
+    gateways: list[GatewayAddress] = []  # an empty list of tables leaves no trace in TOML
 
 
 class DataFolder:

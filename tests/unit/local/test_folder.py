@@ -39,6 +39,12 @@ def test_formatted_folder_opens_with_the_same_identity(folder: DataFolder) -> No
     assert open_folder(folder.path).venue == folder.venue
 
 
+def test_a_venue_without_gateways_opens(tmp_path: Path) -> None:
+    """An empty list of tables leaves no trace in TOML."""
+    made = format_folder(tmp_path / "venue", demo_config(1), node_count=1, gateway_count=0)
+    assert open_folder(made.path).venue == made.venue
+
+
 def test_every_process_gets_settings_it_can_load(folder: DataFolder) -> None:
     """The nodes read what the formatter wrote, with nothing in between."""
     for node in folder.venue.nodes:
