@@ -42,7 +42,11 @@ class NodeOnDisk:
         path.mkdir()
         self.folder.snapshots.mkdir()
         numbers = range(first_client_seq, first_client_seq + order_count)
-        batches = [*cluster_genesis(), entry(login()), *(entry(order(number)) for number in numbers)]
+        batches = [
+            *cluster_genesis(),
+            entry(login()),
+            *(entry(order(number)) for number in numbers),
+        ]
         DiskJournal.format(
             self.folder.journal, cluster_id=CLUSTER_ID, node_id=node_id, segment_bytes=1 << 20
         )
