@@ -2,7 +2,8 @@
 
 Called by `log.py`. The venue must be stopped, and all of its folders must be here: a node without
 the order would compute another state than the others, and fence itself. Promises: the entry is the
-one that was named, in the logs of a majority; nothing is written before every node was looked at.
+one that was named, in the logs of a majority; no snapshot holds its effects; nothing is written
+before every node was looked at.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from oms.config import SettingsError
 from oms.node import skip_orders
 from oms.node.skip_orders import HASH_DIGITS, SkipOrder
 from oms.node.snapshot_shelf import NodeFolder, stopped
+from oms.replication import snapshot_file
 from oms.replication.errors import JournalDamagedError
 from oms.replication.journal_reader import JournalReader
 
@@ -35,6 +37,8 @@ def skip(data: Path, log_index: int, entry_hash: str, reason: str) -> int:
             locks.enter_context(stopped(folder))
         found = {folder.node_id: _hash_at(folder, log_index) for folder in folders}
         _check(found, order)
+        for folder in folders:
+            _check_not_kept(folder, log_index)
         for folder in folders:
             is_new = skip_orders.add(folder.path, order)
             state = "will be left out" if is_new else "is left out already"
@@ -64,6 +68,17 @@ def _check(found: dict[str, str], order: SkipOrder) -> None:
             + "; ".join(f"{node_id}: {text}" for node_id, text in found.items()),
             "give index and hash as the nodes' report has them",
         )
+
+
+def _check_not_kept(folder: NodeFolder, log_index: int) -> None:
+    """A snapshot from behind the entry: that node lived through it. Raises: SettingsError."""
+    for path in snapshot_file.newest_first(folder.snapshots):
+        if int(path.stem, 16) >= log_index:
+            raise _refused(
+                f"{folder.node_id} has applied log index {log_index}: {path.name} is from later",
+                "keep every folder: clients may have been told of it, and a node that applies it "
+                "shows what is wrong with the others",
+            )
 
 
 def _refused(why: str, do: str) -> SettingsError:

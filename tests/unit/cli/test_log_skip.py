@@ -79,6 +79,17 @@ def test_an_entry_that_only_a_minority_has_is_refused(
     assert ordered(nodes) == [{}] * 3
 
 
+def test_an_entry_that_a_snapshot_has_behind_it_is_refused(
+    nodes: list[NodeOnDisk], tmp_path: Path
+) -> None:
+    """A node lived through it, and may have told clients what came of it."""
+    last = nodes[0].last_index
+    nodes[1].snapshot_path(last).write_bytes(b"of whatever content")
+    with pytest.raises(SettingsError, match="n2 has applied"):
+        log_skip.skip(tmp_path, last, hash_at(nodes[0], last), "")
+    assert ordered(nodes) == [{}] * 3
+
+
 def test_nothing_is_ordered_while_a_node_runs(nodes: list[NodeOnDisk], tmp_path: Path) -> None:
     """One that runs would not know of it, and go another way than the others."""
     last = nodes[0].last_index
