@@ -91,6 +91,7 @@ def run_node(options: argparse.Namespace) -> None:
         options.node, addresses, CLUSTER_ID, KEY, Path(options.folder) / options.node,
         on_commit=lambda _index, _term, _entry: load.committed() if load.due_s else None,
         on_skip=lambda _index: None,
+        report=lambda _event, _values: None,
     )  # fmt: skip
     syncs_us = time_fdatasync()
     cpu_s = time.process_time()
