@@ -94,7 +94,8 @@ def test_venue_keeps_its_state_over_down_and_up(data: Path) -> None:
 
 def show_account(data: Path) -> dict[str, int]:
     """The guest's account as the leader has it."""
-    text = oms("admin", "show", "account", "GST", "--json", "--data", str(data)).stdout
+    words = ("admin", "show", "account", "GST", "--linearizable", "--json")
+    text = oms(*words, "--data", str(data)).stdout
     found: dict[str, int] = json.loads(text)
     assert found.pop("applied_index") > 0  # a start moves it: a new leader's own entry
     return found
