@@ -90,7 +90,7 @@ GATEWAYS_MAX: Final = 256  # leases; pushes of further gateways are refused and 
 
 # --- replication
 RAFT_FRAME_BYTES_MAX: Final = 4 << 20
-JOURNAL_SEGMENT_BYTES: Final = 64 << 20
+JOURNAL_SEGMENT_BYTES: Final = 16 << 20
 JOURNAL_MEMORY_BYTES_MAX: Final = 32 << 20  # entries kept in memory; older ones are read from disk
 RAFT_SEND_BUFFER_BYTES_MAX: Final = 32 << 20
 

@@ -81,7 +81,7 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
         # is not on disk until it is synced, and replies would promise that it is.
         os.fdatasync(self._fd)
         self._capacity = os.fstat(self._fd).st_size
-        self._hurry_at = self._capacity // 4  # from there the next segment is wanted soon
+        self._plan_next()
         self._full_bytes = found.full_bytes
         self._mark_fd = os.open(folder / "mark", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._write_mark()
@@ -92,7 +92,6 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
         self.is_dirty = False
         self._warm_up(found)
         self._maker = SegmentMaker(folder, segment_bytes)
-        self._maker.request(self._number + 1)
 
     @staticmethod
     def format(
@@ -266,7 +265,7 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
     def has_room(self, length: int) -> bool:
         """Whether an entry of `length` bytes can be added now without touching the reserve."""
         needed = self._offset + fmt.record_bytes(length) + _RESERVE_BYTES
-        return needed <= self._capacity or self._maker.is_ready
+        return needed <= self._capacity or self._is_next_ready(hurry=True)
 
     def entries(self, from_index: int, count: int, bytes_max: int) -> list[Entry]:
         """Up to `count` entries from `from_index`, at least one if it exists, in all at most
@@ -344,16 +343,32 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
         self._records += 1
         self._offset += size
         self.is_dirty = True
-        if self._offset > self._hurry_at:
-            self._maker.hurry()
-            self._hurry_at = self._capacity
+        if self._offset > self._request_at:
+            self._is_next_ready(hurry=self._offset > self._hurry_at)
         return offset
+
+    def _plan_next(self) -> None:
+        """From where on the next segment is made, and from where on in a hurry: not earlier, for
+        filling it competes with the syncs of every node on the same disk.
+        """
+        self._request_at = self._capacity // 2
+        self._hurry_at = self._capacity * 3 // 4
+        self._is_next_requested = False
+
+    def _is_next_ready(self, *, hurry: bool) -> bool:
+        """Whether the next segment may be begun; asks for it the first time."""
+        if not self._is_next_requested:
+            self._is_next_requested = True
+            self._maker.request(self._number + 1)
+        if hurry:
+            self._maker.hurry()
+        return self._maker.is_ready
 
     def _next_segment(self) -> None:
         """Close the full segment durably, then start the prepared one durably: recovery relies
         on every segment but the last being whole and on headers never being torn.
         """
-        if not self._maker.is_ready:
+        if not self._is_next_ready(hurry=True):
             reason = self._maker.fault or "the next segment is still being made"
             raise JournalFullError(reason)
         self.sync()
@@ -372,8 +387,7 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
         self._full_bytes += self._offset
         self._fd, self._number = fd, number
         self._offset, self._capacity = fmt.SEGMENT_HEADER_BYTES, os.fstat(fd).st_size
-        self._hurry_at = self._capacity // 4
-        self._maker.request(number + 1)
+        self._plan_next()
 
     def _write_mark(self) -> None:
         try:

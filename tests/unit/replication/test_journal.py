@@ -230,6 +230,24 @@ def test_entry_that_changed_on_disk_while_running_is_fatal(tmp_path: Path) -> No
     journal.close()
 
 
+def test_a_segment_found_full_still_gets_its_next(tmp_path: Path) -> None:
+    """The next one is asked for only when wanted: a restart at the brim must not wait for ever."""
+    make(tmp_path / "j", segment_bytes=8192).close()
+    journal = reopen(tmp_path / "j", 8192)
+    journal.setCurrentTerm(1, None)
+    index = 1
+    while journal.has_room(100) and journal._number == 1:
+        journal.add(*entry(index))
+        index += 1
+    journal.close(clean=False)
+    journal = reopen(tmp_path / "j", 8192)
+    while not journal.has_room(4000):
+        pass
+    journal.add(bytes(4000), index, 1)
+    assert journal.last_index == index
+    journal.close()
+
+
 def test_segments_join_and_a_missing_one_is_refused(tmp_path: Path) -> None:
     journal = make(tmp_path / "j", segment_bytes=8192)
     journal.setCurrentTerm(1, None)
