@@ -243,8 +243,9 @@ class AsyncClient:
 
     def _flush(self) -> None:
         data = self.session.take(time.monotonic_ns())
-        if data and self._wire is not None and self._wire.transport is not None:
-            self._wire.transport.write(data)
+        transport = None if self._wire is None else self._wire.transport
+        if data and transport is not None and not transport.is_closing():
+            transport.write(data)  # what a lost connection swallows is resent on the next one
 
     def _dispatch(self, events: list[AnyEvent]) -> None:
         for event in events:

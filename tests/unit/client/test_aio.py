@@ -1,6 +1,7 @@
 """The asyncio client over real sockets: waiting, events, lost connections."""
 
 import asyncio
+import time
 from collections.abc import Coroutine
 
 import pytest
@@ -157,3 +158,27 @@ def test_unread_events_are_bounded_and_their_loss_is_seen(monkeypatch: pytest.Mo
 
     with FakeServer() as server:
         run(story())
+
+
+def test_writing_into_a_lost_connection_is_quiet_and_repeated(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A burst is written before the loop hears that the connection is gone."""
+
+    def burst(client: AsyncClient) -> list[aio.AsyncOrder]:
+        server.drop()
+        orders = []
+        for _ in range(20):
+            orders.append(client.enter("ALDER", "BUY", 100, 251_000))
+            time.sleep(0.001)  # the kernel, not the loop, is to notice
+        return orders
+
+    async def story() -> None:
+        async with await connect(server) as client:
+            for order in burst(client):
+                await order.outcome(timeout=5)
+
+    with FakeServer() as server:
+        run(story())
+        assert server.venue.entered == list(range(1, 21))
+    assert not caplog.records
