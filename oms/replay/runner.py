@@ -1,17 +1,16 @@
 """Runs a replay: flows into sessions, outcomes into a report.
 
-Called by the verb `oms replay` and by tests. One thread, one selector. Before a repeat, what the
+Called by the verb `oms replay` and by tests. One thread, one `select`. Before a repeat, what the
 one before left in the book is canceled, so that each starts from an empty book; these cancels are
 in the time but not in the counts. It ends when every outcome is there: no message is unanswered.
 """
 
-import selectors
+import select
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
-import numpy as np
 
 from oms.bounds import CLIENT_HEARTBEAT_NS
 from oms.client.latency import LatencyHistogram
@@ -142,52 +141,34 @@ def run_once(
     With `speed` a message is due when its recorded time has come, whatever became of earlier ones.
     Raises: ClientError, ProtocolError.
     """
-    # Not epoll: it rounds waits up to a whole millisecond, and messages are due between.
-    with selectors.SelectSelector() as selector:
-        for stream in streams:
-            stream.start()
-            selector.register(stream.socket, selectors.EVENT_READ, stream)
-        started_ns = time.monotonic_ns()
-        first_ns = min(int(stream.flow.times_ns[0]) for stream in streams)
-        ticked_ns = started_ns
-        while not all(stream.is_done for stream in streams):
+    by_socket = {stream.socket: stream for stream in streams}
+    for stream in streams:
+        stream.start()
+    started_ns = time.monotonic_ns()
+    first_ns = min(int(stream.flow.times_ns[0]) for stream in streams)
+    ticked_ns = started_ns
+    while not all(stream.is_done for stream in streams):
+        now_ns = time.monotonic_ns()
+        recorded_ns = None
+        if speed is not None:
+            recorded_ns = first_ns + int((now_ns - started_ns) * speed)
+        full = [stream.socket for stream in streams if stream.write(recorded_ns, now_ns)]
+        # Not epoll: it rounds waits up to a whole millisecond, and messages are due between.
+        wait_s = _wait_s(streams, recorded_ns, speed)
+        readable, _, _ = select.select(by_socket, full, (), wait_s)
+        if readable:
             now_ns = time.monotonic_ns()
-            recorded_ns = None
-            if speed is not None:
-                recorded_ns = first_ns + int((now_ns - started_ns) * speed)
+            for ready in readable:
+                by_socket[ready].read(now_ns)
+        if now_ns - ticked_ns >= CLIENT_HEARTBEAT_NS // 4:
+            ticked_ns = now_ns
             for stream in streams:
-                _write(selector, stream, recorded_ns, now_ns)
-            _read(selector, _wait_s(streams, recorded_ns, speed))
-            if now_ns - ticked_ns >= CLIENT_HEARTBEAT_NS // 4:
-                ticked_ns = now_ns
-                for stream in streams:
-                    stream.tick(now_ns)
-                if progress is not None:
-                    progress(done_before + sum(stream.tally.done_count for stream in streams))
+                stream.tick(now_ns)
+            if progress is not None:
+                progress(done_before + sum(stream.tally.done_count for stream in streams))
     for stream in streams:
         stream.finish()
     return started_ns
-
-
-def _write(
-    selector: selectors.BaseSelector, stream: SessionStream, recorded_ns: int | None, now_ns: int
-) -> None:
-    times = stream.flow.times_ns
-    due = len(times)
-    if recorded_ns is not None:
-        due = int(np.searchsorted(times, recorded_ns, side="right"))
-    is_full = stream.write(due, now_ns)
-    events = selectors.EVENT_READ | (selectors.EVENT_WRITE if is_full else 0)
-    if selector.get_key(stream.socket).events != events:
-        selector.modify(stream.socket, events, stream)
-
-
-def _read(selector: selectors.BaseSelector, wait_s: float) -> None:
-    ready = selector.select(wait_s)
-    now_ns = time.monotonic_ns()
-    for key, mask in ready:
-        if mask & selectors.EVENT_READ:
-            key.data.read(now_ns)
 
 
 def _wait_s(

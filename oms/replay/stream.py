@@ -1,6 +1,6 @@
 """One session of a replay: carries a flow's packets out and its stream in, over one socket.
 
-Called by the runner, which owns the selector. Login, heartbeats and numbering are the client's own
+Called by the runner, which waits for it. Login, heartbeats and numbering are the client's own
 (`oms.client.connection`); packets go out of one buffer in large slices. At most
 REPLAY_IN_FLIGHT_MAX messages are without outcome, and what the venue does not read stays here.
 """
@@ -34,6 +34,7 @@ class SessionStream:
         self.tally = Tally(flow, 1)
         self.marks: list[tuple[int, int]] = []  # messages written before this time, and the time
         self._offsets: list[int] = flow.offsets.tolist()
+        self._times_ns: list[int] = flow.times_ns.tolist()
         self._connection = Connection(user, password, next_seq=0)
         self._next_urn = 0
         self._sent_bytes = 0
@@ -100,21 +101,25 @@ class SessionStream:
     @property
     def next_time_ns(self) -> int | None:
         """Recorded time of the next message; None when all were written."""
-        times = self.flow.times_ns
-        return int(times[self._sent_count]) if self._sent_count < len(times) else None
+        times = self._times_ns
+        return times[self._sent_count] if self._sent_count < len(times) else None
 
     @property
     def is_blocked(self) -> bool:
         """Whether the bound on messages without outcome keeps it from writing."""
         return self._sent_count - self.tally.done_count >= REPLAY_IN_FLIGHT_MAX
 
-    def write(self, due_count: int, now_ns: int) -> bool:
-        """Write what is due and within the bound. True when the socket takes no more.
+    def write(self, recorded_ns: int | None, now_ns: int) -> bool:
+        """Write what was recorded up to `recorded_ns` (None: everything) and is within the bound.
+        True when the socket takes no more.
 
         Raises: ConnectionLost.
         """
-        limit = min(due_count, self.tally.done_count + REPLAY_IN_FLIGHT_MAX)
-        limit = min(limit, len(self._offsets) - 1)
+        times = self._times_ns
+        limit = len(times)
+        if recorded_ns is not None:
+            limit = bisect.bisect_right(times, recorded_ns, self._sent_count)
+        limit = min(limit, self.tally.done_count + REPLAY_IN_FLIGHT_MAX)
         end = self._offsets[limit]
         if self._sent_bytes >= end:
             return False
