@@ -31,6 +31,7 @@ from tests.support.crash_load import PATIENCE_S, Load, TapedClient, new_seed
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 DEPOSITS = 60
+KILLS_MAX = 3  # each costs the administrator a time-out
 RESTING = 2_500  # orders of one session at the day's end: a sweep of several entries
 
 
@@ -64,7 +65,7 @@ def administrate(venue: LocalVenue, commands: list[AdminCommand]) -> None:
 async def kill_leaders(load: Load, until: "asyncio.Task[None]") -> int:
     """Kill whoever leads and start it again, at least once; how many died."""
     count = 0
-    while not until.done() or count == 0:
+    while count == 0 or (count < KILLS_MAX and not until.done()):
         leader = await load.leader()
         await asyncio.sleep(load.draw.random() * 0.03)
         load.venue.kill(leader)
