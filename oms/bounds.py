@@ -72,7 +72,7 @@ REPLIES_HWM: Final = 64  # replies waiting for one requester; beyond, a reply is
 
 # --- node
 SEQUENCER_QUEUE_MAX: Final = 32_768  # commands waiting for an entry; beyond, PULL is not read
-PIPELINE_ENTRIES_MAX: Final = 8  # entries proposed and not yet committed
+PIPELINE_ENTRIES_MAX: Final = 1  # entries proposed and not yet committed (docs/adr/0015)
 STATUS_PERIOD_NS: Final = 100_000_000
 TOPIC_HEARTBEAT_NS: Final = 1_000_000_000
 CLOCK_SKEW_MAX_NS: Final = 50_000_000  # RULES A9

@@ -31,6 +31,13 @@ def time_of(entry: bytes) -> int:
     return int(BATCH_HEADER.unpack_from(entry)[4])
 
 
+def run_out(sequencer: Sequencer, log: MemoryLog, now_ns: int) -> None:
+    """Turns of a log that commits each entry before the next turn, until nothing is proposed."""
+    log.committed = len(log.entries)
+    while sequencer.run(log, now_ns):
+        log.committed = len(log.entries)
+
+
 def test_one_command_goes_at_once() -> None:
     log, sequencer = held_log(), Sequencer(started_engine(), [])
     sequencer.offer([order(1)])
@@ -42,7 +49,7 @@ def test_one_command_goes_at_once() -> None:
 def test_a_batch_closes_at_its_bound() -> None:
     log, sequencer = held_log(), Sequencer(started_engine(), [])
     sequencer.offer([order(number) for number in range(1, BATCH_COMMANDS_MAX + 2)])
-    sequencer.run(log, NOW_NS)
+    run_out(sequencer, log, NOW_NS)
     assert [count_of(entry) for entry in log.entries] == [BATCH_COMMANDS_MAX, 1]
 
 
@@ -65,7 +72,7 @@ def test_time_only_grows() -> None:
     stamped = []
     for now_ns in (engine.last_timestamp_ns - 1_000, engine.last_timestamp_ns + 500, 0):
         sequencer.offer([order(1)])
-        sequencer.run(log, now_ns)
+        run_out(sequencer, log, now_ns)
         stamped.append(time_of(log.entries[-1]) - engine.last_timestamp_ns)
     assert stamped == [1, 500, 501]
 
@@ -94,7 +101,7 @@ def test_the_genesis_goes_before_any_command() -> None:
     entries = [*genesis(), *genesis()]
     log, sequencer = held_log(), Sequencer(Engine(), entries)
     sequencer.offer([order(1)])
-    sequencer.run(log, NOW_NS)
+    run_out(sequencer, log, NOW_NS)
     assert log.entries[:2] == entries
     assert count_of(log.entries[2]) == 1
 
@@ -104,7 +111,7 @@ def test_a_new_leader_goes_on_where_the_genesis_stopped() -> None:
     entries = [b"one", b"two", b"three"]
     log, sequencer = held_log(), Sequencer(Engine(), entries)
     sequencer.start_leading(entries_applied=1)
-    sequencer.run(log, NOW_NS)
+    run_out(sequencer, log, NOW_NS)
     assert log.entries == [b"two", b"three"]
     assert sequencer.is_genesis_done
 
@@ -127,11 +134,11 @@ def test_an_applied_entry_names_its_submits() -> None:
     log, sequencer = held_log(), Sequencer(started_engine(), [])
     sequencer.offer([order(1)])
     sequencer.offer_submit(login(), token=5)
-    sequencer.run(log, NOW_NS)
+    run_out(sequencer, log, NOW_NS)
     sequencer.offer([order(2)])
-    sequencer.run(log, NOW_NS)
+    run_out(sequencer, log, NOW_NS)
     sequencer.offer_submit(login(), token=6)
-    sequencer.run(log, NOW_NS)
+    run_out(sequencer, log, NOW_NS)
     assert [sequencer.on_applied(entry) for entry in log.entries] == [[5], [], [6]]
     assert not sequencer.has_submits_in_flight
 
