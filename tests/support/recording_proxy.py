@@ -101,6 +101,7 @@ class RecordingProxy:
         self.address: tuple[str, int] = self._listener.getsockname()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ, None)
+        self.open_count = 0  # sockets of relayed connections
         self._is_stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recording-proxy")
 
@@ -114,6 +115,10 @@ class RecordingProxy:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Close every connection and the file."""
         self._is_stopping.set()
         self._thread.join()
 
@@ -125,9 +130,9 @@ class RecordingProxy:
                 else:
                     relay, source = key.data
                     self._relay(relay, source)
-        for key in list(self._selector.get_map().values()):
-            if key.data is not None and key.data[0].client is key.data[1]:
-                self._end(key.data[0])
+        keys = self._selector.get_map().values()
+        for relay in dict.fromkeys(key.data[0] for key in keys if key.data is not None):
+            self._end(relay)  # also one whose client has closed and whose server has not yet
         self._listener.close()
         self._selector.close()
         self._file.close()
@@ -141,6 +146,7 @@ class RecordingProxy:
             return
         for one in (client, server):
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.open_count += 2
         relay = Relay(
             Side(client, _CLIENT_IP, peer[1], 1000), Side(server, _SERVER_IP, self.address[1], 5000)
         )
@@ -183,3 +189,4 @@ class RecordingProxy:
             if side.socket in self._selector.get_map():
                 self._selector.unregister(side.socket)
             side.socket.close()
+            self.open_count -= 1

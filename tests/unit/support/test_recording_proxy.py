@@ -70,3 +70,16 @@ def test_a_target_that_is_gone_closes_the_client(tmp_path: Path) -> None:
         socket.create_connection(proxy.address) as client,
     ):
         assert client.recv(1) == b""
+
+
+def test_a_client_that_left_first_leaves_no_socket_open(tmp_path: Path) -> None:
+    """A half-closed connection at the end is closed like any other: a leak is a failed test."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        path = tmp_path / "said.pcap"
+        with RecordingProxy(listener.getsockname(), path) as proxy:
+            with socket.create_connection(proxy.address):
+                server, _ = listener.accept()
+            with server:
+                assert server.recv(1) == b""  # the client's end has arrived, ours has not left
+                proxy.stop()
+                assert proxy.open_count == 0
