@@ -412,9 +412,11 @@ class VenueLink:
     def tick(self) -> None:
         """Lease, resends, retries; every TICK_NS."""
         now_ns = self._clock.monotonic_ns()
-        resent = self._courier.tick(now_ns, self.not_after_ns())
-        if resent:
-            self._log.info("windows_resent", sessions=resent, cause="no progress")
+        self.flush()
+        if not self.is_blocked:  # else the first copies still wait here: others would pile up
+            resent = self._courier.tick(now_ns, self.not_after_ns())
+            if resent:
+                self._log.info("windows_resent", sessions=resent, cause="no progress")
         self._asker.tick(now_ns)
         order = self._order
         if order is not None:

@@ -360,6 +360,22 @@ def test_blocked_push_is_kept_and_sent_later(venue: LinkVenue) -> None:
     assert accepted(recorder) == [1, 2, 3]
 
 
+def test_blocked_link_piles_up_no_copies(venue: LinkVenue) -> None:
+    """A leader that takes nothing for an hour must not cost the gateway its memory."""
+    recorder = venue.log_in()
+    venue.is_full = True
+    venue.enter(recorder, 1, 600)
+    venue.pass_time(10)
+    assert len(venue.link._courier.outbox) < 600
+    venue.is_full = False
+    venue.pass_time(0.1)
+    assert len(venue.pushed) <= 2 * 600
+    venue.step()
+    venue.pass_time(5)
+    venue.step()
+    assert accepted(recorder) == list(range(1, 601))
+
+
 def test_directory_is_read_again_before_later_events(venue: LinkVenue) -> None:
     """An event may name an instrument that was added a moment ago."""
     recorder = venue.log_in()
