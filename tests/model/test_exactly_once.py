@@ -1,0 +1,86 @@
+"""Every state of the model of exactly-once within small bounds, and that the checks can fail.
+
+The tables of docs/exactly_once.md: `python -m tests.model.exactly_once`.
+"""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.model.exactly_once import MISTAKES, ORDERS, SMALL, Case, line, mistake_line, run
+from tests.model.search import Graph, explore
+from tests.model.state import Budget, Fault, Rules
+
+pytestmark = pytest.mark.model
+
+STATES_MAX = 1_000_000
+LATE_LOGIN = Rules(items=ORDERS, budget=Budget(expiry=1, disconnect=1), forbids_late_logins=True)
+
+
+@pytest.mark.parametrize("case", SMALL, ids=lambda case: case.name)
+def test_every_promise_holds_in_every_state(case: Case) -> None:
+    """Whatever dies, sleeps or is lost: no command is lost, doubled or misreported."""
+    report, seconds = run(case, STATES_MAX)
+    print(line(case, report, seconds))
+    assert report.found is None, report.found
+    assert report.decided > 0
+
+
+@pytest.mark.parametrize("case", MISTAKES, ids=lambda case: case.name)
+def test_built_in_mistake_is_found(case: Case) -> None:
+    """A checker that finds nothing proves something only if it finds what is there."""
+    report, _ = run(case, STATES_MAX)
+    print(mistake_line(case, report))
+    assert report.found is not None
+    assert report.found.promise == case.promise
+
+
+def test_every_mistake_and_every_promise_is_tried() -> None:
+    """A promise that no mistake can break would be no check."""
+    assert {case.rules.fault for case in MISTAKES} == set(Fault)
+    assert {case.promise for case in MISTAKES} == {
+        "submit", "once", "acknowledged", "stream", "stale", "late", "repeat", "decided",
+    }  # fmt: skip
+
+
+def test_mistakes_need_their_faults() -> None:
+    """Without a fault in the budget the right rules are explored to the end, and are short."""
+    report = explore(Rules(items=ORDERS))
+    assert report.found is None
+    assert report.states < 100
+
+
+@pytest.mark.parametrize(
+    "budget",
+    [
+        Budget(expiry=1, early_resend=1),
+        Budget(pipe_loss=1, lease=1),
+        Budget(gateway_crash=(1, 0)),
+        Budget(disconnect=1),
+    ],
+    ids=lambda budget: str(tuple(budget)),
+)
+@pytest.mark.parametrize("is_eager", [False, True])
+def test_smaller_graph_leaves_nothing_out(budget: Budget, *, is_eager: bool) -> None:
+    """Steps taken at once must not hide what the log, or the client, can come to."""
+    rules = Rules(items=ORDERS, budget=budget, is_eager=is_eager)
+    reached = []
+    for is_reduced in (True, False):
+        graph = Graph(replace(rules, is_reduced=is_reduced))
+        assert graph.explore(STATES_MAX).found is None
+        reached.append({(state.engine.stream, state.client.seen) for state in graph.states})
+    assert reached[0] == reached[1]
+
+
+def test_late_login_may_end_the_one_in_use() -> None:
+    """The known hole: a Login has no time limit. It costs a reconnect and breaks no promise, or
+    the cases above would say so.
+    """
+    found = explore(LATE_LOGIN).found
+    assert found is not None
+    assert found.promise == "undisturbed"
+
+
+def test_time_limit_on_logins_would_close_the_hole() -> None:
+    """What a `not_after` in the Login record would buy."""
+    assert explore(replace(LATE_LOGIN, has_login_limit=True)).found is None
