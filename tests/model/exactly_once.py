@@ -70,6 +70,7 @@ MISTAKES = (
     _mistake(Fault.FORGET_KEYS, Budget(disconnect=1), "once", eager=True),
     _mistake(Fault.RENUMBER_ON_RESEND, Budget(early_resend=1), "once"),
     _mistake(Fault.NEVER_RESEND, Budget(pipe_loss=1), "decided"),
+    _mistake(Fault.FORGET_WINDOW, Budget(1), "order"),
     _mistake(Fault.KEEP_OLD_WINDOW, Budget(disconnect=1), "decided"),
     _mistake(Fault.EVENTS_OUT_OF_ORDER, Budget(), "stream"),
     _mistake(Fault.LOST_FRAME_SKIPPED, Budget(), "stream"),

@@ -55,6 +55,8 @@ def all_again(
     if window is not None:
         if is_new_leader or window.in_flight:
             window = window._replace(episode=0)
+        if is_new_leader and rules.fault is Fault.FORGET_WINDOW:
+            window = window._replace(in_flight=())
         if rules.fault is Fault.RENUMBER_ON_RESEND and window.in_flight:
             window = window._replace(acknowledged=window.acknowledged + len(window.in_flight))
         if is_orphan(window):

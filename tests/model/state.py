@@ -173,6 +173,7 @@ class Fault(Enum):
     REPEATED_NONCE = auto()
     RENUMBER_ON_RESEND = auto()
     NEVER_RESEND = auto()
+    FORGET_WINDOW = auto()
     EVENTS_OUT_OF_ORDER = auto()
     LOST_FRAME_SKIPPED = auto()
     ACKNOWLEDGE_BEFORE_COMMIT = auto()

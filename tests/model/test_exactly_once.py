@@ -3,7 +3,9 @@
 The tables of docs/exactly_once.md: `python -m tests.model.exactly_once`.
 """
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,7 @@ from tests.model.state import Budget, Fault, Rules
 pytestmark = pytest.mark.model
 
 STATES_MAX = 1_000_000
+PAGE = (Path(__file__).parents[2] / "docs" / "exactly_once.md").read_text(encoding="utf-8")
 LATE_LOGIN = Rules(items=ORDERS, budget=Budget(expiry=1, disconnect=1), forbids_late_logins=True)
 
 
@@ -24,6 +27,7 @@ def test_every_promise_holds_in_every_state(case: Case) -> None:
     print(line(case, report, seconds))
     assert report.found is None, report.found
     assert report.decided > 0
+    assert f"| {report.states:,} | {report.transitions:,} | {report.depth} |" in PAGE
 
 
 @pytest.mark.parametrize("case", MISTAKES, ids=lambda case: case.name)
@@ -39,8 +43,15 @@ def test_every_mistake_and_every_promise_is_tried() -> None:
     """A promise that no mistake can break would be no check."""
     assert {case.rules.fault for case in MISTAKES} == set(Fault)
     assert {case.promise for case in MISTAKES} == {
-        "submit", "once", "acknowledged", "stream", "stale", "late", "repeat", "decided",
+        "submit", "once", "acknowledged", "stream", "stale", "late", "repeat", "order", "decided",
     }  # fmt: skip
+
+
+def test_page_has_the_mistakes_in_their_order() -> None:
+    """The table that people read is the table that the program prints."""
+    rows = re.findall(r"^\| .+ \| (\w+) \| (\d+) \|$", PAGE, re.MULTILINE)
+    reports = [run(case, STATES_MAX)[0].found for case in MISTAKES]
+    assert rows == [(found.promise, str(len(found.path))) for found in reports if found]
 
 
 def test_mistakes_need_their_faults() -> None:
