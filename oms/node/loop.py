@@ -234,8 +234,10 @@ class Loop:
             self._change_role(before, status, now_ns)
         if status.role == "leader" and not parts.egress.is_leading:
             self._publish_when_caught_up(status)
-        if parts.requests.is_accepting != self._is_open():
-            parts.requests.is_accepting = parts.status.standing.is_accepting = self._is_open()
+        is_open, standing = self._is_open(), parts.status.standing
+        # Both are compared: a change of role closes the requests before the status says so.
+        if (parts.requests.is_accepting, standing.is_accepting) != (is_open, is_open):
+            parts.requests.is_accepting = standing.is_accepting = is_open
             self._status_due_ns = 0
 
     def _change_role(self, before: LogStatus, status: LogStatus, now_ns: int) -> None:

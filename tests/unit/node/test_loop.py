@@ -317,6 +317,14 @@ def test_a_leader_that_falls_forgets_its_queue(leading: Bench) -> None:
     assert not leading.one.requests.is_accepting
 
 
+def test_a_leader_that_falls_says_so(leading: Bench) -> None:
+    """Who believed that it accepts would send it orders, and take the next leader for a rival."""
+    leading.statuses()
+    leading.log.role = "follower"
+    leading.turn(2)
+    assert [item.accepting for item in leading.statuses()][-1:] == [False]
+
+
 def test_a_silent_gateway_is_lost(leading: Bench) -> None:
     for _ in range(40):
         leading.clock.elapsed_ns += 100_000_000
