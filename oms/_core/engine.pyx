@@ -287,6 +287,7 @@ cdef object _session_view(State* state, uint32_t session_id):
         client_seq=session.client_seq,
         out_seq=session.out_seq,
         last_user_ref_num=session.last_user_ref_num,
+        gateway_id=session.gateway_id,
     )
 
 

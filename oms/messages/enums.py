@@ -193,6 +193,7 @@ class RejectReason(IntEnum):
     INSUFFICIENT_CASH = 16
     CAPACITY = 17  # order pool, key index or position table is full
     ORDER_NOT_CANCELABLE = 18
+    STORAGE_FULL = 19  # the nodes' disks are full: cancels only (given by the leader, not found)
     # admin commands only
     NOT_ADMIN = 32
     UNKNOWN_ID = 33
@@ -221,4 +222,5 @@ OUCH_REJECT_CODE: dict[RejectReason, int] = {
     RejectReason.INSUFFICIENT_CASH: 0x20,
     RejectReason.CAPACITY: 0x0A,
     RejectReason.ORDER_NOT_CANCELABLE: 0x10,
+    RejectReason.STORAGE_FULL: 0x0A,
 }

@@ -37,6 +37,15 @@ class Status(msgspec.Struct, frozen=True, array_like=True, gc=False):
     scrub_index: int = 0  # log index of the last scrub since the node's start; 0: none yet
     scrub_digest: str = ""  # hash of the whole state there, 16 hex digits
     skip_orders: int = 0  # entries that an operator ordered this node to leave out
+    clock_skew_ns: int = 0  # this clock less the others' (the nearest one's); 0: not known
+    may_lead: bool = True  # False: its clock differs from a majority's, so it does not lead
+    is_joining: bool = False  # has not yet all that was committed when it came: no vote yet
+    room: str = "ok"  # of the log's disk: ok, low (left the quorum), reserve (orders refused)
+    base_index: int = 0  # the journal begins behind this log index
+    events_base: int = 0  # the retained outputs begin behind this event
+    outputs_missing: int = 0  # events from there on that are still to be fetched from the others
+    stale_frames: int = 0  # dropped: of an older day or term
+    lines_dropped: int = 0  # log lines that could not be written
 
 
 class NotLeader(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -132,6 +141,15 @@ class GetDigest(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=12):
     log_index: int
 
 
+class TransferLeadership(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=13):
+    """-> LeadershipTransferred, once another node leads, or NotLeader. Admin only.
+
+    `to` is a node, None the one that is furthest.
+    """
+
+    to: str | None = None
+
+
 Read = GetDirectory | GetAccount | GetOpenOrders | GetBook | GetTotals
 
 Request = (
@@ -147,6 +165,7 @@ Request = (
     | GetTotals
     | CreateSnapshot
     | GetDigest
+    | TransferLeadership
 )
 
 
@@ -199,6 +218,7 @@ class SessionView(msgspec.Struct, frozen=True, array_like=True):
     client_seq: int
     out_seq: int
     last_user_ref_num: int
+    gateway_id: int = 0  # through which it is logged in; 0: an administrator at a node's ROUTER
 
 
 class Directory(msgspec.Struct, frozen=True, array_like=True):
@@ -329,6 +349,13 @@ class DigestAt(msgspec.Struct, frozen=True, array_like=True):
 
     log_index: int
     digest: str
+
+
+class LeadershipTransferred(msgspec.Struct, frozen=True, array_like=True):
+    """Another node leads."""
+
+    leader_id: str
+    term: int
 
 
 class Refusal(msgspec.Struct, frozen=True, array_like=True):

@@ -47,7 +47,7 @@ def directory(venue: Venue) -> link.Directory:
         sessions=[
             link.SessionView(
                 s.session_id, s.user_id, s.protocol, s.default_account_id, s.conn_epoch,
-                s.is_logged_in, s.client_seq, s.out_seq, s.last_user_ref_num,
+                s.is_logged_in, s.client_seq, s.out_seq, s.last_user_ref_num, s.gateway_id,
             )
             for s in venue.sessions
         ],
