@@ -22,7 +22,7 @@ from oms.replication.elections import Election, LogEnd
 from oms.replication.errors import Report, die, report_to_stderr
 from oms.replication.journal import DiskJournal, Entry
 from oms.replication.library_check import check_library
-from oms.replication.port import LogStatus, OnCommit, OnSkip
+from oms.replication.port import LogStatus, OnCommit, OnInstalled, OnSkip, SnapshotSource
 from oms.replication.raft_transport import (
     AppendEntries,
     AppendReply,
@@ -75,12 +75,16 @@ class RaftLog:
         seed: int | None = None,
         on_fatal: OnFatal = die,
         report: Report | None = None,
+        snapshot_source: SnapshotSource | None = None,
+        snapshot_folder: Path | None = None,
+        on_installed: OnInstalled | None = None,
     ) -> None:
         """Open (or, the first time, make) the journal in `folder`, and listen.
 
         `addresses` are all members, this one included; entries up to `start_index` are in the
-        caller's snapshot and not handed out again. Raises: SettingsError, JournalDamagedError,
-        LibraryChangedError.
+        caller's snapshot and not handed out again. Snapshots for followers come from
+        `snapshot_source`; one from the leader is put into `snapshot_folder`.
+        Raises: SettingsError, JournalDamagedError, LibraryChangedError.
         """
         check_library(Path(str(syncobj.__file__)), version.VERSION)
         syncobj.monotonicTime = clock  # all logs of one process share a clock
@@ -106,6 +110,10 @@ class RaftLog:
             own, peers, self._transport, self._journal, clock=clock, seed=seed,
             start_index=start_index, on_commit=on_commit, on_skip=on_skip, on_fatal=on_fatal,
         )  # fmt: skip
+        self._snapshot_source = snapshot_source
+        self._snapshot_folder = snapshot_folder
+        self._on_installed = on_installed
+        self._trading_date = 0
         self._due_s = clock()  # when the next tick had to come, as the caller was told
         self._told = self._standing()
 
@@ -162,7 +170,31 @@ class RaftLog:
             commit_index=core.commit_index,
             applied_index=core.applied_index,
             journal_bytes=self._journal.bytes_used,
+            may_lead=core.may_lead,
+            trading_date=self._trading_date,
         )
+
+    def transfer(self, to: str | None) -> str:
+        """Hand leadership over; "" means begun."""
+        if self._core.role != _LEADER:
+            return f"{self._node_id} does not lead"
+        return f"{to or 'nobody'} cannot take over now"
+
+    def set_may_lead(self, may_lead: bool) -> None:  # noqa: FBT001  # a state, not an option
+        """False: this node does not campaign."""
+        self._core.may_lead = may_lead
+
+    def set_storage_ok(self, is_ok: bool) -> None:  # noqa: FBT001  # a state, not an option
+        """False: the owner's own files have no room: nothing is appended here."""
+        self._core.is_storage_ok = is_ok
+
+    def note_trading_date(self, trading_date: int) -> None:
+        """The owner's applied state has this date."""
+        self._trading_date = max(self._trading_date, trading_date)
+
+    def archive(self, folder: Path, up_to_index: int) -> list[Path]:  # noqa: ARG002
+        """Move whole segments to `folder`."""
+        return []
 
     def read(self, from_index: int, count: int) -> list[tuple[int, int, bytes]]:
         """Committed entries (log_index, term, entry) from the journal, the library's own left
@@ -234,6 +266,8 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
         self._on_commit, self._on_skip, self._on_fatal = on_commit, on_skip, on_fatal
         self._election = Election(own.node_id, (len(peers) + 1) // 2 + 1)
         self._may_campaign = False
+        self.may_lead = True
+        self.is_storage_ok = True
         self._heard_leader_s = clock() - _TIMEOUT_MAX_S
         self._reply: tuple[RankedNode, AppendReply] | None = None  # waits for the next sync
         self._votes_from: set[tuple[int, str]] = set()
@@ -286,7 +320,9 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
 
     def append(self, command: bytes) -> bool:
         """Put a command into this leader's log."""
-        if not self.is_accepting or not self._journal.has_room(len(command)):
+        if not self.is_accepting or not self.is_storage_ok:
+            return False
+        if not self._journal.has_room(len(command)):
             return False
         self._journal.add(command, self._journal.last_index + 1, self.term)
         return True
@@ -378,7 +414,7 @@ class _Core(SyncObj):  # type: ignore[misc]  # the library has no type informati
             if not self._election.is_due(now, self._SyncObj__raftElectionDeadline):
                 return
             self._SyncObj__raftElectionDeadline = now + self._SyncObj__generateRaftTimeout()
-        if self.role == _LEADER or not self._journal.has_room(0):
+        if self.role == _LEADER or not self.may_lead or not self._journal.has_room(0):
             return
         if self._SyncObj__raftLeader is not None and not self._hears_leader(now):
             self._SyncObj__raftLeader = None

@@ -7,6 +7,7 @@ holds back when told to; the engine is the real reference engine with a small ge
 import io
 from collections import deque
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 
 import msgspec
@@ -255,6 +256,27 @@ class MemoryLog:
             applied_index=self.committed,
             journal_bytes=0,
         )
+
+    def transfer(self, to: str | None) -> str:
+        """Nobody else is there."""
+        return f"{to} is not there"
+
+    def set_may_lead(self, may_lead: bool) -> None:  # noqa: FBT001  # as the port has it
+        """Remembered."""
+        self.may_lead = may_lead
+
+    def set_storage_ok(self, is_ok: bool) -> None:  # noqa: FBT001  # as the port has it
+        """Remembered."""
+        self.is_storage_ok = is_ok
+
+    def note_trading_date(self, trading_date: int) -> None:
+        """Remembered."""
+        self.trading_date = trading_date
+
+    def archive(self, folder: Path, up_to_index: int) -> list[Path]:
+        """Remembered; nothing is on disk."""
+        self.archived = (folder, up_to_index)
+        return []
 
     def read(self, from_index: int, count: int) -> list[tuple[int, int, bytes]]:
         """Committed entries."""
