@@ -10,15 +10,13 @@ nodes' disk is measured beside it: alone, before the load, and 20 times a second
 """
 
 import argparse
-import json
-import os
 import sys
-import threading
 import time
 from pathlib import Path
-from typing import Self
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from oms.client.latency import LatencyHistogram
 from oms.local.samples import replay_config
@@ -27,15 +25,13 @@ from oms.replay import runner
 from oms.replay.flow import Flow, build
 from oms.replay.lobster import MESSAGE, Kind
 from oms.replay.stream import SessionStream
+from perf.disk import SyncProbe
+from perf.figures import progress, show
 
 SYMBOL = "AAPL"
 PRICE = 5_850_000
 QTY = 100
 WARM_UP_S = 2
-SYNC_BYTES = 4_096
-SYNC_FILE_BYTES = 4 << 20
-SYNCS_ALONE = 300
-SYNC_EVERY_S = 0.05
 NS = 1_000_000_000
 
 
@@ -51,45 +47,6 @@ def orders_flow(rate: int, seconds: int, firms: list[str]) -> Flow:
     messages["order_id"] = numbers + 1
     messages["price"] = PRICE
     return build(messages, symbol=SYMBOL, firms=firms)[0]
-
-
-class SyncProbe:
-    """Times fdatasync on the nodes' disk, as their journals do it: into blocks written before."""
-
-    def __init__(self, folder: Path) -> None:
-        self._fd = os.open(folder / "sync_probe", os.O_RDWR | os.O_CREAT, 0o600)
-        os.write(self._fd, bytes(SYNC_FILE_BYTES))
-        os.fsync(self._fd)
-        self._offset = 0
-        self._stop = threading.Event()
-        self.alone = LatencyHistogram()
-        self.loaded = LatencyHistogram()
-        self._thread = threading.Thread(target=self._run)
-
-    def measure_alone(self) -> None:
-        """Before the load."""
-        for _ in range(SYNCS_ALONE):
-            self._sync(self.alone)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        os.close(self._fd)
-
-    def _run(self) -> None:
-        while not self._stop.wait(SYNC_EVERY_S):
-            self._sync(self.loaded)
-
-    def _sync(self, histogram: LatencyHistogram) -> None:
-        os.pwrite(self._fd, os.urandom(SYNC_BYTES), self._offset)
-        self._offset = (self._offset + SYNC_BYTES) % SYNC_FILE_BYTES
-        before_ns = time.perf_counter_ns()
-        os.fdatasync(self._fd)
-        histogram.record(time.perf_counter_ns() - before_ns)
 
 
 def due_latencies(stream: SessionStream, started_ns: int) -> LatencyHistogram:
@@ -110,6 +67,7 @@ def measure(rate: int, seconds: int) -> dict[str, object]:
     user = config.users[0]
     warm_up = orders_flow(rate, WARM_UP_S, firms)
     flow = orders_flow(rate, seconds, firms)
+    progress("starting a venue")
     with LocalVenue.temporary(config) as venue:
         probe = SyncProbe(venue.folder.path)
         probe.measure_alone()
@@ -122,6 +80,7 @@ def measure(rate: int, seconds: int) -> dict[str, object]:
             probe.loaded = LatencyHistogram()
             stream = SessionStream(address, user.name, user.password, flow)
             stream.log_in()
+            progress(f"{flow.order_count} orders at {rate} a second")
             started_ns = runner.run_once([stream], speed=1.0)
             ended_ns = time.monotonic_ns()
             stream.close()
@@ -146,11 +105,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     figures = measure(options.rate, options.seconds)
-    if options.json:
-        print(json.dumps(figures))
-    else:
-        for name, value in figures.items():
-            print(f"{name:20} {value}")
+    show(figures, as_json=options.json)
     return 0 if figures["accepted"] == figures["orders"] else 1
 
 
