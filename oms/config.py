@@ -107,6 +107,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     core: int | None = None
     durability: str = "disk"
     engine: str = "core"  # "core", or "reference": the slow oracle with the same rules
+    has_journal: bool = False  # made with this file: a node that misses it does not begin anew
 
 
 class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

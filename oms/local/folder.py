@@ -33,12 +33,14 @@ from oms.config import (
 from oms.local.genesis import build_genesis
 from oms.local.ports import free_ports
 from oms.messages.records import BATCH_HEADER, GENESIS
+from oms.replication.journal import DiskJournal
 from oms.transport import keys
 
 FORMAT_VERSION: Final = 1
 HOST: Final = "127.0.0.1"
 VENUE_FILE: Final = "venue.toml"
 UNFINISHED_FILE: Final = "venue.toml.unfinished"
+JOURNAL: Final = "journal"
 _PORTS_OF_NODE: Final = 5
 _READ: Final = "docs/operating.md, The data folder"
 _FRESH: Final = "name another folder with --data, or move this one away"
@@ -104,6 +106,8 @@ def format_folder(
         settings = folder.node_settings(node.node_id)
         settings.parent.mkdir(mode=0o700)
         _write(settings, to_toml(_node_settings(folder, node)))
+        # Made now, so that a node that does not find its journal knows that it was lost.
+        DiskJournal.format(settings.parent / JOURNAL, cluster_id=cluster_id, node_id=node.node_id)
     for gateway in venue.gateways:
         settings = folder.gateway_settings(gateway.name)
         settings.parent.mkdir(mode=0o700)
@@ -189,6 +193,7 @@ def _node_settings(folder: DataFolder, node: NodeAddress) -> NodeSettings:
         data=str(folder.path / node.node_id),
         keys=str(folder.keys),
         genesis=str(folder.genesis),
+        has_journal=True,
     )
 
 

@@ -19,6 +19,7 @@ import zmq
 from oms.config import NodeAddress, NodeSettings, SettingsError, load
 from oms.node import affinity, genesis, poison, snapshots
 from oms.node.clock import Clock
+from oms.node.clock_watch import ClockWatch
 from oms.node.digests import DigestWatch
 from oms.node.egress import Egress
 from oms.node.engine import Engine, make_engine
@@ -75,7 +76,7 @@ def _lock(folder: Path) -> int:
 class Node:
     """All parts of one node, and the order in which they begin and end."""
 
-    def __init__(self, settings: NodeSettings, say: Log, engine: Engine) -> None:
+    def __init__(self, settings: NodeSettings, say: Log, engine: Engine, clock: Clock) -> None:
         self._say = say
         self._lock_fd = _lock(Path(settings.data))
         self._data = Path(settings.data)
@@ -83,6 +84,7 @@ class Node:
         self._node_ids = [node.node_id for node in settings.nodes]
         self._settings = settings
         self._engine = engine
+        self._clock = clock
         self._guard = poison.open_guard(
             self._data, cluster_id=self._cluster_id, node_id=settings.node_id, say=say
         )
@@ -118,14 +120,15 @@ class Node:
         settings, engine, event_log, say = self._settings, self._engine, self._event_log, self._say
         address, folder = self._address(), Path(settings.keys)
         pair = keys.load(folder, keys.node_name(settings.node_id))
-        clock, symbols, index = Clock(), Symbols(engine), EventIndex(event_log)
+        clock, symbols, index = self._clock, Symbols(engine), EventIndex(event_log)
         zap = ZapHandler(self._context, keys.load_allow_list(folder))
         pull, pub, feed_socket, router = self._bind(self._context, address, pair)
         feed = Feed(feed_socket, index, symbols, say)
         egress, leases, sequencer = Egress(pub, feed), Leases(), Sequencer(engine, self._genesis)
         digests = DigestWatch(len(settings.nodes))
         scrub = Scrub(engine, digests, say)
-        status = self._status(index, clock, scrub)
+        clock_watch = ClockWatch(len(settings.nodes))
+        status = self._status(index, clock_watch, scrub)
         queries = Queries(
             engine=engine,
             event_log=event_log,
@@ -157,6 +160,7 @@ class Node:
             sequencer=sequencer,
             leases=leases,
             digests=digests,
+            clock_watch=clock_watch,
             ingress=Ingress(pull, sequencer, leases, say),
             egress=egress,
             feed=feed,
@@ -171,14 +175,15 @@ class Node:
             genesis_entries=len(self._genesis),
         )
 
-    def _status(self, index: EventIndex, clock: Clock, scrub: Scrub) -> StatusReader:
+    def _status(self, index: EventIndex, clock_watch: ClockWatch, scrub: Scrub) -> StatusReader:
         index.catch_up()
         return StatusReader(
             node_id=self._settings.node_id,
             engine=self._engine,
             event_log=self._event_log,
             index=index,
-            clock=clock,
+            clock=self._clock,
+            clock_watch=clock_watch,
             cluster_id=self._cluster_id,
             durability=self._settings.durability,
             scrub=scrub,
@@ -197,6 +202,7 @@ class Node:
         )
 
     def _raft_log(self, replica: Replica) -> RaftLog:
+        self._check_journal()
         try:
             return RaftLog(
                 self._settings.node_id,
@@ -215,6 +221,21 @@ class Node:
                 do="delete nothing: the other nodes have the entry; keep the folder, go on without",
                 read=_READ,
             ) from error
+
+    def _check_journal(self) -> None:
+        """Beginning with an empty journal, this node could deny what it voted for and acknowledged.
+
+        Raises: SettingsError.
+        """
+        journal, node_id = self._data / "journal", self._settings.node_id
+        if not self._settings.has_journal or (journal.is_dir() and any(journal.iterdir())):
+            return
+        raise SettingsError(
+            what=f"the journal of {node_id} is gone: {journal}",
+            why="it was made with this folder; a node never starts empty under its old name",
+            do=f"stop the venue, then `oms cluster replace {node_id} NEW` with a name never used",
+            read="docs/operating.md, Replace a node",
+        )
 
     def _bind(
         self, context: Context, address: NodeAddress, pair: KeyPair
@@ -280,6 +301,7 @@ class Node:
             parts.requests.stop_accepting()
             parts.log.close()
         parts.requests.refuse_snapshots("this node is stopping")
+        parts.requests.transfers.refuse_all("this node is stopping")
         has_genesis = parts.replica.entries_applied >= parts.genesis_entries
         parts.snapshots.stop(is_last_wanted=is_sound and has_genesis)
         self._event_log.close()
@@ -291,8 +313,10 @@ class Node:
         self._say.info("stopped", applied_index=self._engine.applied_index)
 
 
-def main(make: Callable[[str], Engine] = make_engine) -> int:
-    """Run a node; returns the exit code. `make` makes the engine that the settings name."""
+def main(make: Callable[[str], Engine] = make_engine, make_clock: type[Clock] = Clock) -> int:
+    """Run a node; returns the exit code. `make` makes the engine that the settings name; tests
+    give another engine or clock.
+    """
     parser = argparse.ArgumentParser(prog="oms.node.main", description="One node of a venue.")
     parser.add_argument("--settings", type=Path, required=True, help="node.toml")
     arguments = parser.parse_args()
@@ -300,7 +324,7 @@ def main(make: Callable[[str], Engine] = make_engine) -> int:
     try:
         settings = load(arguments.settings, NodeSettings)
         say = Log(settings.node_id, sys.stderr)
-        Node(settings, say, make(settings.engine)).run()
+        Node(settings, say, make(settings.engine), make_clock()).run()
     except SettingsError as error:
         say.error("cannot_start", reason=str(error))
         return 2

@@ -16,6 +16,7 @@ from oms.local.folder import (
     to_toml,
 )
 from oms.local.samples import demo_config
+from oms.replication.journal_reader import JournalReader
 from oms.transport import keys
 
 
@@ -51,6 +52,12 @@ def test_every_process_gets_settings_it_can_load(folder: DataFolder) -> None:
         settings = load(folder.node_settings(node.node_id), NodeSettings)
         assert settings.nodes == folder.venue.nodes
         assert Path(settings.data).is_dir()
+        assert settings.has_journal
+        JournalReader(
+            Path(settings.data) / "journal",
+            cluster_id=int(settings.cluster_id, 16),
+            node_id=node.node_id,
+        ).close()
         keys.load(Path(settings.keys), keys.node_name(node.node_id))
     door = load(folder.gateway_settings("g1"), GatewaySettings)
     assert door.cluster_id == folder.venue.cluster_id
