@@ -1,6 +1,6 @@
 """The follower's side of replication: where do this log and the leader's agree?
 
-Called by raft_log.py for each AppendEntries. Promises: entries that agree are left alone; only an
+Called by raft_rules.py for each AppendEntries. Promises: entries that agree are left alone; only an
 entry that really conflicts truncates, and never one that is known to be committed (that would mean
 the protocol itself was broken: `on_fatal`).
 """

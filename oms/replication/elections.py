@@ -1,6 +1,6 @@
 """When a node asks to be elected, and when it encourages another: pre-votes.
 
-Called by raft_log.py; pure, time is an argument. Promises: a node campaigns only after a majority
+Called by raft_rules.py; pure, time is an argument. Promises: a node campaigns only after a majority
 said that it would vote for it and hears no leader either, so a node that was cut off does not
 disturb a working leader when it returns. A leader whose connection closed is replaced at once,
 without waiting for a time-out: survivors ask in the order of their rank, a little apart.

@@ -1,6 +1,6 @@
 """Whether the installed PySyncObj is the one that was reviewed.
 
-Called by raft_log.py before it starts the library, whose private parts it relies on. There is no
+Called by raft_core.py before it starts the library, whose private parts it relies on. There is no
 way round it: another version is reviewed first, then its hash is written here (docs/adr/0011).
 """
 

@@ -1,6 +1,6 @@
 """What nodes say to each other: the closed list of Raft messages, and nothing else.
 
-Called by raft_transport.py (bytes to values and back) and raft_log.py. Anything that is not one of
+Called by raft_transport.py (bytes to values and back), raft_rules.py. Anything that is not one of
 these is refused when it is decoded: no forwarded commands, no membership, no snapshots, no pickle.
 docs/protocols/raft_link.md is the table form.
 """

@@ -1,6 +1,6 @@
 """PySyncObj's Transport over our own links: framed TCP, authenticated both ways, never blocking.
 
-Called by raft_log.py from the node's loop. Of each pair of nodes the one with the lower id dials,
+Called by raft_rules.py from the node's loop. Of each pair of nodes the one with the lower id dials,
 so a pair has one connection; a newer authenticated one replaces the older, which is never read
 again. Promises: a closed connection is reported the moment the kernel knows; what was not sent by
 then is gone and the caller is told; no buffer grows past its bound (the link is dropped instead).
@@ -151,7 +151,7 @@ class RaftTransport(Transport):  # type: ignore[misc]  # the library has no type
         self._links.clear()
         self._listener.close()
 
-    # --- what raft_log.py calls ---
+    # --- what raft_log.py and raft_rules.py call ---
 
     def unsent_bytes(self, node: RankedNode) -> int:
         """Bytes that wait for `node`'s socket."""

@@ -1,6 +1,6 @@
 """The leader's side of replication: what each follower has, lacks, and was told.
 
-Called by raft_log.py. Promises: a follower's next index never moves back because of a success; a
+Called by raft_rules.py. Promises: a follower's next index never moves back because of a success; a
 new or doubtful follower is probed with one message at a time until the logs agree, then entries
 are sent as they come; no more waits unsent for one follower than its window (the rest stays in
 the journal and is read from there).

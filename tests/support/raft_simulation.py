@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from pysyncobj.transport import Transport
 
-from oms.replication import journal, raft_log
+from oms.replication import journal, raft_core, raft_log
 from oms.replication.errors import Report
 from oms.replication.port import LogStatus
 from oms.replication.raft_log import RaftLog
@@ -235,7 +235,7 @@ class Simulation:
         self.patch.setattr(journal, "SegmentMaker", PromptMaker)
         self.patch.setattr(os, "fsync", self.disk.sync)
         self.patch.setattr(os, "fdatasync", self.disk.sync)
-        self.patch.setattr(raft_log, "_APPLY_SLICE_S", 1.0)
+        self.patch.setattr(raft_core, "_APPLY_SLICE_S", 1.0)
         self.logs: dict[str, RaftLog] = {}
         self.paused_until_s: dict[str, float] = {}
         self.history: dict[int, tuple[int, bytes]] = {}

@@ -10,7 +10,7 @@ from typing import get_args
 
 import pytest
 
-from oms.replication import raft_log, raft_messages
+from oms.replication import raft_core, raft_messages
 from oms.replication.raft_log import RaftLog
 from oms.replication.raft_messages import AppendEntries, AppendReply, Message, decode, encode
 from oms.replication.raft_transport import RankedNode
@@ -174,7 +174,7 @@ def test_finding_08_lagging_follower_does_not_make_the_leader_spin(
 ) -> None:
     """One probe until it answers; then no more than the window holds."""
     outbox = Outbox(follower)
-    monkeypatch.setattr(raft_log, "_PERIOD_S", 1000.0)
+    monkeypatch.setattr(raft_core, "PERIOD_S", 1000.0)
     lead(follower)
     for _ in range(50):
         follower._core.step(follower._clock())

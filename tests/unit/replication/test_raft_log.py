@@ -8,8 +8,9 @@ import pytest
 from pysyncobj import syncobj
 
 from oms import bounds
-from oms.replication import library_check, raft_log
+from oms.replication import library_check
 from oms.replication.errors import JournalDamagedError, LibraryChangedError
+from oms.replication.raft_core import RaftCore
 from oms.replication.raft_log import RaftLog
 from oms.replication.raft_messages import AppendReply, Message
 from oms.replication.raft_transport import RankedNode
@@ -78,7 +79,7 @@ def test_killed_leader_is_replaced_without_a_time_out_and_nothing_is_lost(
 ) -> None:
     cluster.start_all()
     cluster.put(*numbered(1, 30))
-    monkeypatch.setattr(raft_log._Core, "_SyncObj__generateRaftTimeout", lambda _: 1000.0)
+    monkeypatch.setattr(RaftCore, "_SyncObj__generateRaftTimeout", lambda _: 1000.0)
     cluster.put(*numbered(31, 40))
     dead = cluster.leader_name()
     cluster.kill(dead)
