@@ -76,6 +76,7 @@ PIPELINE_ENTRIES_MAX: Final = 1  # entries proposed and not yet committed (docs/
 STATUS_PERIOD_NS: Final = 100_000_000
 TOPIC_HEARTBEAT_NS: Final = 1_000_000_000
 CLOCK_SKEW_MAX_NS: Final = 50_000_000  # RULES A9
+HAND_OVER_NS: Final = 1_000_000_000  # a stopping leader waits so long for another to lead
 SNAPSHOT_EVERY_ENTRIES: Final = 50_000
 SNAPSHOTS_KEPT: Final = 3
 SCRUB_EVERY_ENTRIES: Final = 65_536  # the whole state is hashed at multiples of this index

@@ -40,7 +40,7 @@ class Status(msgspec.Struct, frozen=True, array_like=True, gc=False):
     clock_skew_ns: int = 0  # this clock less the others' (the nearest one's); 0: not known
     may_lead: bool = True  # False: its clock differs from a majority's, so it does not lead
     is_joining: bool = False  # has not yet all that was committed when it came: no vote yet
-    room: str = "ok"  # of the log's disk: ok, low (left the quorum), reserve (orders refused)
+    room: str = "ample"  # of the log's disk; or low (left the quorum), reserve (orders refused)
     base_index: int = 0  # the journal begins behind this log index
     events_base: int = 0  # the retained outputs begin behind this event
     outputs_missing: int = 0  # events from there on that are still to be fetched from the others

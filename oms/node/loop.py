@@ -14,10 +14,11 @@ from typing import Final
 import msgspec
 import zmq
 
-from oms.bounds import PIPELINE_ENTRIES_MAX, STATUS_PERIOD_NS, TOPIC_HEARTBEAT_NS
+from oms.bounds import HAND_OVER_NS, PIPELINE_ENTRIES_MAX, STATUS_PERIOD_NS, TOPIC_HEARTBEAT_NS
 from oms.messages import link
 from oms.messages.commands import GatewayLost
 from oms.node.clock import Clock
+from oms.node.clock_watch import ClockWatch
 from oms.node.digests import DigestWatch
 from oms.node.egress import Egress
 from oms.node.event_index import CHUNK_RECORDS, EventIndex
@@ -56,6 +57,7 @@ class Parts:
     sequencer: Sequencer
     leases: Leases
     digests: DigestWatch
+    clock_watch: ClockWatch
     ingress: Ingress
     egress: Egress
     feed: Feed
@@ -91,15 +93,30 @@ class Loop:
         for peer in parts.peers:
             self._watch(peer, partial(self._read_peer, peer))
         parts.snapshots.wake_by(parts.wakeup.write_fd)
+        parts.log.set_may_lead(parts.clock_watch.may_lead)
 
     def _watch(self, source: Socket | int, handler: Callable[[int], None]) -> None:
         self._poller.register(source, READABLE)
         self._handlers[source] = handler
 
     def run(self) -> None:
-        """Turn until a stop is wanted."""
+        """Turn until a stop is wanted; a leader then hands over first, so that nobody waits."""
         while not self._p.wakeup.is_stop_wanted:
             self._turn()
+        if self._status.role == "leader" and not self._is_fenced:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        parts = self._p
+        refusal = parts.log.transfer(None)
+        if refusal:
+            parts.say.info("not_handed_over", reason=refusal)
+            return
+        until_ns = parts.clock.monotonic_ns() + HAND_OVER_NS
+        while self._status.role == "leader" and parts.clock.monotonic_ns() < until_ns:
+            self._turn()
+            if self._is_fenced or not parts.log.status().is_transferring:
+                return
 
     # ---- one turn
 
@@ -113,10 +130,11 @@ class Loop:
         if not self._is_fenced:
             if self._is_reading_pull:
                 self._read_pull(now_ns)
-            if self._status.is_accepting:
-                parts.sequencer.run(parts.log, parts.clock.now_ns())
+            self._propose()
             parts.log.tick()
             self._note_role(now_ns)
+            if parts.requests.transfers:
+                parts.requests.transfers.run(parts.log, self._status, now_ns)
         if parts.egress.is_leading:
             parts.egress.flush(parts.clock.now_ns())
         if parts.requests.has_waiting:
@@ -140,9 +158,30 @@ class Loop:
         return (
             self._status.is_accepting
             and not self._is_fenced
+            and parts.clock_watch.may_lead
             and parts.sequencer.is_ready
             and parts.log.pending() < PIPELINE_ENTRIES_MAX
         )
+
+    def _propose(self) -> None:
+        """Stamp and propose, but never by a clock that is known to be wrong."""
+        parts = self._p
+        if not self._status.is_accepting:
+            return
+        now_ns = parts.clock.now_ns()
+        if parts.clock_watch.has_stepped(now_ns, parts.clock.monotonic_ns()):
+            self._look_at_clock()
+        if parts.clock_watch.may_lead:
+            parts.sequencer.run(parts.log, now_ns)
+
+    def _look_at_clock(self) -> None:
+        parts, watch = self._p, self._p.clock_watch
+        before = watch.may_lead
+        may_lead = watch.look(parts.clock.now_ns(), parts.clock.monotonic_ns())
+        if may_lead != before and not self._is_fenced:
+            parts.log.set_may_lead(may_lead)
+            self._status_due_ns = 0
+            parts.say.info("clock", may_lead=may_lead, skew_ms=watch.skew_ns // _NS_PER_MS)
 
     def _dispatch(self, ready: list[tuple[Socket | int, int]], now_ns: int) -> None:
         for source, events in ready:
@@ -216,7 +255,10 @@ class Loop:
             except zmq.Again:
                 return
             if topic == topics.STATUS and not self._is_fenced:
-                self._compare(_decode_status(frames.unpack(frame)[1]))
+                status = _decode_status(frames.unpack(frame)[1])
+                watch, monotonic_ns = self._p.clock_watch, self._p.clock.monotonic_ns()
+                watch.heard(status.node_id, status.timestamp_ns, monotonic_ns)
+                self._compare(status)
 
     # ---- roles
 
@@ -283,6 +325,7 @@ class Loop:
         self._is_fenced = True
         parts.egress.follow()
         parts.requests.stop_accepting()
+        parts.requests.transfers.refuse_all("this node is fenced")
         parts.sequencer.clear()
         parts.status.standing.is_fenced = True
         parts.status.standing.is_accepting = False
@@ -298,6 +341,7 @@ class Loop:
         if now_ns < self._status_due_ns:
             return
         self._status_due_ns = now_ns + STATUS_PERIOD_NS
+        self._look_at_clock()
         parts.egress.publish_status(parts.status.status())
         parts.event_log.flush()
         parts.requests.answer_waiting(now_ns)

@@ -109,7 +109,7 @@ class Queries:
                 return msgspec.structs.replace(totals, applied_index=self.applied_index)
             case link.GetDigest(log_index):
                 return self._digest(log_index)
-            case link.Submit() | link.CreateSnapshot():
+            case link.Submit() | link.CreateSnapshot() | link.TransferLeadership():
                 raise CannotAnswer(f"{type(request).__name__} is not a query")
 
     def _digest(self, log_index: int) -> link.DigestAt:

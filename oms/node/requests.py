@@ -23,6 +23,7 @@ from oms.node.queries import Queries
 from oms.node.reads import Reads
 from oms.node.replies import Asker, Replies
 from oms.node.sequencer import Sequencer
+from oms.node.transfers import Transfers
 from oms.transport.keys import Role, role_of
 from oms.transport.sockets import NOW, Socket
 
@@ -75,6 +76,7 @@ class Requests:
             tokens=self._tokens,
             not_leader=not_leader,
         )
+        self.transfers = Transfers(self._replies)
         self._snapshot_wanted: list[Asker] = []
         self._snapshot_waiting: list[Asker] = []  # for the one that is being written
         self.is_accepting = False
@@ -107,6 +109,8 @@ class Requests:
             self._submit(asker, request.command, now_ns)
         elif isinstance(request, link.CreateSnapshot):
             self._want_snapshot(asker)
+        elif isinstance(request, link.TransferLeadership):
+            self._want_transfer(asker, request)
         elif isinstance(request, link.Read) and self._reads.must_wait(request):
             if self._has_place(asker):
                 self._reads.take(asker, request, now_ns, is_accepting=self.is_accepting)
@@ -115,7 +119,7 @@ class Requests:
 
     def _has_place(self, asker: Asker) -> bool:
         waiting = len(self._submitted) + len(self._reads)
-        waiting += len(self._snapshot_wanted) + len(self._snapshot_waiting)
+        waiting += len(self.transfers) + len(self._snapshot_wanted) + len(self._snapshot_waiting)
         if waiting < REQUESTS_WAITING_MAX:
             return True
         self._replies.refuse(asker, f"{REQUESTS_WAITING_MAX} requests are waiting; ask again later")
@@ -161,6 +165,14 @@ class Requests:
             self._replies.not_leader(submitted.asker, leader)
         self._submitted.clear()
         self._reads.stop_accepting()
+
+    # ---- leadership
+
+    def _want_transfer(self, asker: Asker, request: link.TransferLeadership) -> None:
+        if asker.role is not Role.ADMIN:
+            self._replies.refuse(asker, f"role {asker.role} may not say who leads")
+        elif self._has_place(asker):
+            self.transfers.take(asker, request.to)
 
     # ---- snapshots
 

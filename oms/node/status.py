@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from oms.messages import link
 from oms.node.clock import Clock
+from oms.node.clock_watch import ClockWatch
 from oms.node.engine import Engine
 from oms.node.event_index import EventIndex
 from oms.node.event_log import EventLog
@@ -39,6 +40,7 @@ class StatusReader:
         clock: Clock,
         cluster_id: int,
         durability: str,
+        clock_watch: ClockWatch,
         scrub: Scrub,
         skip_orders: int,
     ) -> None:
@@ -61,6 +63,7 @@ class StatusReader:
         self._clock = clock
         self._cluster_id = cluster_id
         self._durability = durability
+        self._clock_watch = clock_watch
         self._scrub = scrub
         self._skip_orders = skip_orders
         self._pid = os.getpid()
@@ -89,6 +92,12 @@ class StatusReader:
             scrub_index=scrub.log_index,
             scrub_digest=f"{scrub.state_digest:016x}" if scrub.log_index else "",
             skip_orders=self._skip_orders,
+            clock_skew_ns=self._clock_watch.skew_ns,
+            may_lead=log.may_lead,
+            is_joining=log.is_joining,
+            room=log.room,
+            base_index=log.base_index,
+            stale_frames=log.stale_frames,
         )
 
     def not_leader(self) -> link.NotLeader:

@@ -213,6 +213,8 @@ class MemoryLog:
         self.refuses = False
         self.role = "leader"
         self.term = 1
+        self.is_transferring = False
+        self.may_lead = True
 
     def propose(self, entry: bytes) -> bool:
         """Append, unless told to refuse."""
@@ -255,6 +257,8 @@ class MemoryLog:
             commit_index=self.committed,
             applied_index=self.committed,
             journal_bytes=0,
+            may_lead=self.may_lead,
+            is_transferring=self.is_transferring,
         )
 
     def transfer(self, to: str | None) -> str:

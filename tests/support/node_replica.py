@@ -10,6 +10,7 @@ from oms.messages.commands import Command
 from oms.messages.records import Event, pack_batch, unpack_events
 from oms.node import poison
 from oms.node.clock import Clock
+from oms.node.clock_watch import ClockWatch
 from oms.node.digests import DigestWatch
 from oms.node.egress import Egress
 from oms.node.event_index import EventIndex
@@ -60,6 +61,7 @@ class OneReplica:
             event_log=self.event_log,
             index=self.index,
             clock=Clock(),
+            clock_watch=ClockWatch(1),
             cluster_id=CLUSTER_ID,
             durability="disk",
             scrub=self.scrub,

@@ -17,6 +17,7 @@ from oms.messages.commands import Command
 from oms.messages.enums import EventKind
 from oms.messages.records import unpack_events
 from oms.node.clock import Clock
+from oms.node.clock_watch import ClockWatch
 from oms.node.ingress import Ingress
 from oms.node.leases import Leases
 from oms.node.loop import Loop, Parts
@@ -45,10 +46,11 @@ class FakeClock(Clock):
 
     def __init__(self) -> None:
         self.elapsed_ns = 0
+        self.wrong_ns = 0
 
     def now_ns(self) -> int:
         """Wall time."""
-        return NOW_NS + self.elapsed_ns
+        return NOW_NS + self.elapsed_ns + self.wrong_ns
 
     def monotonic_ns(self) -> int:
         """Time since some start."""
@@ -96,11 +98,12 @@ class FakeZap:
 class Bench:
     """A loop with everything around it."""
 
-    def __init__(self, folder: Path, genesis_entries: int = 1) -> None:
+    def __init__(self, folder: Path, genesis_entries: int = 1, node_count: int = 1) -> None:
         self.one = one = OneReplica(folder)
         self.log, self.clock, self.wakeup = one.log, FakeClock(), Wakeup()
         self.pull, self.peer, self.zap = FakeSocket(), FakeSocket(), FakeZap()
         self.leases = Leases()
+        self.clock_watch = ClockWatch(node_count)
         (folder / "snapshots").mkdir()
         self.loop = Loop(
             Parts(
@@ -111,6 +114,7 @@ class Bench:
                 sequencer=one.sequencer,
                 leases=self.leases,
                 digests=one.digests,
+                clock_watch=self.clock_watch,
                 ingress=Ingress(self.pull.as_socket, one.sequencer, self.leases, silent_log()),
                 egress=one.egress,
                 feed=one.feed,
@@ -166,6 +170,7 @@ class Bench:
             node_id=node_id,
             applied_index=applied_index,
             digest=f"{digest:016x}",
+            timestamp_ns=NOW_NS + self.clock.elapsed_ns,
         )
         frame = frames.pack(FrameKind.STATUS, 1, 0, 0, encode(status))
         self.peer.incoming.append([topics.STATUS, frame])
@@ -365,3 +370,56 @@ def test_equal_digests_change_nothing(leading: Bench) -> None:
         leading.peer_says(peer, engine.applied_index, engine.digest())
         leading.turn()
     assert leading.one.egress.is_leading
+
+
+def test_a_leader_whose_clock_steps_stamps_nothing_more(tmp_path: Path) -> None:
+    """One entry from the future would expire orders for good; the next leader has the time."""
+    bench = Bench(tmp_path, node_count=3)
+    for _ in range(3):
+        bench.clock.elapsed_ns += 100_000_000
+        bench.peer_says("n2", 0, 0)
+        bench.peer_says("n3", 0, 0)
+        bench.turn(2)
+    assert bench.log.status().may_lead is True
+    bench.push(login())
+    bench.turn(2)
+    before, last_ns = len(bench.log.entries), bench.one.engine.last_timestamp_ns
+    bench.clock.wrong_ns = 200_000_000
+    bench.push(order(1))
+    bench.turn(3)
+    assert bench.log.status().may_lead is False
+    assert (len(bench.log.entries), bench.one.sequencer.queued) == (before, 1)
+    assert bench.loop._sleep_ms() > 0
+    bench.clock.wrong_ns = 0
+    bench.clock.elapsed_ns += 100_000_000
+    bench.turn(2)
+    assert bench.log.status().may_lead is True
+    assert len(bench.log.entries) == before + 1
+    assert bench.one.engine.last_timestamp_ns <= max(last_ns + 1, bench.clock.now_ns())
+    bench.close()
+
+
+def test_a_stopping_leader_hands_over_before_it_goes(
+    leading: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise every stop costs the clients an election."""
+    asked: list[str | None] = []
+
+    def transfer(to: str | None) -> str:
+        asked.append(to)
+        leading.log.is_transferring = True
+        return ""
+
+    turns = 0
+
+    def tick() -> None:
+        nonlocal turns
+        turns += 1
+        if turns == 3:
+            leading.log.is_transferring, leading.log.role = False, "follower"
+
+    monkeypatch.setattr(leading.log, "transfer", transfer)
+    monkeypatch.setattr(leading.log, "tick", tick)
+    leading.wakeup.stop()
+    leading.loop.run()
+    assert (asked, turns) == ([None], 3)
