@@ -4,6 +4,7 @@ Called by the programs of this folder. Promises: stdout holds nothing but the fi
 """
 
 import json
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -22,8 +23,11 @@ def progress(text: str) -> None:
 def quantiles(values: Sequence[float], digits: int = 1) -> dict[str, float]:
     """p50, p90, p99, p999 and the worst; zeros without values."""
     ordered = sorted(values) or [0.0]
-    last = len(ordered) - 1
-    return {name: round(ordered[int(last * share)], digits) for name, share in _PICKS.items()}
+    count = len(ordered)
+    return {
+        name: round(ordered[max(0, math.ceil(count * share) - 1)], digits)
+        for name, share in _PICKS.items()
+    }
 
 
 def show(figures: Figures, *, as_json: bool) -> None:

@@ -1,0 +1,199 @@
+"""All three nodes killed with a full log: how long until orders are accepted again.
+
+    python perf/bench_restart.py [--commands 1000000] [--behind 100000] [--rounds 3] [--json]
+
+The log is filled through the gateway, by the seeded flow of `oms replay --synthetic`: real orders,
+cancels and trades of a client, as fast as the venue takes them. Then all three nodes get SIGKILL at
+once and are started again as soon as they are gone; the gateway lives on, and so do open-loop
+clients at 100 orders a second. The time runs from just before the first node's process is started
+to the first acceptance, at a client, of an order that was sent after that.
+
+Twice: first without any snapshot, so that every node replays the whole log; then with a snapshot of
+each node that lies `--behind` commands before the end. Exit code 1 when the bar is missed.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from oms.config import VenueConfig
+from oms.local.samples import replay_config
+from oms.local.venue import LocalVenue
+from oms.messages.link import CreateSnapshot, SnapshotMade
+from oms.replay import flow, runner, synthetic
+from oms.replication.snapshot_file import newest_first
+from perf.disk import sync_alone
+from perf.figures import Figures, progress, quantiles, show
+from perf.open_loop import OpenLoop
+
+SYMBOL: Final = "AAPL"
+BAR_S: Final = 5.0
+GIVE_UP_S: Final = 120.0
+SNAPSHOT_S: Final = 60.0
+FLOW_MESSAGES: Final = 100_000
+PROBE_RATE: Final = 100.0
+FILLER, PROBES = 0, slice(1, 3)  # of the configuration's users
+
+
+class Line(msgspec.Struct):
+    """What is read of a line in a node's log."""
+
+    ts: int
+    event: str
+    accepting: bool = False
+
+
+def fill(venue: LocalVenue, login: runner.Login, firms: list[str], commands: int) -> int:
+    """At least so many commands through the gateway; how many. Raises: ClientError."""
+    size = min(FLOW_MESSAGES, commands)
+    flows = flow.build(synthetic.generate(1, size), symbol=SYMBOL, firms=firms)
+    repeat = -(-commands // flows[0].message_count)
+    started_s, told_s = time.monotonic(), time.monotonic()
+
+    def tell(done: int) -> None:
+        nonlocal told_s
+        if time.monotonic() - told_s >= 2.0:
+            told_s = time.monotonic()
+            progress(f"{done} commands, {done / (told_s - started_s):.0f} a second")
+
+    result = runner.run(
+        flows, [login], venue.gateway_addresses[0], repeat=repeat, progress=tell
+    )  # fmt: skip
+    return result.report.messages
+
+
+async def restart(venue: LocalVenue, load: OpenLoop) -> tuple[float, int]:
+    """Seconds to the first new acceptance, and the wall clock at the start. Raises: TimeoutError"""
+    names = [node.node_id for node in venue.nodes]
+    async with load:
+        await load.first_acceptance(load.watch(), GIVE_UP_S)
+        for name in names:
+            venue.kill(name)
+        for name in names:
+            await asyncio.to_thread(venue.wait_gone, name, GIVE_UP_S)
+        started_ns = time.time_ns()
+        watch = load.watch()
+        for name in names:
+            venue.start_node(name)
+        took_s = await load.first_acceptance(watch, GIVE_UP_S)
+        if not await load.settle(GIVE_UP_S):
+            raise TimeoutError(f"{load.in_flight} orders stayed without an answer")
+    return took_s, started_ns
+
+
+def stages(venue: LocalVenue, since_ns: int) -> dict[str, float]:
+    """Seconds to each node's `started` (journal and snapshot read) and to the leader's readiness.
+
+    A node that leads applies the whole log before it accepts.
+    """
+    times: dict[str, float] = {}
+    for node in venue.nodes:
+        for text in venue.log_file(node.node_id).read_bytes().splitlines():
+            if not text.startswith(b"{"):
+                continue
+            line = msgspec.json.decode(text, type=Line)
+            after_s = round((line.ts - since_ns) / 1e9, 3)
+            if after_s >= 0 and line.event == "started":
+                times[f"{node.node_id}_started"] = after_s
+            elif after_s >= 0 and line.event == "role" and line.accepting:
+                times[f"{node.node_id}_accepts"] = after_s
+    return times
+
+
+def newest_snapshots(venue: LocalVenue) -> dict[str, int]:
+    """Log index of each node's newest snapshot; 0: it has none."""
+    newest = {}
+    for node in venue.nodes:
+        paths = newest_first(venue.folder.path / node.node_id / "snapshots")
+        newest[node.node_id] = int(paths[0].stem, 16) if paths else 0
+    return newest
+
+
+class Restarts:
+    """Some restarts at one filling of the log."""
+
+    def __init__(self, venue: LocalVenue, config: VenueConfig, rounds: int) -> None:
+        self._venue = venue
+        self._probes = config.users[PROBES]
+        self._rounds = rounds
+        self.slowest_s = 0.0
+
+    def measure(self, commands_behind: int | None) -> Figures:
+        """Kill and start, that often. `commands_behind`: what came since the snapshots."""
+        venue = self._venue
+        took: list[float] = []
+        last_stages: dict[str, float] = {}
+        before = venue.wait_equal(GIVE_UP_S)[0]
+        snapshots = newest_snapshots(venue)
+        for number in range(self._rounds):
+            load = OpenLoop(venue.gateway_addresses, self._probes, SYMBOL, PROBE_RATE)
+            took_s, started_ns = asyncio.run(restart(venue, load))
+            venue.wait_equal(GIVE_UP_S)
+            took.append(took_s)
+            self.slowest_s = max(self.slowest_s, took_s)
+            last_stages = stages(venue, started_ns)
+            progress(f"restart {number + 1}/{self._rounds}: {took_s:.2f} s  {last_stages}")
+        return {
+            "log_index": before.applied_index,
+            "journal_bytes": before.journal_bytes,
+            "newest_snapshot_index": snapshots,
+            "entries_behind": {
+                name: before.applied_index - index for name, index in snapshots.items()
+            },
+            "commands_behind": commands_behind,
+            "start_to_acceptance_s": quantiles(took, 3),
+            "all_s": [round(took_s, 3) for took_s in took],
+            "last_stages_s": last_stages,
+        }
+
+
+def run(options: argparse.Namespace, venue: LocalVenue, config: VenueConfig) -> Figures:
+    """Fill, restart, snapshot, fill a little more, restart. Raises: TimeoutError, VenueError."""
+    login = runner.Login(config.users[FILLER].name, config.users[FILLER].password)
+    firms = [account.firm for account in config.accounts]
+    alone = sync_alone(venue.folder.path)
+    restarts = Restarts(venue, config, options.rounds)
+    filled = fill(venue, login, firms, options.commands)
+    progress(f"{filled} commands are in the log; killing all three nodes")
+    without = restarts.measure(None)
+    for node in venue.nodes:
+        asks = venue.requests()
+        made = asks.ask(node.node_id, CreateSnapshot(), SnapshotMade, SNAPSHOT_S)
+        progress(f"{node.node_id} has a snapshot at log index {made.log_index}")
+    behind = fill(venue, login, firms, options.behind)
+    progress(f"{behind} commands more; killing all three nodes")
+    behind_them = restarts.measure(behind)
+    return {
+        "commands": filled,
+        "without_snapshots": without,
+        "with_snapshots": behind_them,
+        "fdatasync_beside_idle_nodes_us": alone,
+        "bar_met": restarts.slowest_s <= BAR_S,
+    }
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--commands", type=int, default=1_000_000)
+    parser.add_argument("--behind", type=int, default=100_000, help="commands after the snapshots")
+    parser.add_argument("--rounds", type=int, default=3, help="restarts of each kind")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    progress("starting a venue")
+    config = replay_config(symbol=SYMBOL, session_count=PROBES.stop)
+    with LocalVenue.temporary(config) as venue:
+        figures = run(options, venue, config)
+    show(figures, as_json=options.json)
+    return 0 if figures["bar_met"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
