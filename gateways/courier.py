@@ -206,9 +206,12 @@ class Courier:
             self._resend(window, window.acknowledged + 1, now_ns, not_after_ns)
             if window.listener is None:
                 self._log_out_when_done(window, now_ns)
-        for nonce, (login, _) in self._logins.items():
-            self._logins[nonce] = (login, now_ns)
-            self._push(login)
+        for login, _ in list(self._logins.values()):
+            self._push_login_again(login, now_ns, not_after_ns)
+
+    def _push_login_again(self, login: Login, now_ns: int, not_after_ns: int) -> None:
+        """With a new limit: the copy before may have outlived its own."""
+        self.start_login(_replace(login, not_after_ns=not_after_ns), now_ns)
 
     def tick(self, now_ns: int, not_after_ns: int) -> int:
         """Resend what has had no progress for too long; returns how many sessions that was."""
@@ -232,10 +235,9 @@ class Courier:
                 self._log_out_when_done(window, now_ns)
         for window in [w for w in self.windows.values() if w.logout_count > LOGOUT_TRIES_MAX]:
             self.windows.pop(window.session_id)
-        for nonce, (login, pushed_ns) in self._logins.items():
+        for login, pushed_ns in list(self._logins.values()):
             if pushed_ns <= late:
-                self._logins[nonce] = (login, now_ns)
-                self._push(login)
+                self._push_login_again(login, now_ns, not_after_ns)
         return count
 
     def _push(self, command: Command) -> None:

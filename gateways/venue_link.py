@@ -18,7 +18,6 @@ from gateways.asker import Asker, Question, Wires
 from gateways.courier import Courier, Listener, LoggedIn, Window
 from gateways.event_order import EventOrder
 from gateways.leader_view import LeaderView
-from gateways.log import Log
 from oms import bounds
 from oms.bounds import EVENT_BYTES
 from oms.messages.commands import Login, OrderCommand
@@ -32,6 +31,7 @@ from oms.messages.link import (
     ReplaySession,
     Status,
 )
+from oms.process_log import Log
 from oms.wire import frames
 
 TICK_NS: Final = 50_000_000
@@ -132,7 +132,7 @@ class VenueLink:
         """Push a login; `listener.logged_in` follows. Returns the nonce for `abandon`."""
         self._last_nonce = nonce = (self._last_nonce + 1) & ((1 << 64) - 1)
         self._logins[nonce] = listener
-        login = Login(session_id, nonce, self._gateway_id)
+        login = Login(session_id, nonce, self._gateway_id, self.not_after_ns())
         self._courier.start_login(login, self._clock.monotonic_ns())
         self._flush_soon()
         return nonce

@@ -18,10 +18,10 @@ import uvloop
 
 from gateways.admission import DirectoryIndex
 from gateways.binary.server import Server
-from gateways.log import Log
 from gateways.venue_link import TICK_NS, VenueLink
 from gateways.wires import ZmqWires
 from oms.config import GatewaySettings, SettingsError, load
+from oms.process_log import Log
 
 _GRACE_S: Final = 0.2  # from the last Logout pushed to the sockets closed
 
@@ -109,7 +109,7 @@ def main() -> int:
     path: Path = parser.parse_args().settings
     try:
         settings = load(path, GatewaySettings)
-        log = Log(settings.name, sys.stderr)
+        log = Log(settings.name, sys.stderr, role="gateway")
         if settings.core is not None:
             os.sched_setaffinity(0, {settings.core})
         uvloop.run(_serve(settings, log))

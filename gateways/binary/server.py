@@ -28,10 +28,10 @@ from gateways.binary.session import (
     State,
 )
 from gateways.courier import LoggedIn, Window
-from gateways.log import Log
 from gateways.venue_link import Clock, VenueLink
 from oms import bounds
 from oms.messages.commands import OrderCommand
+from oms.process_log import Log
 
 TICK_S: Final = 0.1
 PASSWORD_THREADS: Final = 2

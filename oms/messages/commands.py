@@ -109,6 +109,7 @@ class Login(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=16):
     session_id: U32
     nonce: U64  # chosen by the gateway; a repeat of the same nonce is the same login
     gateway_id: U64
+    not_after_ns: I64 = 0  # log time; later it has no effect; 0: no limit
 
 
 class Logout(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=17):

@@ -111,7 +111,9 @@ def _refused(b: bytearray, o: int, m: c.RefusedRequest) -> None:
 
 
 def _login(b: bytearray, o: int, m: c.Login) -> None:
-    LOGIN.pack_into(b, o, 16, 0, 0, 0, 0, 0, 0, m.session_id, 0, 0, 0, m.nonce, m.gateway_id)
+    LOGIN.pack_into(
+        b, o, 16, 0, 0, 0, 0, 0, 0, m.session_id, 0, 0, m.not_after_ns, m.nonce, m.gateway_id
+    )
 
 
 def _logout(b: bytearray, o: int, m: c.Logout) -> None:

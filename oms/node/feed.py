@@ -18,8 +18,8 @@ from oms.messages.enums import EventKind
 from oms.messages.records import EVENT_DTYPE
 from oms.node.event_index import EventIndex
 from oms.node.feed_frames import to_frame
-from oms.node.log import Log
 from oms.node.symbols import Symbols
+from oms.process_log import Log
 from oms.transport import topics
 from oms.transport.sockets import NOW, NOW_MORE, Socket
 from oms.transport.topics import Executions, MarketData

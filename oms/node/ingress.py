@@ -13,8 +13,8 @@ import zmq
 from oms.bounds import PULL_FRAMES_PER_TURN, PUSH_COMMANDS_MAX
 from oms.messages.commands import U64, Login, Logout, OrderCommand
 from oms.node.leases import Leases
-from oms.node.log import Log
 from oms.node.sequencer import Sequencer
+from oms.process_log import Log
 from oms.transport.sockets import NOW, Socket
 
 LOG_EVERY_NS: Final = 1_000_000_000  # refusals are counted always, logged once a second at most

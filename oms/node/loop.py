@@ -26,13 +26,13 @@ from oms.node.event_log import EventLog
 from oms.node.feed import Feed
 from oms.node.ingress import Ingress
 from oms.node.leases import Leases
-from oms.node.log import Log
 from oms.node.replica import Replica
 from oms.node.requests import Requests
 from oms.node.sequencer import Sequencer
 from oms.node.snapshots import Snapshots
 from oms.node.status import StatusReader
 from oms.node.wakeup import Wakeup
+from oms.process_log import Log
 from oms.replication.port import LogStatus, ReplicatedLog
 from oms.transport import topics
 from oms.transport.keys import ZapHandler

@@ -28,7 +28,6 @@ from oms.node.event_log import EventLog
 from oms.node.feed import Feed
 from oms.node.ingress import Ingress
 from oms.node.leases import Leases
-from oms.node.log import Log
 from oms.node.loop import Loop, Parts
 from oms.node.queries import Queries
 from oms.node.replica import Replica
@@ -39,6 +38,7 @@ from oms.node.snapshots import Snapshots
 from oms.node.status import StatusReader
 from oms.node.symbols import Symbols
 from oms.node.wakeup import Wakeup
+from oms.process_log import Log
 from oms.replication.errors import JournalDamagedError
 from oms.replication.raft_log import RaftLog
 from oms.transport import keys, sockets, topics

@@ -13,8 +13,8 @@ from typing import Final
 
 from oms.config import SettingsError
 from oms.node import skip_orders
-from oms.node.log import Log
 from oms.node.skip_orders import SkipOrder
+from oms.process_log import Log
 from oms.replication.errors import JournalDamagedError
 from oms.replication.journal_reader import JournalReader
 

@@ -12,10 +12,10 @@ from oms.node.digests import DigestWatch
 from oms.node.egress import Egress
 from oms.node.engine import Engine
 from oms.node.event_log import EventLog
-from oms.node.log import Log
 from oms.node.poison import EntryGuard
 from oms.node.scrub import Scrub
 from oms.node.sequencer import Sequencer
+from oms.process_log import Log
 
 OnSubmitsApplied = Callable[[list[int], bytes], None]  # tokens, the entry's events
 

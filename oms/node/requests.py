@@ -18,12 +18,12 @@ from oms.messages import link
 from oms.messages.commands import AdminCommand, Login
 from oms.messages.enums import EventKind
 from oms.messages.records import Event, unpack_event
-from oms.node.log import Log
 from oms.node.queries import Queries
 from oms.node.reads import Reads
 from oms.node.replies import Asker, Replies
 from oms.node.sequencer import Sequencer
 from oms.node.transfers import Transfers
+from oms.process_log import Log
 from oms.transport.keys import Role, role_of
 from oms.transport.sockets import NOW, Socket
 

@@ -8,7 +8,7 @@ same indexes on every node, because they follow from the log alone; bounded work
 from oms.bounds import SCRUB_ORDERS_MAX
 from oms.node.digests import DigestWatch
 from oms.node.engine import Engine
-from oms.node.log import Log
+from oms.process_log import Log
 
 
 class Scrub:

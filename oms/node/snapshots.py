@@ -16,7 +16,7 @@ from oms.messages import link
 from oms.node import affinity
 from oms.node.engine import Engine
 from oms.node.event_log import EventLog
-from oms.node.log import Log
+from oms.process_log import Log
 from oms.replication import snapshot_file
 from oms.replication.snapshot_file import Snapshot, SnapshotDamaged
 

@@ -13,7 +13,6 @@ from gateways.admission import DirectoryIndex
 from gateways.binary.server import Connection
 from gateways.binary.session import CheckPassword
 from gateways.courier import LONE_RESEND_NS, Window
-from gateways.log import Log
 from gateways.venue_link import VenueLink
 from oms.bounds import EVENT_BYTES, READ_BYTES_MAX
 from oms.messages.commands import Command
@@ -26,6 +25,7 @@ from oms.messages.link import (
     Request,
     Status,
 )
+from oms.process_log import Log
 from oms.reference.engine import Engine
 from oms.wire import frames
 from tests.model.real_client import RealConnection

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 import msgspec
 
 from gateways.courier import LoggedIn, Window
-from gateways.log import Log
 from gateways.venue_link import VenueLink
 from oms.bounds import EVENT_BYTES
 from oms.config import AccountConfig, CapacityConfig, InstrumentConfig, UserConfig, VenueConfig
@@ -30,6 +29,7 @@ from oms.messages.link import (
     Status,
 )
 from oms.messages.records import Event, pack_batch, unpack_event, unpack_events
+from oms.process_log import Log
 from oms.reference.engine import Engine
 from oms.wire import frames
 
@@ -130,7 +130,7 @@ class LinkVenue:
             cluster_id=CLUSTER_ID,
             clock=self.clock,
             call_soon=lambda call: self.soon.append(call),  # noqa: PLW0108 - it is replaced
-            log=Log("g1", self.log_text),
+            log=Log("g1", self.log_text, role="gateway"),
         )
         for entry in build_genesis(CONFIG, CLUSTER_ID, NOW_NS):
             self._apply(entry)

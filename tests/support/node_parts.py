@@ -18,7 +18,7 @@ from oms.local.genesis import build_genesis
 from oms.messages.commands import Login, NewOrder
 from oms.messages.enums import OUCH_POLICY, EventKind, OrdType, Side, TimeInForce
 from oms.messages.records import EVENT, pack_batch
-from oms.node.log import Log
+from oms.process_log import Log
 from oms.reference.engine import Engine
 from oms.replication.port import LogStatus, OnCommit, OnSkip
 from oms.transport.sockets import Socket

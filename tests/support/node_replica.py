@@ -16,7 +16,6 @@ from oms.node.egress import Egress
 from oms.node.event_index import EventIndex
 from oms.node.event_log import EventLog
 from oms.node.feed import Feed
-from oms.node.log import Log
 from oms.node.queries import Queries
 from oms.node.replica import Replica
 from oms.node.requests import Requests
@@ -24,6 +23,7 @@ from oms.node.scrub import Scrub
 from oms.node.sequencer import Sequencer
 from oms.node.status import StatusReader
 from oms.node.symbols import Symbols
+from oms.process_log import Log
 from oms.reference.engine import Engine
 from oms.transport import topics
 from oms.wire import frames

@@ -9,8 +9,8 @@ import uvloop
 
 from gateways.binary import server as server_module
 from gateways.binary.server import Server
-from gateways.log import Log
 from oms import bounds
+from oms.process_log import Log
 from oms.wire import ouch, soupbin
 from oms.wire import ouch_messages as m
 from tests.support.link_venue import SESSION, LinkVenue

@@ -302,6 +302,47 @@ def test_lost_login_is_resent(venue: LinkVenue) -> None:
     assert recorder.window is not None
 
 
+def test_login_that_came_too_late_is_pushed_again_with_a_new_limit(venue: LinkVenue) -> None:
+    """A stall costs the one who waits some time, and nobody his connection."""
+    recorder = Recorder()
+    venue.link.login(SESSION, recorder)
+    venue.run()
+    venue.clock.now_ns += 3_000_000_000
+    assert [event.kind for event in venue.step()] == [EventKind.COMMAND_EXPIRED]
+    venue.pass_time(0.6)
+    venue.step()
+    assert recorder.window is not None
+
+
+def test_late_copy_of_a_login_does_not_end_the_connection_in_use(venue: LinkVenue) -> None:
+    """It may come from a leader that slept, long after its client went elsewhere."""
+    given_up = venue.link.login(SESSION, Recorder())
+    venue.run()
+    late = venue.pushed
+    venue.pushed = []
+    venue.link.abandon(given_up)
+    recorder = venue.log_in()
+    venue.enter(recorder, 1, 2)
+    venue.run()
+    venue.clock.now_ns += 3_000_000_000
+    venue.apply(late)
+    assert recorder.void_reasons == []
+    venue.pass_time(1)
+    venue.step()
+    assert accepted(recorder) == [1, 2]
+
+
+def test_login_waiting_for_a_leader_goes_to_it_in_time(venue: LinkVenue) -> None:
+    """A new leader gets a limit that counts from its election, not from the login."""
+    recorder = Recorder()
+    venue.link.login(SESSION, recorder)
+    venue.run()
+    venue.clock.now_ns += 3_000_000_000
+    venue.elect("n2")
+    venue.step()
+    assert recorder.window is not None
+
+
 def test_logout_waits_for_the_last_outcome(venue: LinkVenue) -> None:
     """What a client had sent before it left is still seen through."""
     recorder = venue.log_in()

@@ -11,8 +11,8 @@ from oms.messages.commands import Command, EndDay, GatewayLost, Genesis
 from oms.messages.link import Push
 from oms.node.ingress import Ingress
 from oms.node.leases import Leases
-from oms.node.log import Log
 from oms.node.sequencer import Sequencer
+from oms.process_log import Log
 from tests.support.node_parts import GATEWAY, FakeSocket, login, order, started_engine
 
 encode = msgspec.msgpack.Encoder().encode

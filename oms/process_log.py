@@ -1,7 +1,7 @@
-"""What a gateway says about itself: one JSON object a line on stderr, events with keys.
+"""What a process says about itself: one JSON object a line on stderr, events with keys.
 
-Called by the link and the doors. Never called for a single order: state changes, closed
-connections, refusals and faults only.
+Called by every part of the nodes and of the gateways. Never called for a single order or entry:
+state changes, closed connections, refusals and faults only.
 """
 
 import time
@@ -13,16 +13,20 @@ Value = str | int | float | bool | None
 
 
 class Log:
-    """Writes lines `{"ts": ..., "gateway": ..., "level": ..., "event": ..., ...}`."""
+    """Writes lines `{"ts": ..., "node": ..., "level": ..., "event": ..., ...}`.
 
-    def __init__(self, name: str, stream: TextIO) -> None:
+    `role` is the key under which the process's name stands: node or gateway.
+    """
+
+    def __init__(self, name: str, stream: TextIO, *, role: str = "node") -> None:
         self._name = name
         self._stream = stream
+        self._role = role
 
     def _write(self, level: str, event: str, values: dict[str, Value]) -> None:
         line: dict[str, Value] = {
             "ts": time.time_ns(),
-            "gateway": self._name,
+            self._role: self._name,
             "level": level,
             "event": event,
         }
@@ -39,5 +43,5 @@ class Log:
         self._write("warning", event, values)
 
     def error(self, event: str, **values: Value) -> None:
-        """This gateway is at fault, or cannot go on."""
+        """This process is at fault, or cannot go on."""
         self._write("error", event, values)
