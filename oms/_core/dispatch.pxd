@@ -217,6 +217,11 @@ cdef inline void apply_login(State* state, const CommandRecord* command) noexcep
     if session == NULL:
         return
     if record.nonce != session.login_nonce or session.conn_epoch == 0:
+        if command.not_after_ns and command.not_after_ns < state.numbers.last_timestamp:
+            event = add_event(state, EVENT_COMMAND_EXPIRED)
+            event.session_id = command.session_id
+            event.client_seq = record.nonce
+            return
         session.conn_epoch += 1
         session.client_seq = 0  # the window is empty with it
         session.login_nonce = record.nonce

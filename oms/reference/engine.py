@@ -73,7 +73,7 @@ class Engine:
                 venue.numbers.genesis_left -= 1
                 admin.administrate(venue, events, None, head, command)
         elif head.kind == CommandKind.LOGIN:
-            sessions.login(venue, events, command)
+            sessions.login(venue, events, command, timestamp_ns)
         elif head.kind == CommandKind.LOGOUT:
             sessions.logout(venue, events, head)
         elif head.kind == CommandKind.GATEWAY_LOST:

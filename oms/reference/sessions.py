@@ -33,14 +33,19 @@ def admit(venue: Venue, events: Events, head: Head, timestamp_ns: int) -> Sessio
     return session
 
 
-def login(venue: Venue, events: Events, record: bytes) -> None:
-    """LOGIN."""
+def login(venue: Venue, events: Events, record: bytes, timestamp_ns: int) -> None:
+    """LOGIN. A repeat changes nothing; a new one has to come in time, if it has a limit."""
     fields = records.LOGIN.unpack(record)
     nonce, gateway_id = fields[HEAD_FIELDS:]
-    session = venue.session(Head._make(fields[:HEAD_FIELDS]).session_id)
+    head = Head._make(fields[:HEAD_FIELDS])
+    session = venue.session(head.session_id)
     if session is None:
         return
     if nonce != session.login_nonce or session.conn_epoch == 0:
+        if head.not_after_ns and head.not_after_ns < timestamp_ns:
+            head = head._replace(conn_epoch=0, client_seq=nonce)
+            _outcome(events, EventKind.COMMAND_EXPIRED, head, order_id=0)
+            return
         session.conn_epoch += 1
         session.client_seq = 0
         session.window.clear()

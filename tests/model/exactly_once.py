@@ -63,6 +63,7 @@ MISTAKES = (
     _mistake(Fault.KEEP_CLIENT_SEQ, Budget(disconnect=1), "acknowledged"),
     _mistake(Fault.ACCEPT_GAP, Budget(pipe_loss=1), "acknowledged"),
     _mistake(Fault.ACCEPT_STALE_EPOCH, Budget(disconnect=1), "stale"),
+    _mistake(Fault.LATE_LOGIN, Budget(expiry=1, disconnect=1), "undisturbed"),
     _mistake(Fault.LATE_LOGOUT, Budget(disconnect=1), "stale"),
     _mistake(Fault.KEEP_EPOCH, Budget(0, (1, 0)), "submit"),
     _mistake(Fault.REPEATED_NONCE, Budget(early_resend=1), "repeat"),

@@ -80,8 +80,12 @@ class Likeness:
         """A command on its way; fresh if its limit is not before `fresh_from_ns`."""
         match command:
             case Login():
-                gateway = self._gateway(command.gateway_id)
-                return Copy(CopyKind.LOGIN, nonce=self.nonces[command.nonce], gateway=gateway)
+                return Copy(
+                    CopyKind.LOGIN,
+                    is_fresh=command.not_after_ns >= fresh_from_ns,
+                    nonce=self.nonces[command.nonce],
+                    gateway=self._gateway(command.gateway_id),
+                )
             case Logout():
                 return Copy(CopyKind.LOGOUT, self.epochs[command.conn_epoch])
             case NewOrder() | AccountQuery() | CancelOrder():
@@ -104,7 +108,7 @@ class Likeness:
     def plain(pipe: Pipe) -> list[object]:
         """The model's pipe, with freshness only where the product has it."""
         return [
-            copy if copy.kind == CopyKind.ORDER else copy._replace(is_fresh=True) for copy in pipe
+            copy._replace(is_fresh=True) if copy.kind == CopyKind.LOGOUT else copy for copy in pipe
         ]
 
     def window(self, real: RealWindow | None) -> Window | None:

@@ -26,9 +26,9 @@ def apply(rules: Rules, engine: Engine, copy: Copy, free_epoch: int) -> Applied:
 
 
 def _login(rules: Rules, engine: Engine, copy: Copy, free_epoch: int) -> Applied:
-    if rules.has_login_limit and not copy.is_fresh:
-        return engine, None
     is_repeat = copy.nonce == engine.nonce and engine.epoch > 0
+    if not is_repeat and not copy.is_fresh and rules.fault is not Fault.LATE_LOGIN:
+        return engine, Note(NoteKind.RESEND, 0)
     if not is_repeat or rules.fault is Fault.REPEATED_NONCE:
         kept = rules.fault is Fault.KEEP_CLIENT_SEQ
         is_epoch_kept = rules.fault is Fault.KEEP_EPOCH and engine.epoch > 0

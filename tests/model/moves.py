@@ -78,19 +78,17 @@ def free_nonce(state: State) -> int:
 def commit(rules: Rules, state: State, copy: Copy) -> State:
     """The leader's next command is committed, applied and published."""
     engine, note = apply(rules, state.engine, copy, free_epoch(state))
-    _check_connection(rules, state, engine, copy, note)
+    _check_connection(state, engine, copy, note)
     return publish(rules, state._replace(engine=engine), note)
 
 
-def _check_connection(
-    rules: Rules, state: State, engine: Engine, copy: Copy, note: Note | None
-) -> None:
+def _check_connection(state: State, engine: Engine, copy: Copy, note: Note | None) -> None:
     """The promises to a client whose login is the session's current one."""
     client = state.client
     if client.phase <= Phase.LOGIN or client.nonce != state.engine.nonce:
         return
     is_taken_over = engine.epoch != state.engine.epoch
-    if rules.forbids_late_logins and is_taken_over and not copy.is_fresh:
+    if is_taken_over and not copy.is_fresh:
         raise Broken("undisturbed", "a login given up long ago ended the one in use")
     if note is not None and note.kind == NoteKind.STREAM and note.item > client.cursor:
         raise Broken("submit", f"item {note.item} was not submitted on this connection")

@@ -65,7 +65,9 @@ class Copy(NamedTuple):
 
 @unique
 class NoteKind(IntEnum):
-    """What an event says to a gateway. GAP and COMMAND_EXPIRED are one: resend from there."""
+    """What an event says to a gateway. GAP and COMMAND_EXPIRED are one: resend from there (of a
+    login: in no epoch, which says nothing to anybody; the timer pushes it again).
+    """
 
     LOGGED_IN = 1
     LOGGED_OUT = 2
@@ -168,6 +170,7 @@ class Fault(Enum):
     ACCEPT_STALE_EPOCH = auto()
     DROP_NOT_AFTER = auto()
     FORGET_KEYS = auto()
+    LATE_LOGIN = auto()
     LATE_LOGOUT = auto()
     KEEP_EPOCH = auto()
     REPEATED_NONCE = auto()
@@ -189,8 +192,6 @@ class Rules:
     budget: Budget = field(default_factory=Budget)
     fault: Fault | None = None
     is_eager: bool = False  # the client writes before it has read the past
-    has_login_limit: bool = False  # a Login has a not_after too (the product's has none)
-    forbids_late_logins: bool = False  # a promise that nobody makes: see "undisturbed" in the page
     is_reduced: bool = True  # steps that change nothing for anybody are taken at once
 
 

@@ -289,7 +289,8 @@ class Generator:
         if session is None:
             return c.Login(99, 1, 7)
         nonce = rng.choice((session.login_nonce, rng.getrandbits(64)))
-        return c.Login(session.session_id, nonce, rng.choice((7, 8, (1 << 64) - 1)))
+        limit = (0, I64_MAX, self._time_ns, self._time_ns - 1, -1, 0, 0, 0)[nonce % 8]
+        return c.Login(session.session_id, nonce, rng.choice((7, 8, (1 << 64) - 1)), limit)
 
     def _admin_sign(self, venue: Venue) -> tuple[int, int, int, int]:
         return self._sign(venue, 1 if self._rng.random() < 0.9 else None)

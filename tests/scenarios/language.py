@@ -84,7 +84,7 @@ def parse(line: str, numbering: Numbering, now_ns: int) -> c.Command:
         words = [w for w in words if not _is_option(w)]
         session_id = world.PEOPLE.index(words[0]) + 1
         if words[1:] == ["logs", "in"]:
-            return _login(numbering, session_id, options)
+            return _login(numbering, session_id, options, now_ns)
         if words[1:] == ["logs", "out"]:
             epoch = int(options.pop("epoch", numbering.epochs[session_id]))
             return c.Logout(session_id, epoch)
@@ -103,18 +103,19 @@ def _is_option(word: str) -> bool:
     return "=" in word or word == "late"
 
 
-def _login(numbering: Numbering, session_id: int, options: dict[str, str]) -> c.Login:
+def _login(numbering: Numbering, session_id: int, options: dict[str, str], now_ns: int) -> c.Login:
+    late = options.pop("late", None) is not None
     gateway_id = int(options.pop("gateway", world.GATEWAY))
     if "nonce" in options:
         nonce = int(options["nonce"])
         is_new = nonce != numbering.nonces[session_id]
     else:
         nonce, is_new = numbering.nonces[session_id] + 100, True
-    if is_new:
+    if is_new and not late:
         numbering.epochs[session_id] += 1
         numbering.next_seq[session_id] = 1
         numbering.nonces[session_id] = nonce
-    return c.Login(session_id, nonce, gateway_id)
+    return c.Login(session_id, nonce, gateway_id, now_ns - 1 if late else 0)
 
 
 def _signed(words: list[str], sign: Signature, options: dict[str, str]) -> c.Command:

@@ -107,7 +107,8 @@ def _outcome(e: Event, record: bytes) -> str:
         case EventKind.GAP:
             return f"{who} gap at seq {e.client_seq}, expected {e.order_id}"
         case EventKind.COMMAND_EXPIRED:
-            return f"{who} too late seq {e.client_seq}"
+            what = f"seq {e.client_seq}" if e.conn_epoch else "to log in"
+            return f"{who} too late {what}"
         case EventKind.SESSION_LOGGED_IN:
             where = f"stream at {e.order_id}, last #{e.user_ref_num}"
             return f"{who} logged in, epoch {e.conn_epoch}, {where}"

@@ -26,6 +26,7 @@ def test_what_is_pushed_arrives() -> None:
         c.AccountQuery(2, 1, 4, 5),
         c.RefusedRequest(2, 1, 5, 5, 9, 1),
         c.Login(2, (1 << 64) - 1, 7),
+        c.Login(2, 1, 7, -(1 << 63)),
         c.Logout(2, 1),
         c.GatewayLost(7),
         c.EndDay(1, 1, 1, 5),

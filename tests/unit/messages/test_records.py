@@ -48,7 +48,9 @@ LAYOUTS: dict[CommandKind, dict[str, tuple[int, int]]] = {
     CommandKind.CANCEL_ORDER: ORDER,
     CommandKind.ACCOUNT_QUERY: HEAD,
     CommandKind.REFUSED_REQUEST: ORDER,
-    CommandKind.LOGIN: {"session_id": (8, 4), "nonce": (32, 8), "gateway_id": (40, 8)},
+    CommandKind.LOGIN: {
+        "session_id": (8, 4), "nonce": (32, 8), "gateway_id": (40, 8), "not_after_ns": (24, 8),
+    },
     CommandKind.LOGOUT: {"session_id": (8, 4), "conn_epoch": (12, 4)},
     CommandKind.GATEWAY_LOST: {"gateway_id": (40, 8)},
     CommandKind.GENESIS: {"cluster_id": (32, 8), "rule_version": (40, 4)}
@@ -123,6 +125,14 @@ def by_hand(kind: CommandKind, command: c.Command) -> bytes:
         else:
             data[offset : offset + size] = value.to_bytes(size, "little", signed=value < 0)
     return bytes(data)
+
+
+def test_login_may_have_a_time_limit() -> None:
+    """Logs written before there was one have zero there, which means none."""
+    limited = c.Login(1, 2, 3, not_after_ns=-5)
+    record = records.pack_batch(0, [limited])[32:]
+    assert record == by_hand(CommandKind.LOGIN, limited)
+    assert record[24:32] == (-5).to_bytes(8, "little", signed=True)
 
 
 def test_every_kind_has_a_sample() -> None:
