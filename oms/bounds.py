@@ -94,10 +94,12 @@ RAFT_FRAME_BYTES_MAX: Final = 4 << 20
 JOURNAL_SEGMENT_BYTES: Final = 16 << 20
 JOURNAL_MEMORY_BYTES_MAX: Final = 32 << 20  # entries kept in memory; older ones are read from disk
 RAFT_SEND_BUFFER_BYTES_MAX: Final = 32 << 20
+SNAPSHOT_CHUNK_BYTES: Final = 256 << 10  # of a snapshot file, in one message
 
 # --- client (oms/client, oms/replay)
 CLIENT_HEARTBEAT_NS: Final = 1_000_000_000  # nothing written for so long: a heartbeat
 SERVER_SILENT_NS: Final = 15_000_000_000  # nothing read for so long: the connection is lost
+CLIENT_SILENT_NS: Final = 4_000_000_000  # the same for a client that has another address to go to
 CLIENT_SETTLE_NS: Final = 250_000_000  # a cancel unanswered for so long: ask where the stream is
 CLIENT_UNACKNOWLEDGED_MAX: Final = 65_536  # requests of one session; beyond: refused with reason
 CLIENT_EVENTS_MAX: Final = 262_144  # events nobody has read; beyond: EventsOverrun at the reader
@@ -112,3 +114,4 @@ assert SEQUENCER_QUEUE_MAX >= SESSION_IN_FLIGHT_MAX, "one session alone must not
 assert BATCH_BYTES_MAX < RAFT_FRAME_BYTES_MAX, "an entry fits a Raft frame"
 assert BATCH_BYTES_MAX < JOURNAL_SEGMENT_BYTES, "an entry fits a segment"
 assert GATEWAY_HEARTBEAT_NS * 5 <= GATEWAY_LEASE_NS, "a lease survives four lost heartbeats"
+assert CLIENT_SILENT_NS > GATEWAY_LEASE_NS, "who is given up by its client has lost its lease"

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Final, Self, cast
 
-from oms.bounds import CLIENT_EVENTS_MAX, CLIENT_RETRY_MAX_NS, CLIENT_RETRY_MIN_NS
+from oms.bounds import CLIENT_EVENTS_MAX, CLIENT_RETRY_MAX_NS, CLIENT_RETRY_MIN_NS, CLIENT_SILENT_NS
 from oms.client import orders as o
 from oms.client.errors import (
     ClientError,
@@ -32,6 +32,7 @@ from oms.wire.errors import ProtocolError
 TICK_S: Final = 0.1
 DIAL_S: Final = 2.0
 _NS: Final = 1_000_000_000
+CLIENT_SILENT_S: Final = CLIENT_SILENT_NS / _NS
 
 
 class AsyncOrder(Order):
@@ -102,11 +103,12 @@ class AsyncClient:
 
     def __init__(
         self, addresses: Sequence[tuple[str, int]], user: str, password: str, *, from_seq: int,
-        reconnect: bool,
+        reconnect: bool, silent_s: float = CLIENT_SILENT_S,
     ) -> None:  # fmt: skip
         self.session: Session[AsyncOrder] = Session(
-            user, password, make_order=AsyncOrder, from_seq=from_seq
-        )
+            user, password, make_order=AsyncOrder, from_seq=from_seq,
+            silent_ns=int(silent_s * _NS),
+        )  # fmt: skip
         self._addresses = list(addresses)
         self._reconnect = reconnect
         self._wire: _Wire | None = None
@@ -122,14 +124,17 @@ class AsyncClient:
     @classmethod
     async def connect(
         cls, addresses: Sequence[tuple[str, int]], user: str, password: str, *, from_seq: int = 1,
-        reconnect: bool = True, timeout_s: float = 15.0,
+        reconnect: bool = True, timeout_s: float = 15.0, silent_s: float = CLIENT_SILENT_S,
     ) -> Self:  # fmt: skip
         """Log in and read the session's past from `from_seq` on (0: nothing of it).
 
-        With `reconnect` all addresses are tried until `timeout_s` is over. Raises: LoginRejected,
-        ConnectionLost.
+        With `reconnect` all addresses are tried until `timeout_s` is over, and the next one
+        whenever a gateway says nothing for `silent_s` (it should every second). Raises:
+        LoginRejected, ConnectionLost.
         """
-        client = cls(addresses, user, password, from_seq=from_seq, reconnect=reconnect)
+        client = cls(
+            addresses, user, password, from_seq=from_seq, reconnect=reconnect, silent_s=silent_s
+        )
         client._task = asyncio.create_task(client._run())
         try:
             await asyncio.wait_for(asyncio.shield(client._first_live), timeout_s)

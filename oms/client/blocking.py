@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Final, Self
 
-from oms.bounds import CLIENT_EVENTS_MAX, CLIENT_RETRY_MAX_NS, CLIENT_RETRY_MIN_NS
+from oms.bounds import CLIENT_EVENTS_MAX, CLIENT_RETRY_MAX_NS, CLIENT_RETRY_MIN_NS, CLIENT_SILENT_NS
 from oms.client import orders as o
 from oms.client.errors import (
     ClientError,
@@ -35,6 +35,7 @@ TICK_S: Final = 0.1
 DIAL_S: Final = 2.0
 READ_BYTES: Final = 1 << 18
 _NS: Final = 1_000_000_000
+CLIENT_SILENT_S: Final = CLIENT_SILENT_NS / _NS
 
 
 class BlockingOrder(Order):
@@ -66,11 +67,12 @@ class Client:
 
     def __init__(
         self, addresses: Sequence[tuple[str, int]], user: str, password: str, *, from_seq: int,
-        reconnect: bool,
+        reconnect: bool, silent_s: float = CLIENT_SILENT_S,
     ) -> None:  # fmt: skip
         self.session: Session[BlockingOrder] = Session(
-            user, password, make_order=lambda urn: BlockingOrder(urn, self), from_seq=from_seq
-        )
+            user, password, make_order=lambda urn: BlockingOrder(urn, self), from_seq=from_seq,
+            silent_ns=int(silent_s * _NS),
+        )  # fmt: skip
         self._addresses = list(addresses)
         self._index = 0
         self._reconnect = reconnect
@@ -87,14 +89,17 @@ class Client:
     @classmethod
     def connect(
         cls, addresses: Sequence[tuple[str, int]], user: str, password: str, *, from_seq: int = 1,
-        reconnect: bool = True, timeout_s: float = 15.0,
+        reconnect: bool = True, timeout_s: float = 15.0, silent_s: float = CLIENT_SILENT_S,
     ) -> Self:  # fmt: skip
         """Log in and read the session's past from `from_seq` on (0: nothing of it).
 
-        With `reconnect` all addresses are tried until `timeout_s` is over. Raises: LoginRejected,
-        ConnectionLost.
+        With `reconnect` all addresses are tried until `timeout_s` is over, and the next one
+        whenever a gateway says nothing for `silent_s` (it should every second). Raises:
+        LoginRejected, ConnectionLost.
         """
-        client = cls(addresses, user, password, from_seq=from_seq, reconnect=reconnect)
+        client = cls(
+            addresses, user, password, from_seq=from_seq, reconnect=reconnect, silent_s=silent_s
+        )
         deadline = time.monotonic() + timeout_s
         try:
             while not client.is_live and time.monotonic() < deadline:

@@ -3,7 +3,8 @@
 Called by `session.py` (orders on top of it) and by `oms.replay` (which brings its own, faster
 book-keeping). Bytes in, sequenced frames out; `login`, `send` and `tick` return the bytes to
 write. It promises: the sequence number is counted here and nowhere else, a login after a lost
-connection asks for exactly the next message, and a server that is silent for 15 s is noticed.
+connection asks for exactly the next message, and a server that is silent for `silent_ns` is
+noticed: the protocol has it say something every second.
 
 Time is an argument: `now_ns`, monotonic.
 """
@@ -33,7 +34,13 @@ class Connection:
     """Login, heartbeats and numbering. Shape: one per session, for its whole life."""
 
     def __init__(
-        self, user: str, password: str, *, session: bytes = b"", next_seq: int = 1
+        self,
+        user: str,
+        password: str,
+        *,
+        session: bytes = b"",
+        next_seq: int = 1,
+        silent_ns: int = SERVER_SILENT_NS,
     ) -> None:
         self._user = user.encode("ascii")
         self._password = password.encode("ascii")
@@ -41,12 +48,13 @@ class Connection:
         self.next_seq = next_seq  # number of the next sequenced message to come
         self.link = Link.DOWN
         self._splitter = soupbin.FrameSplitter()
+        self._silent_ns = silent_ns
         self._sent_ns = 0
         self._heard_ns = 0
 
     def renewed(self, session: bytes, next_seq: int) -> "Connection":
         """Another one for the same user, logged out."""
-        other = Connection("", "", session=session, next_seq=next_seq)
+        other = Connection("", "", session=session, next_seq=next_seq, silent_ns=self._silent_ns)
         other._user, other._password = self._user, self._password
         return other
 
@@ -96,8 +104,8 @@ class Connection:
         return b""
 
     def is_silent(self, now_ns: int) -> bool:
-        """Whether the server has said nothing for longer than the protocol allows."""
-        return self.link is not Link.DOWN and now_ns - self._heard_ns >= SERVER_SILENT_NS
+        """Whether the server has said nothing, or not answered a login, for too long."""
+        return self.link is not Link.DOWN and now_ns - self._heard_ns >= self._silent_ns
 
     def _receive_other(self, frame: bytes) -> None:
         packet_type = frame[0]

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from enum import IntEnum, unique
 from typing import Generic, TypeVar
 
-from oms.bounds import CLIENT_SETTLE_NS, CLIENT_UNACKNOWLEDGED_MAX
+from oms.bounds import CLIENT_SETTLE_NS, CLIENT_UNACKNOWLEDGED_MAX, SERVER_SILENT_NS
 from oms.client import orders as o
 from oms.client import requests
 from oms.client.book import OrderTable
@@ -53,10 +53,16 @@ class Session(Generic[OrderT]):
     """Orders and their numbers. Shape: one per login, for its whole life."""
 
     def __init__(
-        self, user: str, password: str, *, make_order: Callable[[int], OrderT], from_seq: int = 1
+        self,
+        user: str,
+        password: str,
+        *,
+        make_order: Callable[[int], OrderT],
+        from_seq: int = 1,
+        silent_ns: int = SERVER_SILENT_NS,
     ) -> None:
-        self.connection = Connection(user, password, next_seq=from_seq)
-        self.probe = Connection(user, password, next_seq=0)
+        self.connection = Connection(user, password, next_seq=from_seq, silent_ns=silent_ns)
+        self.probe = Connection(user, password, next_seq=0, silent_ns=silent_ns)
         self.state = SessionState.DOWN
         self.orders = OrderTable(make_order)
         self.unacknowledged = Unacknowledged(self.orders)

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from oms.client import orders as o
-from oms.client.aio import AsyncClient
+from oms.client.aio import CLIENT_SILENT_S, AsyncClient
 from oms.client.connection import Connection
 from oms.config import VenueConfig
 from oms.local.venue import LocalVenue
@@ -40,8 +40,8 @@ def new_seed() -> int:
 class TapedConnection(Connection):
     """Keeps every sequenced message, and notes a number that is not the next one."""
 
-    def __init__(self, user: str, password: str, *, next_seq: int = 1) -> None:
-        super().__init__(user, password, next_seq=next_seq)
+    def __init__(self, user: str, password: str, *, next_seq: int, silent_ns: int) -> None:
+        super().__init__(user, password, next_seq=next_seq, silent_ns=silent_ns)
         self.first_seq = next_seq
         self.tape: list[bytes] = []
         self.faults: list[str] = []
@@ -62,10 +62,14 @@ class TapedClient(AsyncClient):
 
     def __init__(
         self, addresses: Sequence[tuple[str, int]], user: str, password: str, *, from_seq: int,
-        reconnect: bool,
+        reconnect: bool, silent_s: float = CLIENT_SILENT_S,
     ) -> None:  # fmt: skip
-        super().__init__(addresses, user, password, from_seq=from_seq, reconnect=reconnect)
-        self.taped = TapedConnection(user, password, next_seq=from_seq)
+        super().__init__(
+            addresses, user, password, from_seq=from_seq, reconnect=reconnect, silent_s=silent_s
+        )
+        self.taped = TapedConnection(
+            user, password, next_seq=from_seq, silent_ns=int(silent_s * 1e9)
+        )
         self.session.connection = self.taped
         self.resent: list[int] = []
 

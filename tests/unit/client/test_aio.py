@@ -1,6 +1,7 @@
 """The asyncio client over real sockets: waiting, events, lost connections."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Coroutine
 
@@ -182,3 +183,17 @@ def test_writing_into_a_lost_connection_is_quiet_and_repeated(
         run(story())
         assert server.venue.entered == list(range(1, 21))
     assert not caplog.records
+
+
+def test_a_gateway_that_says_nothing_is_left_for_the_next_address() -> None:
+    """A frozen process still has its connections taken by the kernel: only silence tells."""
+
+    async def story() -> None:
+        addresses = [frozen.getsockname(), server.address]
+        client = await AsyncClient.connect(addresses, "user", "SECRET", silent_s=0.2, timeout_s=8)
+        async with client:
+            order = client.enter("ALDER", "BUY", 100, 251_000)
+            assert isinstance(await order.outcome(timeout=5), o.Accepted)
+
+    with FakeServer() as server, socket.create_server(("127.0.0.1", 0)) as frozen:
+        run(story())

@@ -116,3 +116,11 @@ def test_a_closed_client_takes_no_orders() -> None:
         with pytest.raises(SessionClosed):
             client.enter("ALDER", "BUY", 100, "25.10")
         assert client.poll(timeout=0) is not None  # what happened before can still be read
+
+
+def test_a_gateway_that_says_nothing_is_left_for_the_next_address() -> None:
+    """A frozen process still has its connections taken by the kernel: only silence tells."""
+    with FakeServer() as server, socket.create_server(("127.0.0.1", 0)) as frozen:
+        addresses = [frozen.getsockname(), server.address]
+        with Client.connect(addresses, "user", "SECRET", silent_s=0.2, timeout_s=8) as client:
+            assert client.enter("ALDER", "BUY", 100, 251_000).outcome(timeout=5)

@@ -355,6 +355,17 @@ def test_heartbeats_keep_an_idle_session_and_a_silent_venue_is_noticed(rig: Rig)
     assert not rig.session.is_silent(SERVER_SILENT_NS + 1)
 
 
+def test_a_shorter_limit_holds_for_every_login(rig: Rig) -> None:
+    """A gateway that takes the connection and never answers the login is silent as well."""
+    session = Session("user", "SECRET", make_order=Order, silent_ns=500)
+    session.connected(0)
+    assert not session.is_silent(499)
+    assert session.is_silent(500)
+    session.disconnected("silent")
+    session.connected(1_000)
+    assert session.is_silent(1_500)
+
+
 def test_at_the_bound_of_unacknowledged_requests_the_next_is_refused(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
