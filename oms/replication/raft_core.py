@@ -19,6 +19,7 @@ from oms.replication.port import OnCommit, OnSkip
 from oms.replication.raft_messages import Message
 from oms.replication.raft_transport import RaftTransport, RankedNode
 from oms.replication.replicator import MESSAGE_BYTES, MESSAGE_ENTRIES
+from oms.replication.standing import Standing
 
 OnFatal = Callable[[str, str], NoReturn]
 
@@ -78,6 +79,7 @@ class RaftCore(SyncObj):  # type: ignore[misc]  # the library has no type inform
         peers: list[RankedNode],
         transport: RaftTransport,
         journal: DiskJournal,
+        standing: Standing,
         *,
         clock: Callable[[], float],
         seed: int | None,
@@ -90,6 +92,7 @@ class RaftCore(SyncObj):  # type: ignore[misc]  # the library has no type inform
         self._peers = peers
         self._transport = transport
         self._journal = journal
+        self._standing = standing
         self._clock = clock
         self._random = random.Random(seed)  # noqa: S311  # spreads time-outs, no secret
         self._on_commit, self._on_skip, self._on_fatal = on_commit, on_skip, on_fatal
@@ -101,6 +104,7 @@ class RaftCore(SyncObj):  # type: ignore[misc]  # the library has no type inform
         # The library began with a memory journal: give it ours, and what ours remembers.
         self._SyncObj__raftLog = journal
         self._SyncObj__raftCurrentTerm = max(journal.getCurrentTerm(), journal.end.term)
+        standing.term = self.term
         self._SyncObj__votedForNodeId = journal.getVotedForNodeId()
         self._SyncObj__raftCommitIndex = max(1, start_index)
         self._SyncObj__raftLastApplied = start_index
@@ -248,6 +252,14 @@ class RaftCore(SyncObj):  # type: ignore[misc]  # the library has no type inform
     def _SyncObj__connectedToAnyone(self) -> bool:  # noqa: N802
         """The library asks this only before it campaigns."""
         return self._takes_campaign()
+
+    def _SyncObj__setCurrentTerm(  # noqa: N802
+        self,
+        term: int,
+        votedForNodeId: str | None,  # noqa: N803
+    ) -> None:
+        super()._SyncObj__setCurrentTerm(term, votedForNodeId)
+        self._standing.term = term
 
     def _SyncObj__onBecomeLeader(self) -> None:  # noqa: N802
         self._before_leading()

@@ -26,6 +26,7 @@ from oms.replication.raft_core import (
 )
 from oms.replication.raft_rules import STALL_S, RaftRules
 from oms.replication.raft_transport import RaftTransport, RankedNode
+from oms.replication.standing import Standing
 
 OnRoleChange = Callable[[LogStatus], None]
 
@@ -75,22 +76,23 @@ class RaftLog:
         nodes = [RankedNode(name, rank) for rank, name in enumerate(sorted(addresses))]
         own = next(node for node in nodes if node.node_id == node_id)
         peers = [node for node in nodes if node.node_id != node_id]
+        standing = Standing()
         try:
             self._transport = RaftTransport(
                 own, peers, addresses, cluster_id=cluster_id, key=key, clock=clock,
-                report=report or report_to_stderr(node_id),
+                report=report or report_to_stderr(node_id), standing=standing,
             )  # fmt: skip
         except BaseException:
             self._journal.close()
             raise
         self._core = RaftRules(
-            own, peers, self._transport, self._journal, clock=clock, seed=seed,
+            own, peers, self._transport, self._journal, standing, clock=clock, seed=seed,
             start_index=start_index, on_commit=on_commit, on_skip=on_skip, on_fatal=on_fatal,
         )  # fmt: skip
         self._snapshot_source = snapshot_source
         self._snapshot_folder = snapshot_folder
         self._on_installed = on_installed
-        self._trading_date = 0
+        self._standing_of_frames = standing
         self._due_s = clock()  # when the next tick had to come, as the caller was told
         self._told = self._standing()
 
@@ -148,7 +150,7 @@ class RaftLog:
             applied_index=core.applied_index,
             journal_bytes=self._journal.bytes_used,
             may_lead=core.may_lead,
-            trading_date=self._trading_date,
+            trading_date=self._standing_of_frames.trading_date,
         )
 
     def transfer(self, to: str | None) -> str:
@@ -167,7 +169,7 @@ class RaftLog:
 
     def note_trading_date(self, trading_date: int) -> None:
         """The owner's applied state has this date."""
-        self._trading_date = max(self._trading_date, trading_date)
+        self._standing_of_frames.note_date(trading_date)
 
     def archive(self, folder: Path, up_to_index: int) -> list[Path]:  # noqa: ARG002
         """Move whole segments to `folder`."""

@@ -32,6 +32,7 @@ from oms.replication.raft_messages import (
 )
 from oms.replication.raft_transport import RaftTransport, RankedNode
 from oms.replication.replicator import Replicator
+from oms.replication.standing import Standing
 
 STALL_S: Final = 0.1  # a tick so late: read the sockets before judging silence
 _COMMIT_NOTICE_S: Final = 0.003  # followers hear of a commit so soon when no entry carries it
@@ -46,6 +47,7 @@ class RaftRules(RaftCore):
         peers: list[RankedNode],
         transport: RaftTransport,
         journal: DiskJournal,
+        standing: Standing,
         *,
         clock: Callable[[], float],
         seed: int | None,
@@ -62,8 +64,8 @@ class RaftRules(RaftCore):
         self._reply: tuple[RankedNode, AppendReply] | None = None  # waits for the next sync
         self._votes_from: set[tuple[int, str]] = set()
         super().__init__(
-            own, peers, transport, journal, clock=clock, seed=seed, start_index=start_index,
-            on_commit=on_commit, on_skip=on_skip, on_fatal=on_fatal,
+            own, peers, transport, journal, standing, clock=clock, seed=seed,
+            start_index=start_index, on_commit=on_commit, on_skip=on_skip, on_fatal=on_fatal,
         )  # fmt: skip
         self._replicator = Replicator(peers, transport, journal, self._matched)
 

@@ -5,9 +5,10 @@ before either accepts a message; then each direction has its own key, and every 
 and its MAC. Promises: a frame that was changed, repeated, left out, reordered, or meant for another
 connection ends the link (LinkError). Nothing is decoded before its MAC was checked.
 
-Frame, little endian: 0 u32 length of all that follows   4 u64 number (from 1)   12 body
-then 16 bytes MAC: blake2b(key of the direction, length || number || body). During the handshake
-the frames have number 0 and no MAC; docs/protocols/raft_link.md has the bodies.
+Frame, little endian: 0 u32 length of all that follows   4 u64 number (from 1)   12 u64 cluster_id
+20 u64 sender's term   28 u32 its trading date   32 body, then 16 bytes MAC: blake2b(key of the
+direction, everything before). During the handshake a frame is 0 u32 length   4 u64 number 0
+12 body, without MAC; docs/protocols/raft_link.md has the bodies.
 """
 
 import hmac
@@ -17,7 +18,7 @@ from typing import Final
 
 from oms import bounds
 
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
 KEY_BYTES_MIN: Final = 32
 NONCE_BYTES: Final = 16
 MAC_BYTES: Final = 16
@@ -25,7 +26,10 @@ PROOF_BYTES: Final = 32
 HANDSHAKE_BYTES_MAX: Final = 256
 FRAME_HEAD: Final = struct.Struct("<IQ")
 _NUMBER_BYTES: Final = 8
-_HELLO: Final = struct.Struct("<4sIQ16s16s16s")  # magic, version, cluster_id, from, to, nonce
+SEALED_HEAD: Final = struct.Struct("<IQQQI")  # length, number, cluster_id, term, trading date
+_SEAL_BYTES: Final = SEALED_HEAD.size - 4 + MAC_BYTES  # what the length counts beside the body
+# magic, version, cluster_id, from, to, hash of all members' ids, nonce
+_HELLO: Final = struct.Struct("<4sIQ16s16s16s16s")
 _HELLO_MAGIC: Final = b"QRFT"
 _DIALER: Final = b"quorate raft dialer"
 _ACCEPTOR: Final = b"quorate raft acceptor"
@@ -44,15 +48,19 @@ class RaftSession:
         cluster_id: int,
         key: bytes,
         own_id: str,
-        allowed: frozenset[str],
+        members: frozenset[str],
         dials: str | None,
         nonce: bytes,
     ) -> None:
-        """`dials` is the node this end connects to; None for an accepted connection."""
+        """`members` are all nodes, this one included; lower ids dial. `dials` is the node this end
+        connects to, None for an accepted connection.
+        """
         self._cluster_id = cluster_id
         self._key = key
         self._own_id = own_id
-        self._allowed = allowed
+        self._members = members_hash(members)
+        lower = frozenset(member for member in members if member < own_id)
+        self._allowed = lower if dials is None else frozenset({dials})
         self._dials = dials
         self._nonce = nonce
         self._transcript = b""
@@ -88,33 +96,40 @@ class RaftSession:
             return self._dialer_step(body)
         return self._acceptor_step(body)
 
-    def seal(self, body: bytes) -> tuple[bytes, bytes]:
+    def seal(self, body: bytes, *, term: int, trading_date: int) -> tuple[bytes, bytes]:
         """Head and MAC to put round a message."""
         self._sent += 1
-        head = FRAME_HEAD.pack(_NUMBER_BYTES + len(body) + MAC_BYTES, self._sent)
+        head = SEALED_HEAD.pack(
+            _SEAL_BYTES + len(body), self._sent, self._cluster_id, term, trading_date
+        )
         mac = blake2b(head, key=self._seal_key, digest_size=MAC_BYTES)
         mac.update(body)
         return head, mac.digest()
 
-    def open(self, frame: memoryview) -> memoryview:
-        """The message in a frame (head included). Raises: LinkError."""
-        if len(frame) < FRAME_HEAD.size + MAC_BYTES:
+    def open(self, frame: memoryview) -> tuple[memoryview, int]:
+        """The message in a frame (head included), and its sender's trading date.
+
+        Raises: LinkError.
+        """
+        if len(frame) < SEALED_HEAD.size + MAC_BYTES:
             raise LinkError("frame shorter than its seal")
-        number = FRAME_HEAD.unpack_from(frame)[1]
+        _, number, cluster, _, trading_date = SEALED_HEAD.unpack_from(frame)
         mac = blake2b(frame[:-MAC_BYTES], key=self._open_key, digest_size=MAC_BYTES).digest()
         if not hmac.compare_digest(mac, frame[-MAC_BYTES:]):
             raise LinkError("wrong MAC")
         if number != self._received + 1:
             raise LinkError(f"frame {number} after {self._received}")
+        if cluster != self._cluster_id:
+            raise LinkError(f"frame of cluster {cluster:016x}, this is {self._cluster_id:016x}")
         self._received = number
-        return frame[FRAME_HEAD.size : -MAC_BYTES]
+        return frame[SEALED_HEAD.size : -MAC_BYTES], trading_date
 
     # --- inside ---
 
     def _hello(self, to: str) -> bytes:
         return _HELLO.pack(
             _HELLO_MAGIC, PROTOCOL_VERSION, self._cluster_id, self._own_id.encode(), to.encode(),
-            self._nonce,
+            self._members, self._nonce,
         )  # fmt: skip
 
     def _dialer_step(self, body: bytes) -> bytes:
@@ -148,7 +163,7 @@ class RaftSession:
     def _check_hello(self, hello: bytes) -> str:
         if len(hello) != _HELLO.size:
             raise LinkError("unexpected handshake frame")
-        magic, version, cluster, source, target, _ = _HELLO.unpack(hello)
+        magic, version, cluster, source, target, members, _ = _HELLO.unpack(hello)
         if magic != _HELLO_MAGIC or version != PROTOCOL_VERSION:
             raise LinkError(f"not this protocol, or version {version}")
         if cluster != self._cluster_id:
@@ -158,6 +173,8 @@ class RaftSession:
         peer = source.rstrip(b"\0").decode("ascii", "replace")
         if peer not in self._allowed:
             raise LinkError(f"node {peer!r} may not connect here")
+        if members != self._members:
+            raise LinkError(f"node {peer} has another list of nodes")
         return str(peer)
 
     def _proof(self, role: bytes) -> bytes:
@@ -170,6 +187,11 @@ class RaftSession:
     def _derive(self, *, seal: bytes, opened: bytes) -> None:
         self._seal_key = hmac.digest(self._key, b"frames" + seal + self._transcript, "sha256")
         self._open_key = hmac.digest(self._key, b"frames" + opened + self._transcript, "sha256")
+
+
+def members_hash(members: frozenset[str]) -> bytes:
+    """16 bytes that two nodes have in common if they have the same list of nodes."""
+    return blake2b("\n".join(sorted(members)).encode(), digest_size=16).digest()
 
 
 def _plain_frame(body: bytes) -> bytes:

@@ -21,17 +21,7 @@ from oms import bounds
 from oms.config import SettingsError
 from oms.replication.errors import Report
 from oms.replication.journal_format import NODE_ID_BYTES_MAX
-from oms.replication.raft_messages import (
-    AppendEntries,
-    AppendReply,
-    Message,
-    PreVote,
-    PreVoteReply,
-    RequestVote,
-    Vote,
-    decode,
-    encode,
-)
+from oms.replication.raft_messages import Message, RequestVote, Vote, decode, encode
 from oms.replication.raft_session import (
     FRAME_HEAD,
     KEY_BYTES_MIN,
@@ -39,6 +29,7 @@ from oms.replication.raft_session import (
     LinkError,
     RaftSession,
 )
+from oms.replication.standing import Standing
 
 _RECV_BYTES: Final = 256 << 10
 _RECV_TURNS: Final = 8  # reads of one socket before the others get theirs
@@ -100,6 +91,7 @@ class RaftTransport(Transport):  # type: ignore[misc]  # the library has no type
         key: bytes,
         clock: Callable[[], float],
         report: Report,
+        standing: Standing,
     ) -> None:
         """Bind and listen. Raises: SettingsError (ids, key or address cannot be used)."""
         super().__init__(None, node, peers)
@@ -118,6 +110,8 @@ class RaftTransport(Transport):  # type: ignore[misc]  # the library has no type
         self._key = key
         self._clock = clock
         self._report = report
+        self._standing = standing
+        self._members = frozenset(addresses)
         self._links: dict[str, _Link] = {}  # open ones, by peer
         self._by_fd: dict[int, _Link] = {}  # all of them
         self._retry_at_s = {peer: 0.0 for peer in self._peers if node.node_id < peer}
@@ -138,7 +132,8 @@ class RaftTransport(Transport):  # type: ignore[misc]  # the library has no type
         if isinstance(message, dict):
             message = _from_library(message)
         body = encode(message)
-        head, mac = link.session.seal(body)
+        standing = self._standing
+        head, mac = link.session.seal(body, term=standing.term, trading_date=standing.trading_date)
         self._put(link, (head, body, mac))
         return self._links.get(node.node_id) is link
 
@@ -222,12 +217,11 @@ class RaftTransport(Transport):  # type: ignore[misc]  # the library has no type
         return any(link.dials == peer for link in self._by_fd.values())
 
     def _session(self, dials: str | None) -> RaftSession:
-        lower = frozenset(peer for peer in self._peers if peer < self._node.node_id)
         return RaftSession(
             cluster_id=self._cluster_id,
             key=self._key,
             own_id=self._node.node_id,
-            allowed=lower if dials is None else frozenset({dials}),
+            members=self._members,
             dials=dials,
             nonce=os.urandom(NONCE_BYTES),
         )
@@ -328,13 +322,14 @@ class RaftTransport(Transport):  # type: ignore[misc]  # the library has no type
             if link.session.peer_id is not None:
                 self._opened(link)
             return
-        body = link.session.open(frame)
+        body, trading_date = link.session.open(frame)
         try:
             message = decode(body)
         except msgspec.DecodeError as error:
             raise LinkError(str(error)) from None
         peer_id = link.session.peer_id
         if peer_id is not None and self._links.get(peer_id) is link:
+            self._standing.heard(peer_id, trading_date)
             self._onMessageReceived(self._peers[peer_id], message)
 
     # --- writing ---
@@ -470,17 +465,3 @@ def _listen(address: tuple[str, int]) -> socket.socket:
         ) from error
     sock.setblocking(False)
     return sock
-
-
-__all__ = [
-    "AppendEntries",
-    "AppendReply",
-    "LinkError",
-    "Message",
-    "PreVote",
-    "PreVoteReply",
-    "RaftTransport",
-    "RankedNode",
-    "RequestVote",
-    "Vote",
-]

@@ -9,6 +9,7 @@ The safety phase is followed by a healing phase in which everything must work ag
 
 import os
 import random
+import struct
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,11 +25,13 @@ from oms.replication.raft_log import RaftLog
 from oms.replication.raft_messages import Message, decode, encode
 from oms.replication.raft_transport import RankedNode, _from_library
 from oms.replication.segment_maker import make_segment, remove_unfinished, segment_path
+from oms.replication.standing import Standing
 from tests.support.raft_cluster import raise_fatal
 
 STEP_S = 0.001
 SEGMENT_BYTES = 16 << 10
 SECTOR_BYTES = 512
+_DATE = struct.Struct("<I")
 
 
 class PowerCut(Exception):
@@ -162,8 +165,10 @@ class PlayedTransport(Transport):  # type: ignore[misc]  # the library has no ty
         key: bytes,  # noqa: ARG002
         clock: Callable[[], float],  # noqa: ARG002
         report: Report,  # noqa: ARG002
+        standing: Standing,
     ) -> None:
         super().__init__(None, node, peers)
+        self.standing = standing
         self.name = node.node_id
         self.peers = {peer.node_id: peer for peer in peers}
         self.network.ends[self.name] = self
@@ -173,12 +178,14 @@ class PlayedTransport(Transport):  # type: ignore[misc]  # the library has no ty
         if not self.is_connected(node):
             return False
         data = encode(_from_library(message) if isinstance(message, dict) else message)
-        self.network.put(self.name, node.node_id, data)
+        head = _DATE.pack(self.standing.trading_date)
+        self.network.put(self.name, node.node_id, head + data)
         return True
 
     def take(self, source: str, data: bytes) -> None:
         """A message arrives."""
-        self._onMessageReceived(self.peers[source], decode(data))
+        self.standing.heard(source, _DATE.unpack_from(data)[0])
+        self._onMessageReceived(self.peers[source], decode(data[_DATE.size :]))
 
     def opened(self, other: str) -> None:
         """A connection is there."""

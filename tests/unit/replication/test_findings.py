@@ -6,7 +6,6 @@ The messages are given to one node's core by hand, so each case is the exact one
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
@@ -101,14 +100,6 @@ def test_finding_03_commit_index_stops_at_what_was_verified(
     receive(follower, N3, AppendEntries(2, 9, 6, 1, [(2, b"\x20x")]))
     assert follower.status().commit_index == 7
     assert cluster.entries("n1") == [b"2", b"3", b"4", b"5", b"6", b"x"]
-
-
-def test_finding_04_there_are_no_snapshot_messages() -> None:
-    """A snapshot with a hole cannot be installed: no message of the link carries one."""
-    names = {kind.__name__ for kind in get_args(Message)}
-    assert names == {
-        "AppendEntries", "AppendReply", "PreVote", "PreVoteReply", "RequestVote", "Vote"
-    }  # fmt: skip
 
 
 def test_finding_05_reply_of_another_term_is_not_counted(follower: RaftLog) -> None:

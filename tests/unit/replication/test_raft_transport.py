@@ -11,8 +11,9 @@ import pytest
 from oms import bounds
 from oms.config import SettingsError
 from oms.replication.raft_messages import AppendEntries, Message, Vote
-from oms.replication.raft_session import FRAME_HEAD, RaftSession
-from oms.replication.raft_transport import LinkError, RaftTransport, RankedNode
+from oms.replication.raft_session import FRAME_HEAD, LinkError, RaftSession
+from oms.replication.raft_transport import RaftTransport, RankedNode
+from oms.replication.standing import Standing
 from tests.support.raft_cluster import free_addresses
 
 KEY = b"k" * 32
@@ -24,6 +25,7 @@ class End:
 
     def __init__(self, name: str, addresses: dict[str, str], **options: bytes | int) -> None:
         settings: dict[str, bytes | int] = {"cluster_id": 7, "key": KEY, **options}
+        self.standing = Standing()
         self.peer = NODES["n2" if name == "n1" else "n1"]
         self.transport = RaftTransport(
             NODES[name],
@@ -33,6 +35,7 @@ class End:
             key=bytes(settings["key"]),
             clock=time.monotonic,
             report=lambda event, values: self.reports.append((event, values["reason"])),
+            standing=self.standing,
         )
         self.reports: list[tuple[str, str]] = []
         self.got: list[Message] = []
@@ -157,7 +160,7 @@ def test_finding_05_newer_connection_replaces_the_older_which_is_not_read_again(
     one.transport._links.clear()  # one end forgot the connection, as after a lost packet
     one.transport._by_fd.clear()
     wire.until(lambda: two.seen == ["+n1", "-n1", "+n1"])
-    head, mac = old.session.seal(b"\x92\x02\x05")
+    head, mac = old.session.seal(b"\x92\x02\x05", term=0, trading_date=0)
     assert is_closed(old.sock, wire)
     with contextlib.suppress(ConnectionError):
         old.sock.send(head + b"\x92\x02\x05" + mac)
@@ -209,7 +212,7 @@ def authenticated(wire: Wire, two: End) -> tuple[socket.socket, RaftSession]:
     """A socket on which n1's handshake is through, to send what n1 never would."""
     sock = wire.stranger()
     session = RaftSession(
-        cluster_id=7, key=KEY, own_id="n1", allowed=frozenset({"n2"}), dials="n2", nonce=b"n" * 16
+        cluster_id=7, key=KEY, own_id="n1", members=frozenset(NODES), dials="n2", nonce=b"n" * 16
     )
     sock.sendall(session.start())
     sock.setblocking(False)
@@ -237,7 +240,7 @@ def test_frame_over_the_bound_ends_the_link(wire: Wire) -> None:
 def test_replayed_frame_ends_the_link(wire: Wire) -> None:
     two = wire.end("n2")
     sock, session = authenticated(wire, two)
-    head, mac = session.seal(b"\x92\x02\x05")
+    head, mac = session.seal(b"\x92\x02\x05", term=0, trading_date=0)
     sock.sendall(head + b"\x92\x02\x05" + mac)
     wire.until(lambda: two.got == [Vote(5)])
     sock.sendall(head + b"\x92\x02\x05" + mac)
@@ -251,7 +254,7 @@ def test_finding_12_message_that_is_not_in_the_list_ends_the_link(wire: Wire, bo
     """Sealed with the right key, and still not decoded into anything but the known messages."""
     two = wire.end("n2")
     sock, session = authenticated(wire, two)
-    head, mac = session.seal(body)
+    head, mac = session.seal(body, term=0, trading_date=0)
     sock.sendall(head + body + mac)
     wire.until(lambda: two.seen == ["+n1", "-n1"])
     assert two.got == []
