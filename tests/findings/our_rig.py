@@ -1,0 +1,142 @@
+"""oms.replication behind the rig: RaftLog, its journal and its snapshots, on the rig's wires."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pysyncobj import syncobj
+
+from oms.replication import journal, raft_log, replicator
+from oms.replication.raft_log import RaftLog
+from oms.replication.raft_transport import RankedNode
+from tests.findings.rig import LIBRARYS_OWN, HandRig, Options
+from tests.support.raft_cluster import CLUSTER_ID, KEY, raise_fatal
+from tests.support.raft_simulation import Network, PlayedTransport, PromptMaker
+
+SEGMENT_BYTES = 4096
+_RAW = b"\x20"
+
+
+class Wires(Network):
+    """The simulation's network, with the rig in place of its delays."""
+
+    def __init__(self, rig: HandRig) -> None:
+        super().__init__(random.Random(1))
+        self.connected = rig.connected
+        self.rig = rig
+
+    def put(self, source: str, target: str, data: bytes) -> None:
+        """Under way until the test moves it."""
+        self.rig.post(source, target, data)
+
+    def deliver(self, target: str) -> None:
+        """Nothing arrives by itself."""
+
+
+class HandTransport(PlayedTransport):
+    """Sends are the rig's; nothing counts as unsent."""
+
+    def unsent_bytes(self, _: RankedNode) -> int:
+        """Sockets with room."""
+        return 0
+
+
+class OurRig(HandRig):
+    """Nodes made of our parts."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch, options: Options) -> None:
+        super().__init__(folder, patch, options)
+        self.logs: dict[str, RaftLog] = {}
+        self.state: dict[str, list[str]] = {}
+        self.own: dict[str, list[str]] = {}
+        self.wires = Wires(self)
+        patch.setattr(syncobj, "monotonicTime", self.clock)  # put back after the test
+        patch.setattr(HandTransport, "network", self.wires, raising=False)
+        patch.setattr(raft_log, "RaftTransport", HandTransport)
+        patch.setattr(journal, "SegmentMaker", PromptMaker)
+        if options.message_bytes is not None:
+            patch.setattr(replicator, "MESSAGE_BYTES", options.message_bytes)
+        if options.has_short_messages:
+            patch.setattr(replicator, "MESSAGE_ENTRIES", 1)
+
+    def _open(self, name: str) -> None:
+        self.state[name], self.own[name] = [], []
+        self.logs[name] = RaftLog(
+            name,
+            dict.fromkeys(self.options.names, "-"),
+            CLUSTER_ID,
+            KEY,
+            self.folder / name,
+            on_commit=self._on_commit(name),
+            on_skip=lambda _: None,
+            clock=self.clock,
+            segment_bytes=SEGMENT_BYTES,
+            seed=int(name[1:]),
+            on_fatal=raise_fatal,
+        )
+
+    def _on_commit(self, name: str) -> Callable[[int, int, bytes], None]:
+        def on_commit(_index: int, _term: int, entry: bytes) -> None:
+            item = entry.decode()
+            self.state[name].append(item)
+            if item in self.fails_applying:
+                raise RuntimeError("a fault of ours, in the state machine")
+            if item in self.own[name]:
+                self.own[name].remove(item)
+                self.acknowledged.append(item)
+                if item in self.fails_acknowledging:
+                    raise RuntimeError("a fault of ours, in the callback")
+
+        return on_commit
+
+    def _close(self, name: str, *, is_clean: bool) -> None:
+        self.logs.pop(name).close(clean=is_clean)
+
+    def _after_raising(self, name: str) -> None:
+        """Whatever our log raises has ended the process."""
+        self.kill(name)
+
+    def _tick(self, name: str) -> None:
+        self.logs[name].tick()
+
+    def _take(self, source: str, target: str, message: object) -> None:
+        assert isinstance(message, bytes)
+        self.wires.ends[target].take(source, message)
+
+    def _opened(self, name: str, other: str) -> None:
+        self.wires.ends[name].opened(other)
+
+    def _lost(self, name: str, other: str) -> None:
+        self.wires.ends[name].lost(other)
+
+    def put(self, name: str, item: str) -> None:
+        if self.logs[name].propose(item.encode()):
+            self.own[name].append(item)
+        else:
+            self.refused.append(item)
+
+    def leads(self, name: str) -> bool:
+        return self.logs[name].status().role == "leader"
+
+    def term(self, name: str) -> int:
+        return self.logs[name].status().term
+
+    def log(self, name: str) -> list[str]:
+        entries = self.logs[name]._journal[:]
+        return [e[0][1:].decode() if e[0][:1] == _RAW else LIBRARYS_OWN for e in entries]
+
+    def applied(self, name: str) -> list[str]:
+        return list(self.state[name])
+
+    def begin_compaction(self, name: str) -> None:
+        """Nothing: nothing is forked and nothing is being written."""
+        self.tick(name)
+
+    def compact(self, name: str) -> None:
+        """The log is kept whole."""
+        self.tick(name)
+
+    def snapshot(self, name: str) -> bytes | None:
+        path = self.folder / f"{name}.snapshot"
+        return path.read_bytes() if path.exists() else None
