@@ -1,6 +1,6 @@
-"""`oms cluster`: how the nodes stand to each other.
+"""`oms cluster`: how the nodes stand to each other, who leads, who belongs to them.
 
-Called by `main.py`; the work is in `cluster_work.py`, imported when a verb is called.
+Called by `main.py`; the work is in `cluster_*.py`, imported when a verb is called.
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    help="How the nodes stand to each other, and whether that is well.",
+    help="How the nodes stand to each other; another leader; another node.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -21,7 +21,7 @@ LagMax = Annotated[int, typer.Option(min=0, help="Entries a node may be behind."
 
 @app.command()
 def status(data: Data, *, lag_max: LagMax = 1_000, as_json: Json = False) -> None:
-    """Show each node: role, term, indexes, lag, digest, journal; exit code 3 if none accepts."""
+    """Show each node: role, indexes, lag, digest, clock, room; exit code 3 if none accepts."""
     from oms.cli import cluster_work as work
 
     raise typer.Exit(work.status(data, lag_max, as_json=as_json))
@@ -47,3 +47,19 @@ def health(
     wanted = work.Wanted(lag_max=lag_max, is_majority_enough=majority)
     wait_s = timeout if exit_when_healthy else 0.0
     raise typer.Exit(work.health(data, wanted, wait_s, as_json=as_json))
+
+
+@app.command()
+def transfer(
+    data: Data,
+    node: Annotated[
+        str | None, typer.Argument(help="Who is to lead (else the one that is furthest).")
+    ] = None,
+    *,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for it.")] = 20.0,
+    as_json: Json = False,
+) -> None:
+    """Let another node lead, without a gap; exit code 3 if it is not known who leads."""
+    from oms.cli import cluster_transfer as work
+
+    raise typer.Exit(work.transfer(data, node, timeout, as_json=as_json))

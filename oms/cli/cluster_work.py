@@ -5,10 +5,12 @@ Called by `cluster.py`.
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from rich.table import Table
 
 from oms.cli.tables import print_tables, table
 from oms.local.health import Health, Verdict, index_to_compare, judge
@@ -94,31 +96,55 @@ def _print(venue: LocalVenue, found: Health, *, as_json: bool) -> None:
         plain["verdict"] = found.verdict.name.lower()
         print(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode())
         return
-    columns = (
-        "node", "role", "term", "leader", "commit", "applied", "lag", "digests", "journal",
-        "durability",
-    )  # fmt: skip
-    title = f"cluster {venue.folder.venue.cluster_id}"
-    caption = f"* accepts commands; digests compared at log index {found.compared_at or '-'}"
-    made = table(title, columns, left=2, caption=caption)
     pids = venue.pids()
+    print_tables(_standing(venue, found, pids), _condition(found))
+    for reason in found.reasons:
+        print(reason)
+
+
+def _standing(venue: LocalVenue, found: Health, pids: Mapping[str, int | None]) -> Table:
+    """How the nodes stand to each other."""
+    made = table(
+        f"cluster {venue.folder.venue.cluster_id}",
+        ("node", "role", "term", "leader", "commit", "applied", "lag", "digests"),
+        left=2,
+        caption=f"* accepts commands; digests compared at log index {found.compared_at or '-'}",
+    )
     for node in found.nodes:
         item = node.status
         if item is None:
             made.add_row(node.node_id, _UNANSWERED[pids[node.node_id] is not None])
             continue
+        role = "joining" if item.is_joining else item.role
         made.add_row(
             node.node_id,
-            f"{item.role}{' *' if item.accepting else ''}",
+            f"{role}{' *' if item.accepting else ''}",
             str(item.term),
             item.leader_id or "-",
             str(item.commit_index),
             str(item.applied_index),
             "-" if node.lag is None else str(node.lag),
             node.digest,
+        )
+    return made
+
+
+def _condition(found: Health) -> Table:
+    """How each node is for itself."""
+    made = table(
+        "", ("node", "clock", "room", "log from", "journal", "missing outputs", "durability")
+    )
+    for node in found.nodes:
+        item = node.status
+        if item is None:
+            continue
+        made.add_row(
+            node.node_id,
+            f"{item.clock_skew_ns / 1e6:+,.1f} ms" if item.clock_skew_ns else "-",
+            item.room,
+            str(item.base_index + 1),
             f"{item.journal_bytes / 1e6:,.1f} MB",
+            str(item.outputs_missing),
             item.durability,
         )
-    print_tables(made)
-    for reason in found.reasons:
-        print(reason)
+    return made

@@ -27,6 +27,13 @@ def _node_folder(venue: DataFolder, node_id: str) -> NodeFolder:
             do="name one of them with --node",
             read="docs/operating.md, The data folder",
         )
+    if venue.is_lost(node_id):
+        raise SettingsError(
+            what=f"the folder of {node_id} is gone",
+            why=f"there is no {venue.node_settings(node_id)}",
+            do="name another node with --node; replace this one with `oms cluster replace`",
+            read="docs/operating.md, Replace a node",
+        )
     settings = load(venue.node_settings(node_id), NodeSettings)
     return NodeFolder(
         path=Path(settings.data),

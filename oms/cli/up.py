@@ -67,7 +67,7 @@ def _show(venue: LocalVenue) -> None:
 
 def _print_table(venue: LocalVenue, statuses: dict[str, Status | None]) -> None:
     title = f"cluster {venue.folder.venue.cluster_id}"
-    columns = ("process", "role", "pid", "term", "commit", "applied", "digest", "journal")
+    columns = ("process", "role", "pid", "term", "applied", "digest", "journal")
     made = table(title, columns, left=2, caption="* accepts commands")
     pids = venue.pids()
     for node in venue.nodes:
@@ -81,7 +81,6 @@ def _print_table(venue: LocalVenue, statuses: dict[str, Status | None]) -> None:
             f"{found.role}{' *' if found.accepting else ''}",
             str(pid or found.pid),
             str(found.term),
-            str(found.commit_index),
             str(found.applied_index),
             found.digest,
             f"{found.journal_bytes / 1e6:,.1f} MB",

@@ -40,6 +40,7 @@ FORMAT_VERSION: Final = 1
 HOST: Final = "127.0.0.1"
 VENUE_FILE: Final = "venue.toml"
 UNFINISHED_FILE: Final = "venue.toml.unfinished"
+REPLACING_FILE: Final = "venue.toml.replacing"  # what it will be: oms/local/replacement.py
 JOURNAL: Final = "journal"
 _PORTS_OF_NODE: Final = 5
 _READ: Final = "docs/operating.md, The data folder"
@@ -60,6 +61,7 @@ class VenueFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cluster_id: str  # 16 hex digits
     nodes: list[NodeAddress]
     gateways: list[GatewayAddress] = []  # an empty list of tables leaves no trace in TOML
+    retired: list[str] = []  # names of nodes that were replaced: none of them ever comes back
 
 
 class DataFolder:
@@ -76,6 +78,10 @@ class DataFolder:
     def node_settings(self, node_id: str) -> Path:
         """A node's settings file."""
         return self.path / node_id / "node.toml"
+
+    def is_lost(self, node_id: str) -> bool:
+        """Whether a node's folder is gone, as after the loss of its disk."""
+        return not self.node_settings(node_id).exists()
 
     def gateway_settings(self, name: str) -> Path:
         """A gateway's settings file."""
@@ -105,7 +111,7 @@ def format_folder(
     for node in venue.nodes:
         settings = folder.node_settings(node.node_id)
         settings.parent.mkdir(mode=0o700)
-        _write(settings, to_toml(_node_settings(folder, node)))
+        _write(settings, to_toml(node_settings_of(folder, node)))
         # Made now, so that a node that does not find its journal knows that it was lost.
         DiskJournal.format(settings.parent / JOURNAL, cluster_id=cluster_id, node_id=node.node_id)
     for gateway in venue.gateways:
@@ -115,44 +121,78 @@ def format_folder(
     folder.run.mkdir(mode=0o700)
     folder.logs.mkdir(mode=0o700)
     unfinished.rename(path / VENUE_FILE)
-    _sync_folder(path)
+    sync_folder(path)
     return folder
 
 
 def open_folder(path: Path) -> DataFolder:
     """The venue in a folder that was formatted before. Raises: SettingsError."""
-    path = path.absolute()
-    _refuse_unformatted(path)
-    venue = _read_venue(path / VENUE_FILE)
-    folder = DataFolder(path, venue)
-    _check_genesis(folder)
-    for node in venue.nodes:
-        settings = load(folder.node_settings(node.node_id), NodeSettings)
-        _check_identity(
-            folder.node_settings(node.node_id),
-            found=(settings.cluster_id, settings.node_id),
-            wanted=(venue.cluster_id, node.node_id),
-        )
-        _check_place(folder, folder.node_settings(node.node_id), settings.keys)
-    for gateway in venue.gateways:
-        door = load(folder.gateway_settings(gateway.name), GatewaySettings)
-        _check_identity(
-            folder.gateway_settings(gateway.name),
-            found=(door.cluster_id, door.name),
-            wanted=(venue.cluster_id, gateway.name),
-        )
-        _check_place(folder, folder.gateway_settings(gateway.name), door.keys)
+    folder = open_unchecked(path)
+    _refuse_half_replaced(folder)
+    for node in folder.venue.nodes:
+        if not folder.is_lost(node.node_id):  # the others must still be seen, and stopped
+            load_node(folder, node.node_id)
+    for gateway in folder.venue.gateways:
+        load_gateway(folder, gateway.name)
     keys.load_cluster_key(folder.keys)
     return folder
 
 
+def open_unchecked(path: Path) -> DataFolder:
+    """The venue, whatever its nodes' folders look like. Raises: SettingsError."""
+    path = path.absolute()
+    _refuse_unformatted(path)
+    folder = DataFolder(path, read_venue(path / VENUE_FILE))
+    _check_genesis(folder)
+    return folder
+
+
+def load_node(folder: DataFolder, node_id: str) -> NodeSettings:
+    """A node's settings, checked to be its own. Raises: SettingsError."""
+    path = folder.node_settings(node_id)
+    settings = load(path, NodeSettings)
+    _check_identity(
+        path,
+        found=(settings.cluster_id, settings.node_id),
+        wanted=(folder.venue.cluster_id, node_id),
+    )
+    _check_place(folder, path, settings.keys)
+    return settings
+
+
+def load_gateway(folder: DataFolder, name: str) -> GatewaySettings:
+    """A gateway's settings, checked to be its own. Raises: SettingsError."""
+    path = folder.gateway_settings(name)
+    settings = load(path, GatewaySettings)
+    _check_identity(
+        path,
+        found=(settings.cluster_id, settings.name),
+        wanted=(folder.venue.cluster_id, name),
+    )
+    _check_place(folder, path, settings.keys)
+    return settings
+
+
+def node_settings_of(folder: DataFolder, node: NodeAddress) -> NodeSettings:
+    """Settings of a node that is made now."""
+    return NodeSettings(
+        node_id=node.node_id,
+        cluster_id=folder.venue.cluster_id,
+        nodes=folder.venue.nodes,
+        data=str(folder.path / node.node_id),
+        keys=str(folder.keys),
+        genesis=str(folder.genesis),
+        has_journal=True,
+    )
+
+
 def to_toml(settings: msgspec.Struct) -> str:
-    """Settings as TOML text: strings, integers, and lists of tables (all that our files have)."""
+    """Settings as TOML text: strings, integers, lists of them, and lists of tables."""
     plain: list[str] = []
     tables: list[str] = []
     for name in settings.__struct_fields__:
         value = getattr(settings, name)
-        if isinstance(value, list):
+        if isinstance(value, list) and (not value or isinstance(value[0], msgspec.Struct)):
             tables += [f"\n[[{name}]]\n{to_toml(item)}" for item in value]
         elif value is not None:
             plain.append(f"{name} = {msgspec.json.encode(value).decode()}\n")
@@ -182,18 +222,6 @@ def _addresses(cluster_id: str, node_count: int, gateway_count: int) -> VenueFil
     ]
     return VenueFile(
         format_version=FORMAT_VERSION, cluster_id=cluster_id, nodes=nodes, gateways=gateways
-    )
-
-
-def _node_settings(folder: DataFolder, node: NodeAddress) -> NodeSettings:
-    return NodeSettings(
-        node_id=node.node_id,
-        cluster_id=folder.venue.cluster_id,
-        nodes=folder.venue.nodes,
-        data=str(folder.path / node.node_id),
-        keys=str(folder.keys),
-        genesis=str(folder.genesis),
-        has_journal=True,
     )
 
 
@@ -243,7 +271,22 @@ def _refuse_unformatted(path: Path) -> None:
     )
 
 
-def _read_venue(path: Path) -> VenueFile:
+def _refuse_half_replaced(folder: DataFolder) -> None:
+    path = folder.path / REPLACING_FILE
+    if not path.exists():
+        return
+    before, after = folder.venue, read_venue(path)
+    (new,) = {node.node_id for node in after.nodes} - {node.node_id for node in before.nodes}
+    raise SettingsError(
+        what=f"a node of the venue in {folder.path} is half-replaced",
+        why=f"the replacement of {after.retired[-1]} by {new} was interrupted",
+        do=f"finish it with `oms cluster replace {after.retired[-1]} {new} --data {folder.path}`",
+        read="docs/operating.md, Replace a node",
+    )
+
+
+def read_venue(path: Path) -> VenueFile:
+    """A `venue.toml`. Raises: SettingsError."""
     try:
         version = tomllib.loads(path.read_text()).get("format_version")
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError):
@@ -313,7 +356,8 @@ def _write_bytes(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Put a folder's names on disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -4,15 +4,18 @@ Called by `oms cluster status` and `health`. Digests are compared at one log ind
 answering node has applied: under load no two nodes stand at the same one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Final
 
 import msgspec
 
+from oms.bounds import CLOCK_SKEW_MAX_NS
 from oms.messages.link import Status
 
 FENCED: Final = "fenced"
+ROOM_LOW: Final = "low"
+ROOM_RESERVE: Final = "reserve"
 LAG_MAX: Final = 1_000  # entries behind the leader that are nothing to worry about
 
 
@@ -116,14 +119,30 @@ def _judge_node(
     else:
         agreement = "equal" if digest == right else "different"
     lag = None if leader is None else max(0, leader.commit_index - status.applied_index)
+    complaints = list(_own_complaints(status))
     if status.role == FENCED:
-        complaint = "fenced itself: it differed from a majority"
+        complaints.insert(0, "fenced itself: it differed from a majority")
     elif agreement == "different":
-        complaint = f"digest {digest}, others have {right}"
+        complaints.insert(0, f"digest {digest}, others have {right}")
     elif leader is not None and status.leader_id not in {leader.node_id, node_id}:
-        complaint = f"follows {status.leader_id or 'nobody'}, not the leader"
+        complaints.insert(0, f"follows {status.leader_id or 'nobody'}, not the leader")
     elif lag is not None and lag > lag_max:
-        complaint = f"{lag:,} entries behind"
-    else:
-        complaint = ""
-    return NodeHealth(node_id, status, lag, agreement, complaint)
+        complaints.insert(0, f"{lag:,} entries behind")
+    return NodeHealth(node_id, status, lag, agreement, "; ".join(complaints))
+
+
+def _own_complaints(status: Status) -> Iterator[str]:
+    """What a node says is not right with it."""
+    if status.is_joining:
+        yield "joining: it has no vote until it has caught up"
+    # A node that has just started may not lead either, for a moment: that is no fault.
+    elif not status.may_lead and abs(status.clock_skew_ns) > CLOCK_SKEW_MAX_NS // 2:
+        side = "ahead of" if status.clock_skew_ns > 0 else "behind"
+        text = f"{abs(status.clock_skew_ns) / 1e6:,.0f} ms {side} the others'"
+        yield f"its clock is {text}: it does not lead"
+    if status.room == ROOM_LOW:
+        yield "its disk is full: it has left the quorum"
+    elif status.room == ROOM_RESERVE:
+        yield "no majority has room on its disk: new orders are refused, cancels pass"
+    if status.outputs_missing:
+        yield f"{status.outputs_missing:,} outputs are still being fetched from the others"

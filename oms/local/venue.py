@@ -160,9 +160,10 @@ class LocalVenue:
         """
         deadline = time.monotonic() + timeout_s
         spared = (len(self.nodes) - 1) // 2
-        with self._locked():
+        with self.locked():
             for name in reversed(self.names):
-                self._processes.start(self._program(name))
+                if name not in self._lost():
+                    self._processes.start(self._program(name))
             while self.leader() is None:
                 _check_wanted(is_canceled)
                 self._check_alive(deadline, "no leader accepts commands", spared=spared)
@@ -177,7 +178,7 @@ class LocalVenue:
 
     def stop(self, grace_s: float = GRACE_S) -> list[str]:
         """End every process; returns those that ran. SIGTERM first, SIGKILL after the grace."""
-        with self._locked():
+        with self.locked():
             ran = [name for name, pid in self.pids().items() if pid is not None]
             gateway_names = {gateway.name for gateway in self.folder.venue.gateways}
             self._processes.stop([name for name in self.names if name in gateway_names], grace_s)
@@ -247,6 +248,9 @@ class LocalVenue:
 
     # ---- inside
 
+    def _lost(self) -> list[str]:
+        return [node.node_id for node in self.nodes if self.folder.is_lost(node.node_id)]
+
     def _program(self, name: str) -> Program:
         if any(node.node_id == name for node in self.nodes):
             return Program(name, _NODE_MODULE, self.folder.node_settings(name))
@@ -287,13 +291,18 @@ class LocalVenue:
         )
 
     def _tails(self, names: list[str]) -> str:
-        return "".join(
-            f"\n--- last lines of {self.log_file(name)}\n{self._processes.log_tail(name)}"
-            for name in names
-        )
+        return "".join(self._tail(name) for name in names)
+
+    def _tail(self, name: str) -> str:
+        if name in self._lost():
+            return (
+                f"\nthe folder of {name} is gone: {self.folder.path / name}\na node never begins "
+                f"anew under its old name: `oms down`, then `oms cluster replace {name} NEW`"
+            )
+        return f"\n--- last lines of {self.log_file(name)}\n{self._processes.log_tail(name)}"
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """One `up` or `down` at a time over a folder; held by the descriptor, gone with us."""
         descriptor = os.open(self.folder.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:

@@ -85,6 +85,24 @@ def generate(folder: Path, node_ids: Sequence[str]) -> None:
         _write(folder / f"{name}.secret", secret, 0o600)
 
 
+def generate_node(folder: Path, node_id: str) -> None:
+    """Make the keys of a node that comes to a venue; a pair that is there already stays, a half
+    of one is made anew.
+    """
+    name = node_name(node_id)
+    files = [folder / f"{name}.secret", folder / f"{name}.public"]
+    if all(path.exists() for path in files):
+        return
+    for path in files:
+        path.unlink(missing_ok=True)
+    public, secret = zmq.curve_keypair()
+    made = folder / f"{name}.making"
+    made.unlink(missing_ok=True)
+    _write(files[0], secret, 0o600)
+    _write(made, public, 0o644)
+    made.rename(files[1])  # last, and whole: then the pair is one
+
+
 def _read_key(path: Path) -> bytes:
     try:
         key = path.read_bytes().strip()

@@ -159,13 +159,18 @@ def test_copied_folder_is_refused(folder: DataFolder, tmp_path: Path) -> None:
     assert "moved or copied" in refusal(tmp_path / "copy")
 
 
-@pytest.mark.parametrize(
-    "missing", ["genesis.bin", "n2/node.toml", "g1/gateway.toml", "keys/cluster.key"]
-)
+@pytest.mark.parametrize("missing", ["genesis.bin", "g1/gateway.toml", "keys/cluster.key"])
 def test_missing_part_is_named(folder: DataFolder, missing: str) -> None:
     """The message says which file is gone."""
     (folder.path / missing).unlink()
     assert Path(missing).name in refusal(folder.path)
+
+
+def test_a_lost_node_hides_nobody_else(folder: DataFolder) -> None:
+    """Its disk is gone, the others run: they must be seen, and can be stopped."""
+    shutil.rmtree(folder.path / "n2")
+    found = open_folder(folder.path)
+    assert [node.node_id for node in found.venue.nodes if found.is_lost(node.node_id)] == ["n2"]
 
 
 def test_settings_survive_their_own_text(folder: DataFolder, tmp_path: Path) -> None:

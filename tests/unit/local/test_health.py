@@ -1,5 +1,8 @@
 """Healthy, degraded, nobody accepts, different: what an exit code of `oms cluster health` means."""
 
+import msgspec
+import pytest
+
 from oms.local.health import Health, Verdict, index_to_compare, judge
 from oms.messages.link import Status
 
@@ -113,3 +116,31 @@ def test_digests_are_compared_where_all_have_been() -> None:
     assert index_to_compare(cluster(status("n2", applied=97), status("n3", applied=99))) == 97
     assert index_to_compare(cluster(status("n2", applied=97))) == 97
     assert index_to_compare(cluster()) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"is_joining": True, "may_lead": False}, "joining"),
+        ({"may_lead": False, "clock_skew_ns": -120_000_000}, "120 ms behind the others'"),
+        ({"may_lead": False, "clock_skew_ns": 120_000_000}, "120 ms ahead of the others'"),
+        ({"room": "low"}, "disk is full"),
+        ({"room": "reserve"}, "new orders are refused"),
+        ({"outputs_missing": 1_234}, "1,234 outputs"),
+    ],
+)
+def test_what_a_node_lacks_is_a_degradation(change: dict[str, object], complaint: str) -> None:
+    """It would be missed at the next fault, and nobody would have known."""
+    third = msgspec.structs.replace(status("n3"), **change)
+    found = look(cluster(status("n2"), third))
+    assert found.verdict is Verdict.DEGRADED
+    (reason,) = found.reasons
+    assert reason.startswith("n3: ")
+    assert complaint in reason
+    assert look(cluster(status("n2"), third), is_majority_enough=True).verdict is Verdict.HEALTHY
+
+
+def test_a_node_that_has_just_started_is_well() -> None:
+    """For a moment it does not lead, because it has not heard the others' clocks yet."""
+    fresh = msgspec.structs.replace(status("n3"), may_lead=False)
+    assert look(cluster(status("n2"), fresh)).verdict is Verdict.HEALTHY
