@@ -4,9 +4,10 @@ Called by the node (a helper thread writes, the start reads). Promises: a file t
 name is whole, whenever the machine stopped; a flipped bit anywhere is found on reading; what
 cannot be trusted is an error, never an empty state.
 
-Layout, little endian: 0 8s magic  8 u32 version  12 u32 crc32 of bytes 16..64  16 u64 cluster_id
+Layout, little endian: 0 8s magic  8 u32 version  12 u32 crc32 of bytes 16..80  16 u64 cluster_id
 24 u64 log_index  32 u64 event_seq  40 u64 digest  48 u64 state length  56 u32 crc32 of the state
-60 u32 crc32 of the event log up to event_seq  64 state.
+60 u32 crc32 of the outputs (events_base, event_seq]  64 u64 events_base  72 8 bytes 0  80 state.
+Version 1 ends its header at 64, and its events_base is 0; it is read, not written.
 The name is `<log_index, 16 hex digits>.snapshot`.
 """
 
@@ -18,10 +19,11 @@ from pathlib import Path
 from typing import Final
 
 MAGIC: Final = b"QRSNAP\r\n"
-VERSION: Final = 1
+VERSION: Final = 2
 SUFFIX: Final = ".snapshot"
 _HEAD: Final = struct.Struct("<8sII")
-_BODY: Final = struct.Struct("<QQQQQII")
+_BODY: Final = struct.Struct("<QQQQQIIQ8x")
+_BODY_1: Final = struct.Struct("<QQQQQII")
 HEADER_BYTES: Final = _HEAD.size + _BODY.size
 
 
@@ -38,7 +40,8 @@ class Snapshot:
     event_seq: int
     digest: int
     state: bytes
-    events_crc: int = 0  # crc32 of the node's outputs up to `event_seq`
+    events_crc: int = 0  # crc32 of the node's outputs (events_base, event_seq]
+    events_base: int = 0  # the trading day's outputs begin behind this event
 
 
 def path_of(folder: Path, log_index: int) -> Path:
@@ -56,6 +59,7 @@ def write(folder: Path, snapshot: Snapshot) -> Path:
         len(snapshot.state),
         zlib.crc32(snapshot.state),
         snapshot.events_crc,
+        snapshot.events_base,
     )
     path = path_of(folder, snapshot.log_index)
     aside = path.with_suffix(".aside")
@@ -85,20 +89,23 @@ def read(path: Path) -> Snapshot:
     if len(data) < HEADER_BYTES:
         raise SnapshotDamaged(f"{path.name}: {len(data)} bytes are shorter than a header")
     magic, version, header_crc = _HEAD.unpack_from(data)
-    if magic != MAGIC or version != VERSION:
-        raise SnapshotDamaged(f"{path.name}: not a snapshot of version {VERSION}")
-    body = data[_HEAD.size : HEADER_BYTES]
+    if magic != MAGIC or version not in {1, VERSION}:
+        raise SnapshotDamaged(f"{path.name}: not a snapshot of version 1 to {VERSION}")
+    layout = _BODY_1 if version == 1 else _BODY
+    body = data[_HEAD.size : _HEAD.size + layout.size]
     if zlib.crc32(body) != header_crc:
         raise SnapshotDamaged(f"{path.name}: the header's checksum is wrong")
-    cluster_id, log_index, event_seq, digest, length, state_crc, events_crc = _BODY.unpack(body)
-    state = data[HEADER_BYTES:]
+    cluster_id, log_index, event_seq, digest, length, state_crc, events_crc, *base = layout.unpack(
+        body
+    )
+    state = data[_HEAD.size + layout.size :]
     if len(state) != length:
         raise SnapshotDamaged(f"{path.name}: {len(state)} bytes of state, {length} expected")
     if zlib.crc32(state) != state_crc:
         raise SnapshotDamaged(f"{path.name}: the state's checksum is wrong")
     if path.name != path_of(path.parent, log_index).name:
         raise SnapshotDamaged(f"{path.name}: its header says log index {log_index}")
-    return Snapshot(cluster_id, log_index, event_seq, digest, state, events_crc)
+    return Snapshot(cluster_id, log_index, event_seq, digest, state, events_crc, *base)
 
 
 def newest_first(folder: Path) -> list[Path]:
@@ -106,9 +113,12 @@ def newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"*{SUFFIX}"), reverse=True)
 
 
-def prune(folder: Path, kept: int) -> None:
-    """Remove all but the newest `kept` snapshots, and what unfinished writes left."""
+def prune(folder: Path, kept: int, spared: int = 0) -> None:
+    """Remove all but the newest `kept` snapshots and the one at log index `spared`, and what
+    unfinished writes left.
+    """
     for path in newest_first(folder)[kept:]:
-        path.unlink()
+        if path != path_of(folder, spared):
+            path.unlink()
     for path in folder.glob("*.aside"):
         path.unlink()

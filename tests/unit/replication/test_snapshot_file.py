@@ -1,5 +1,7 @@
 """Snapshot files: what cannot be trusted is found on reading."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -7,13 +9,25 @@ import pytest
 from oms.replication import snapshot_file
 from oms.replication.snapshot_file import Snapshot, SnapshotDamaged
 
-SNAPSHOT = Snapshot(cluster_id=5, log_index=300, event_seq=7_000, digest=1 << 63, state=b"state")
+SNAPSHOT = Snapshot(
+    cluster_id=5, log_index=300, event_seq=7_000, digest=1 << 63, state=b"state", events_crc=9,
+    events_base=6_000,
+)  # fmt: skip
 
 
 def test_a_snapshot_reads_back(tmp_path: Path) -> None:
     path = snapshot_file.write(tmp_path, SNAPSHOT)
     assert snapshot_file.read(path) == SNAPSHOT
     assert [found.name for found in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_file_of_version_1_is_still_read(tmp_path: Path) -> None:
+    """A venue that is started with this version begins from what the last one wrote."""
+    body = struct.pack("<QQQQQII", 5, 300, 7_000, 1 << 63, 20, zlib.crc32(b"s" * 20), 9)
+    head = struct.pack("<8sII", snapshot_file.MAGIC, 1, zlib.crc32(body))
+    path = snapshot_file.path_of(tmp_path, 300)
+    path.write_bytes(head + body + b"s" * 20)
+    assert snapshot_file.read(path) == Snapshot(5, 300, 7_000, 1 << 63, b"s" * 20, 9, 0)
 
 
 def test_a_flipped_bit_in_any_byte_is_found(tmp_path: Path) -> None:
@@ -60,3 +74,12 @@ def test_prune_keeps_the_newest_and_removes_unfinished_writes(tmp_path: Path) ->
         20,
     ]
     assert not list(tmp_path.glob("*.aside"))
+
+
+def test_prune_spares_the_one_of_the_days_eve(tmp_path: Path) -> None:
+    """From it the day's outputs can be made again; the newest cannot do that."""
+    for log_index in (1, 20, 300, 4_000):
+        snapshot_file.write(tmp_path, Snapshot(5, log_index, 0, 0, b""))
+    snapshot_file.prune(tmp_path, 1, spared=20)
+    kept = [snapshot_file.read(path).log_index for path in snapshot_file.newest_first(tmp_path)]
+    assert kept == [4_000, 20]
