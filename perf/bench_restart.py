@@ -1,15 +1,18 @@
 """All three nodes killed with a full log: how long until orders are accepted again.
 
-    python perf/bench_restart.py [--commands 1000000] [--behind 100000] [--rounds 3] [--json]
+    python perf/bench_restart.py [--commands 1000000] [--behind 100000] [--rate 0] [--json]
 
 The log is filled through the gateway, by the seeded flow of `oms replay --synthetic`: real orders,
-cancels and trades of a client, as fast as the venue takes them. Then all three nodes get SIGKILL at
-once and are started again as soon as they are gone; the gateway lives on, and so do open-loop
-clients at 100 orders a second. The time runs from just before the first node's process is started
-to the first acceptance, at a client, of an order that was sent after that.
+cancels and trades of a client, as fast as the venue takes them (about a thousand to an entry), or
+at `--rate` (then few to an entry, which is more work for a restart, and nodes make their snapshots
+as they go). Then all three nodes get SIGKILL at once and are started again as soon as they are
+gone; the gateway lives on, and so do open-loop clients at 100 orders a second. The time runs from
+just before the first node's process is started to the first acceptance, at a client, of an order
+that was sent after that.
 
-Twice: first without any snapshot, so that every node replays the whole log; then with a snapshot of
-each node that lies `--behind` commands before the end. Exit code 1 when the bar is missed.
+Twice: first with what the filling left (at full speed no snapshot, so every node replays the whole
+log; the figures say where the newest one is), then with a snapshot that each node was asked for,
+`--behind` commands before the end. Exit code 1 when the bar is missed.
 """
 
 import argparse
@@ -20,6 +23,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -50,10 +54,14 @@ class Line(msgspec.Struct):
     accepting: bool = False
 
 
-def fill(venue: LocalVenue, login: runner.Login, firms: list[str], commands: int) -> int:
+def fill(venue: LocalVenue, config: VenueConfig, commands: int, rate: float) -> int:
     """At least so many commands through the gateway; how many. Raises: ClientError."""
-    size = min(FLOW_MESSAGES, commands)
-    flows = flow.build(synthetic.generate(1, size), symbol=SYMBOL, firms=firms)
+    firms = [account.firm for account in config.accounts]
+    login = runner.Login(config.users[FILLER].name, config.users[FILLER].password)
+    messages = synthetic.generate(1, min(FLOW_MESSAGES, commands))
+    if rate:
+        messages["time_ns"] = (np.arange(len(messages)) * (1e9 / rate)).astype(np.int64)
+    flows = flow.build(messages, symbol=SYMBOL, firms=firms)
     repeat = -(-commands // flows[0].message_count)
     started_s, told_s = time.monotonic(), time.monotonic()
 
@@ -64,7 +72,8 @@ def fill(venue: LocalVenue, login: runner.Login, firms: list[str], commands: int
             progress(f"{done} commands, {done / (told_s - started_s):.0f} a second")
 
     result = runner.run(
-        flows, [login], venue.gateway_addresses[0], repeat=repeat, progress=tell
+        flows, [login], venue.gateway_addresses[0], repeat=repeat,
+        speed=1.0 if rate else None, progress=tell,
     )  # fmt: skip
     return result.report.messages
 
@@ -156,24 +165,23 @@ class Restarts:
 
 def run(options: argparse.Namespace, venue: LocalVenue, config: VenueConfig) -> Figures:
     """Fill, restart, snapshot, fill a little more, restart. Raises: TimeoutError, VenueError."""
-    login = runner.Login(config.users[FILLER].name, config.users[FILLER].password)
-    firms = [account.firm for account in config.accounts]
     alone = sync_alone(venue.folder.path)
     restarts = Restarts(venue, config, options.rounds)
-    filled = fill(venue, login, firms, options.commands)
+    filled = fill(venue, config, options.commands, options.rate)
     progress(f"{filled} commands are in the log; killing all three nodes")
-    without = restarts.measure(None)
+    as_filled = restarts.measure(None)
     for node in venue.nodes:
         asks = venue.requests()
         made = asks.ask(node.node_id, CreateSnapshot(), SnapshotMade, SNAPSHOT_S)
         progress(f"{node.node_id} has a snapshot at log index {made.log_index}")
-    behind = fill(venue, login, firms, options.behind)
+    behind = fill(venue, config, options.behind, options.rate)
     progress(f"{behind} commands more; killing all three nodes")
-    behind_them = restarts.measure(behind)
+    behind_it = restarts.measure(behind)
     return {
         "commands": filled,
-        "without_snapshots": without,
-        "with_snapshots": behind_them,
+        "fill_rate": options.rate,
+        "as_filled": as_filled,
+        "behind_a_snapshot": behind_it,
         "fdatasync_beside_idle_nodes_us": alone,
         "bar_met": restarts.slowest_s <= BAR_S,
     }
@@ -184,6 +192,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--commands", type=int, default=1_000_000)
     parser.add_argument("--behind", type=int, default=100_000, help="commands after the snapshots")
+    parser.add_argument("--rate", type=float, default=0, help="commands a second, 0: all at once")
     parser.add_argument("--rounds", type=int, default=3, help="restarts of each kind")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
