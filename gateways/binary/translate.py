@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from oms.messages.commands import (
     AccountQuery,
     CancelOrder,
+    MassCancel,
     NewOrder,
     OrderCommand,
     RefusedRequest,
@@ -31,6 +32,9 @@ _IOC: Final = int(TimeInForce.IOC)
 _FOK: Final = int(TimeInForce.FOK)
 _NONE: Final = int(RejectReason.NONE)
 _NOT_OFFERED: Final = int(RejectReason.NOT_OFFERED)
+_NOT_ENTITLED: Final = int(RejectReason.NOT_ENTITLED)
+_UNKNOWN_INSTRUMENT: Final = int(RejectReason.UNKNOWN_INSTRUMENT)
+_BAD_SIDE: Final = int(RejectReason.BAD_SIDE)
 _BAD_ORDER_TYPE: Final = int(RejectReason.BAD_ORDER_TYPE)
 _I64_MAX: Final = (1 << 63) - 1
 
@@ -115,6 +119,8 @@ class Translator:
             return self._cancel(message, client_seq, not_after_ns)
         if isinstance(message, m.ReplaceRequest):
             return self._replace(message, client_seq, not_after_ns)
+        if isinstance(message, m.MassCancelRequest):
+            return self._mass_cancel(message, client_seq, not_after_ns)
         if isinstance(message, m.AccountQueryRequest):
             if not self._is_offered(message.appendage):
                 return self._refused(0, client_seq, not_after_ns)
@@ -190,6 +196,22 @@ class Translator:
             message.user_ref_num, message.qty,
         )  # fmt: skip
 
+    def _mass_cancel(
+        self, message: m.MassCancelRequest, client_seq: int, not_after_ns: int
+    ) -> MassCancel:
+        """A name that is not known must not become 0, which fits all."""
+        side, refuse = read_scope(parse_appendage(message.appendage))
+        account_id = self._accounts.get(message.firm, 0)
+        if message.firm and not account_id:
+            refuse = refuse or _NOT_ENTITLED
+        instrument_id = self._instruments.get(message.symbol, 0)
+        if message.symbol and not instrument_id:
+            refuse = refuse or _UNKNOWN_INSTRUMENT
+        return MassCancel(
+            self._session_id, self._conn_epoch, client_seq, not_after_ns, _POLICY,
+            message.user_ref_num, account_id, instrument_id, side, message.firm, refuse,
+        )  # fmt: skip
+
     def _refused(self, user_ref_num: int, client_seq: int, not_after_ns: int) -> RefusedRequest:
         return RefusedRequest(
             self._session_id, self._conn_epoch, client_seq, not_after_ns, user_ref_num, _NOT_OFFERED
@@ -224,6 +246,19 @@ def read_extras(options: list[Option]) -> Extras:
         elif tag in _NEUTRAL and value not in _NEUTRAL[tag]:
             refuse_reason = refuse_reason or _NOT_OFFERED
     return Extras(firm, min_qty, refuse_reason)
+
+
+def read_scope(options: list[Option]) -> tuple[int, int]:
+    """The side a mass cancel is for (0: any), and why it is refused."""
+    side = 0
+    refuse_reason = _NONE
+    for tag, value in options:
+        if tag == Tag.SIDE and isinstance(value, int):
+            side = _SIDES.get(value, 0)
+            refuse_reason = refuse_reason or (_NONE if side else _BAD_SIDE)
+        elif tag in _NEUTRAL and value not in _NEUTRAL[tag]:
+            refuse_reason = refuse_reason or _NOT_OFFERED
+    return side, refuse_reason
 
 
 def _bad_tif(code: int) -> int:

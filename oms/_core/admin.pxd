@@ -16,7 +16,7 @@ from oms._core.state cimport (
 from oms._core.types cimport (
     ACCOUNTS_MAX, AccountRecord, BPS, CommandRecord, DepositRecord, ENTITLED_ALL,
     EVENT_PHASE_CHANGED, EventRecord, GenesisRecord, GrantRecord, HARD_ORDERS_MAX,
-    IDENTITY_FACTOR, INSTRUMENTS_MAX, InstrumentRecord, MONEY_MAX, OUTCOME_WINDOW,
+    IDENTITY_FACTOR, INSTRUMENTS_MAX, InstrumentRecord, MONEY_MAX, OPTION_ALL, OUTCOME_WINDOW,
     PARTICIPANTS_MAX, PHASE_CANCEL_ONLY, PHASE_CLOSED, PHASE_CONTINUOUS, PHASE_HALTED,
     PHASE_PRE_OPEN, POSITIONS_MAX, PRICE_MAX, PRICE_SCALE_MAX, PROTOCOL_ADMIN, PROTOCOL_OUCH,
     ParticipantRecord, PhaseRecord, REJECT_AMOUNT_UNAVAILABLE, REJECT_BAD_VALUE,
@@ -257,10 +257,13 @@ cdef inline uint8_t apply_open_session(State* state, const SessionRecord* record
         return REJECT_UNKNOWN_ID
     if record.protocol < PROTOCOL_OUCH or record.protocol > PROTOCOL_ADMIN:
         return REJECT_BAD_VALUE
+    if record.options > OPTION_ALL:
+        return REJECT_BAD_VALUE
     state.numbers.session_count += 1
     session = &state.sessions[record.opened_session_id]
     session.user_id = record.user_id
     session.protocol = record.protocol
+    session.options = record.options
     session.default_account_id = record.default_account_id
     session.window = &state.windows[<size_t>record.opened_session_id * OUTCOME_WINDOW]
     return REJECT_NONE

@@ -6,11 +6,8 @@ Called by the dispatcher. Promises: no entry examines more than WORK_STEPS_MAX s
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from oms._core.admin cimport change_phase
-from oms._core.directory cimport Instrument
-from oms._core.matcher cimport remove_order
-from oms._core.order_events cimport (
-    Top, number_in_session, order_canceled, top_changed, top_of,
-)
+from oms._core.mass_cancel cimport take_away
+from oms._core.order_events cimport number_in_session
 from oms._core.order_pool cimport Order
 from oms._core.sessions cimport Session, session_oldest
 from oms._core.state cimport State, add_event
@@ -75,17 +72,6 @@ cdef inline uint8_t apply_end_day(State* state) noexcept nogil:
     return REJECT_NONE
 
 
-cdef inline void expire_order(State* state, uint32_t slot) noexcept nogil:
-    cdef const Order* order = &state.pool.orders[slot]
-    cdef Instrument* instrument = &state.instruments[order.instrument_id]
-    cdef uint32_t qty = order.leaves
-    cdef Top before
-    top_of(&before, state, instrument)
-    remove_order(state, slot)
-    order_canceled(state, order, order.price, qty, 0, CANCELED_CLOSED, NULL)
-    top_changed(state, instrument, order.instrument_id, &before)
-
-
 cdef inline void sweep_step(State* state) noexcept nogil:
     """One entry's share of a pending sweep."""
     cdef const Order* order
@@ -95,7 +81,7 @@ cdef inline void sweep_step(State* state) noexcept nogil:
     while slot <= state.pool.highest and steps < WORK_STEPS_MAX:
         order = &state.pool.orders[slot]
         if order.leaves and order.time_in_force == TIF_DAY:
-            expire_order(state, slot)
+            take_away(state, slot, CANCELED_CLOSED, 0)
         slot += 1
         steps += 1
     if slot <= state.pool.highest:

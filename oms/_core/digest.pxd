@@ -14,7 +14,7 @@ from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.machine cimport INVARIANT, MIX
 from oms._core.order_pool cimport Order
 from oms._core.sessions cimport Session, session_oldest, session_outcome
-from oms._core.state cimport State, grant_of
+from oms._core.state cimport CancelTask, State, grant_of
 
 cdef struct Hash:
     uint64_t lanes[4]
@@ -106,6 +106,7 @@ cdef inline uint64_t state_digest(const State* state) noexcept nogil:
     take_sessions(&hash_, state)
     take_orders(&hash_, state)
     take(&hash_, <uint64_t>state.numbers.cash_issued)
+    take_tasks(&hash_, state)
     return hash_end(&hash_)
 
 
@@ -258,6 +259,7 @@ cdef inline void take_sessions(Hash* hash_, const State* state) noexcept nogil:
         take(hash_, session.out_seq)
         take(hash_, session.last_user_ref_num)
         take(hash_, session.live_orders)
+        take(hash_, session.options)
         for seq in range(session_oldest(session), session.client_seq + 1):
             take(hash_, session_outcome(session, seq))
 
@@ -294,3 +296,26 @@ cdef inline void take_orders(Hash* hash_, const State* state) noexcept nogil:
                     take(hash_, order.firm)
                     slot = order.next
                 level = level_next(&walk)
+
+
+cdef inline void take_tasks(Hash* hash_, const State* state) noexcept nogil:
+    """Mass cancels not yet done, oldest first."""
+    cdef const CancelTask* task
+    cdef uint32_t i
+    take(hash_, state.work.count)
+    for i in range(state.work.count):
+        task = &state.work.tasks[i]
+        take(hash_, task.of_session_id)
+        take(hash_, task.of_account_id)
+        take(hash_, task.of_instrument_id)
+        take(hash_, task.side)
+        take(hash_, task.last_order_id)
+        take(hash_, task.next_slot)
+        take(hash_, task.last_slot)
+        take(hash_, task.asked_by)
+        take(hash_, task.conn_epoch)
+        take(hash_, task.client_seq)
+        take(hash_, task.user_ref_num)
+        take(hash_, task.canceled)
+        take(hash_, task.is_admin)
+        take(hash_, task.is_disconnect)

@@ -15,6 +15,9 @@ from oms._core.day cimport apply_end_day, apply_start_day, sweep_step
 from oms._core.digest cimport mix_header, mix_words
 from oms._core.look_ahead cimport LOOK_AHEAD_FROM, look_ahead
 from oms._core.machine cimport IS_DEBUG, UNLIKELY
+from oms._core.mass_cancel cimport (
+    apply_admin_mass_cancel, mass_cancel, session_disconnected, work_on, work_start,
+)
 from oms._core.order_events cimport command_outcome, number_in_session
 from oms._core.orders cimport (
     cancel_order, new_order, query_account, refuse_request, replace_order,
@@ -42,6 +45,7 @@ cdef inline void apply_entry(
         state.numbers.last_timestamp = header.timestamp_ns
     if UNLIKELY(state.numbers.sweep_slot != 0):
         sweep_step(state)
+    work_start(state)
     mix_header(state, log_index, state.numbers.last_timestamp, header.count)
     mix_words(state, <const uint64_t*>commands, header.count * COMMAND_BYTES)
     for i in range(header.count):
@@ -70,12 +74,13 @@ cdef inline void apply_command(State* state, const CommandRecord* command) noexc
         if not state.numbers.has_genesis:
             if kind == COMMAND_GENESIS:
                 apply_genesis(state, command)
-        elif COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_END_DAY:
+        elif COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_ADMIN_MASS_CANCEL:
             state.numbers.genesis_left -= 1
-            answer_genesis(state, command, apply_admin(state, command))
-    elif COMMAND_NEW_ORDER <= kind <= COMMAND_REFUSED_REQUEST:
+            answer_genesis(state, command, apply_admin(state, command, True))
+            work_on(state)
+    elif COMMAND_NEW_ORDER <= kind <= COMMAND_MASS_CANCEL:
         apply_order_command(state, <const OrderRecord*>command)
-    elif COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_END_DAY:
+    elif COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_ADMIN_MASS_CANCEL:
         apply_admin_command(state, <const OrderRecord*>command)
     elif kind == COMMAND_LOGIN:
         apply_login(state, command)
@@ -121,6 +126,9 @@ cdef inline void apply_order_command(State* state, const OrderRecord* record) no
         cancel_order(state, session, record)
     elif record.kind == COMMAND_ACCOUNT_QUERY:
         query_account(state, session, record)
+    elif record.kind == COMMAND_MASS_CANCEL:
+        mass_cancel(state, session, record)
+        work_on(state)
     else:
         refuse_request(state, session, record)
     session_remember(session)
@@ -135,7 +143,7 @@ cdef inline void apply_admin_command(State* state, const OrderRecord* record) no
     if session == NULL:
         return
     if grant_of(state, session.user_id, 0)[0] & ENTITLED_ADMIN:
-        reason = apply_admin(state, command)
+        reason = apply_admin(state, command, False)
     if reason == REJECT_NONE:
         directory_changed(state, command)
         event = add_event(state, EVENT_ADMIN_APPLIED)
@@ -145,6 +153,7 @@ cdef inline void apply_admin_command(State* state, const OrderRecord* record) no
         event.reason = reason
     event.qty = command.kind
     number_in_session(state, event, record.session_id, record)
+    work_on(state)
     session_remember(session)
 
 
@@ -163,7 +172,7 @@ cdef inline void answer_genesis(
 
 cdef inline uint64_t concerned(State* state, const CommandRecord* command) noexcept nogil:
     """The id an admin command concerns: the record's first one, or the trading date."""
-    if command.kind >= COMMAND_START_DAY:
+    if command.kind == COMMAND_START_DAY or command.kind == COMMAND_END_DAY:
         return state.numbers.trading_date
     return (<const GrantRecord*>command).user_id
 
@@ -180,7 +189,9 @@ cdef inline void directory_changed(State* state, const CommandRecord* command) n
         event.order_id = concerned(state, command)
 
 
-cdef inline uint8_t apply_admin(State* state, const CommandRecord* command) noexcept nogil:
+cdef inline uint8_t apply_admin(
+    State* state, const CommandRecord* command, bint is_genesis
+) noexcept nogil:
     """Do what an administrator asks for, or say why not."""
     cdef uint8_t kind = command.kind
     if kind == COMMAND_ADD_INSTRUMENT:
@@ -207,6 +218,8 @@ cdef inline uint8_t apply_admin(State* state, const CommandRecord* command) noex
         return apply_set_phase(state, <const PhaseRecord*>command)
     if kind == COMMAND_START_DAY:
         return apply_start_day(state, <const DayRecord*>command)
+    if kind == COMMAND_ADMIN_MASS_CANCEL:
+        return apply_admin_mass_cancel(state, <const MassCancelRecord*>command, is_genesis)
     return apply_end_day(state)
 
 
@@ -240,6 +253,7 @@ cdef inline void log_out(State* state, uint32_t session_id) noexcept nogil:
     cdef Session* session = &state.sessions[session_id]
     cdef EventRecord* event = add_event(state, EVENT_SESSION_LOGGED_OUT)
     session.is_logged_in = 0
+    session_disconnected(state, session_id)
     event.session_id = session_id
     event.conn_epoch = session.conn_epoch
     event.price = <int64_t>session.gateway_id
@@ -252,6 +266,7 @@ cdef inline void apply_logout(State* state, const CommandRecord* command) noexce
         and session.conn_epoch == command.conn_epoch
     ):
         log_out(state, command.session_id)
+        work_on(state)
 
 
 cdef inline void apply_gateway_lost(State* state, const CommandRecord* command) noexcept nogil:
@@ -260,3 +275,4 @@ cdef inline void apply_gateway_lost(State* state, const CommandRecord* command) 
     for i in range(1, state.numbers.session_count + 1):
         if state.sessions[i].is_logged_in and state.sessions[i].gateway_id == gateway_id:
             log_out(state, i)
+    work_on(state)

@@ -35,7 +35,9 @@ class Engine:
     def event_seq(self) -> int: ...
     @property
     def is_work_pending(self) -> bool:
-        """A bounded sweep is unfinished: the leader proposes an empty entry."""
+        """Bounded work is unfinished (the day-end sweep, mass cancels): the leader proposes an
+        empty entry.
+        """
 
     @property
     def open_orders(self) -> int:

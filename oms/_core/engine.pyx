@@ -93,8 +93,8 @@ cdef class Engine:
 
     @property
     def is_work_pending(self):
-        """A bounded sweep is unfinished: the leader proposes an empty entry."""
-        return self.state.numbers.sweep_slot != 0
+        """Bounded work is unfinished: the leader proposes an empty entry."""
+        return self.state.numbers.sweep_slot != 0 or self.state.work.count != 0
 
     @property
     def open_orders(self):

@@ -10,6 +10,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from oms._core.directory cimport Instrument
 from oms._core.ledger cimport ledger_hold, position_make
 from oms._core.machine cimport UNLIKELY
+from oms._core.mass_cancel cimport is_doomed
 from oms._core.matcher cimport (
     cancel_remainder, match_incoming, opposite_of, order_freed, release_and_unlink,
     remove_order, rest_order,
@@ -174,6 +175,9 @@ cdef inline void replace_order(
     cdef Top before
     cdef uint8_t reason
     if UNLIKELY(slot == 0 or record.user_ref_num <= session.last_user_ref_num):
+        superfluous(state, record)
+        return
+    if UNLIKELY(state.work.count != 0) and is_doomed(state, order):
         superfluous(state, record)
         return
     instrument = &state.instruments[order.instrument_id]

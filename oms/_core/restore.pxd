@@ -17,13 +17,16 @@ from oms._core.order_index cimport index_add, index_find
 from oms._core.order_pool cimport Order
 from oms._core.sessions cimport Session, session_oldest
 from oms._core.snapshot cimport (
-    SNAPSHOT_HEADER_WORDS, SNAPSHOT_MAGIC, SNAPSHOT_VERSION, checksum,
+    SNAPSHOT_HEADER_WORDS, SNAPSHOT_MAGIC, SNAPSHOT_VERSION, SNAPSHOT_VERSION_OLDEST, checksum,
 )
-from oms._core.state cimport Capacities, Numbers, State, grant_of, state_open
+from oms._core.mass_cancel cimport is_scope
+from oms._core.state cimport (
+    CancelTask, Capacities, Numbers, State, TASKS_MAX, grant_of, state_open,
+)
 from oms._core.types cimport (
-    BPS, ENTITLED_ALL, ORDER_QTY_MAX, OUTCOME_WINDOW, PHASE_CLOSED, PHASE_PRE_OPEN, PRICE_MAX,
-    PRICE_SCALE_MAX, PROTOCOL_ADMIN, PROTOCOL_OUCH, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT,
-    SIDE_SELL_SHORT_EXEMPT, TIF_DAY, TIF_GTC,
+    BPS, ENTITLED_ALL, MASS_CANCELS_MAX, OPTION_ALL, ORDER_QTY_MAX, OUTCOME_WINDOW,
+    PHASE_CLOSED, PHASE_PRE_OPEN, PRICE_MAX, PRICE_SCALE_MAX, PROTOCOL_ADMIN, PROTOCOL_OUCH,
+    SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT, SIDE_SELL_SHORT_EXEMPT, TIF_DAY, TIF_GTC,
 )
 from oms._core.walk cimport broken_promise
 
@@ -31,6 +34,7 @@ cdef struct Reader:
     const uint64_t* words
     uint64_t at
     uint64_t count
+    uint64_t version
     bint is_sound  # nothing read so far was impossible
 
 
@@ -65,13 +69,13 @@ cdef inline void expect(Reader* reader, bint is_true) noexcept nogil:
 
 
 cdef inline bint is_snapshot(const uint64_t* words, uint64_t size) noexcept nogil:
-    """Whether `size` bytes are what a snapshot of this version looks like, by its checksum."""
+    """Whether `size` bytes are a snapshot of a version that is read here, by its checksum."""
     cdef uint64_t count = size // sizeof(uint64_t)
     return (
         size % sizeof(uint64_t) == 0
         and size >= SNAPSHOT_HEADER_WORDS * sizeof(uint64_t) + sizeof(Numbers)
         and words[0] == SNAPSHOT_MAGIC
-        and words[1] == SNAPSHOT_VERSION
+        and words[1] >= SNAPSHOT_VERSION_OLDEST and words[1] <= SNAPSHOT_VERSION
         and words[2] == count
         and words[3] == checksum(words, count)
     )
@@ -88,6 +92,7 @@ cdef inline bint read_snapshot(
     reader.words = words
     reader.at = SNAPSHOT_HEADER_WORDS
     reader.count = size // sizeof(uint64_t)
+    reader.version = words[1]
     reader.is_sound = True
     get_block(&reader, &state.numbers, sizeof(Numbers))
     if not state.numbers.has_genesis:
@@ -106,6 +111,8 @@ cdef inline bint read_snapshot(
         read_positions(state, &reader)
     if reader.is_sound:
         read_orders(state, &reader)
+    if reader.is_sound and reader.version >= 2:
+        read_tasks(state, &reader)
     return reader.is_sound and reader.at == reader.count and broken_promise(state) == 0
 
 
@@ -187,6 +194,8 @@ cdef inline void read_sessions(State* state, Reader* reader) noexcept nogil:
         )
         session.login_nonce = get(reader)
         session.gateway_id = get(reader)
+        if reader.version >= 2:
+            session.options = <uint8_t>get_up_to(reader, OPTION_ALL)
         for seq in range(session_oldest(session), session.client_seq + 1):
             session.window[seq & (OUTCOME_WINDOW - 1)] = get(reader)
 
@@ -295,3 +304,27 @@ cdef inline bint is_order_good(State* state, const Order* order) noexcept nogil:
             &state.index, state.pool.orders, order.session_id, order.user_ref_num
         )[0] == 0
     )
+
+
+cdef inline void read_tasks(State* state, Reader* reader) noexcept nogil:
+    """Mass cancels not yet done; of disconnects at most one begun and one not begun."""
+    cdef const CancelTask* task
+    cdef uint32_t byte
+    cdef uint32_t disconnects = 0
+    cdef uint32_t i
+    state.work.count = <uint32_t>get_up_to(reader, TASKS_MAX)
+    get_block(reader, state.work.tasks, state.work.count * sizeof(CancelTask))
+    if not reader.is_sound:
+        state.work.count = 0
+        return
+    for i in range(state.work.count):
+        task = &state.work.tasks[i]
+        expect(reader, task.next_slot != 0 and task.next_slot <= task.last_slot)
+        expect(reader, task.last_slot <= state.pool.highest and is_scope(task.side))
+        expect(reader, task.is_admin <= 1 and task.is_disconnect <= 1)
+        expect(reader, i == 0 or not task.is_disconnect or task.next_slot == 1)
+        for byte in range(sizeof(task.reserved)):
+            expect(reader, task.reserved[byte] == 0)
+        disconnects += task.is_disconnect
+    expect(reader, disconnects <= 2)
+    expect(reader, state.work.count - disconnects <= MASS_CANCELS_MAX)

@@ -16,10 +16,11 @@ from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.order_pool cimport Order
 from oms._core.sessions cimport Session, session_oldest, session_outcome
-from oms._core.state cimport Capacities, Numbers, State, grant_of
+from oms._core.state cimport CancelTask, Capacities, Numbers, State, grant_of
 
 cdef enum:
-    SNAPSHOT_VERSION = 1
+    SNAPSHOT_VERSION = 2
+    SNAPSHOT_VERSION_OLDEST = 1  # without session options and mass cancels
     SNAPSHOT_HEADER_WORDS = 4  # magic, version, size in words, checksum
 
 cdef extern from *:
@@ -84,6 +85,8 @@ cdef inline void write_snapshot(Writer* writer, const State* state) noexcept nog
         write_sessions(writer, state)
         write_positions(writer, state)
         write_orders(writer, state)
+        put(writer, state.work.count)
+        put_block(writer, state.work.tasks, state.work.count * sizeof(CancelTask))
     writer.words[2] = writer.count
     writer.words[3] = checksum(writer.words, writer.count)
 
@@ -134,6 +137,7 @@ cdef inline void write_sessions(Writer* writer, const State* state) noexcept nog
         put(writer, session.default_account_id)
         put(writer, session.login_nonce)
         put(writer, session.gateway_id)
+        put(writer, session.options)
         for seq in range(session_oldest(session), session.client_seq + 1):
             put(writer, session_outcome(session, seq))
 

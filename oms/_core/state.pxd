@@ -18,7 +18,7 @@ from oms._core.order_book cimport LevelPool, levels_close, levels_open
 from oms._core.order_pool cimport OrderPool, pool_close, pool_open
 from oms._core.sessions cimport Session
 from oms._core.types cimport (
-    ENTITLED_ENTER, EVENT_BYTES, EventRecord, OUTCOME_WINDOW,
+    ENTITLED_ENTER, EVENT_BYTES, EventRecord, MASS_CANCELS_MAX, OUTCOME_WINDOW,
 )
 
 cdef struct Capacities:
@@ -55,6 +55,33 @@ cdef struct Numbers:
     uint32_t session_count
     uint32_t reserved
 
+# Work on many orders (mass_cancel): which ones, 0 for any, and how far it has come. 64 bytes.
+cdef struct CancelTask:
+    uint64_t last_order_id  # younger orders are not meant
+    uint64_t client_seq  # of the command, with who sent it
+    uint32_t of_session_id
+    uint32_t of_account_id
+    uint32_t of_instrument_id
+    uint32_t next_slot
+    uint32_t last_slot
+    uint32_t asked_by  # session_id; 0: genesis mode, or a disconnect
+    uint32_t conn_epoch
+    uint32_t user_ref_num
+    uint32_t canceled
+    uint8_t side
+    uint8_t is_admin
+    uint8_t is_disconnect  # instead of all that: orders of sessions that are not logged in
+    uint8_t reserved[9]
+
+cdef enum:
+    TASKS_MAX = MASS_CANCELS_MAX + 2  # at most two of a disconnect: one begun, one not
+
+cdef struct Tasks:
+    CancelTask tasks[TASKS_MAX]  # oldest first
+    uint32_t count
+    uint32_t slots_left  # of this entry's work; no part of the state
+    uint32_t cancels_left
+
 cdef struct State:
     Numbers numbers
     EventBuffer buffer
@@ -70,6 +97,7 @@ cdef struct State:
     User* users
     uint64_t* windows  # sessions_max + 1 windows
     Capacities capacities
+    Tasks work
 
 
 cdef inline size_t grants_size(const State* state) noexcept nogil:

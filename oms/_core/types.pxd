@@ -14,6 +14,7 @@ cdef enum:
     COMMAND_CANCEL_ORDER = 3
     COMMAND_ACCOUNT_QUERY = 4
     COMMAND_REFUSED_REQUEST = 5
+    COMMAND_MASS_CANCEL = 6
     COMMAND_LOGIN = 16
     COMMAND_LOGOUT = 17
     COMMAND_GATEWAY_LOST = 18
@@ -31,6 +32,7 @@ cdef enum:
     COMMAND_SET_PHASE = 43
     COMMAND_START_DAY = 44
     COMMAND_END_DAY = 45
+    COMMAND_ADMIN_MASS_CANCEL = 46
 
 cdef enum:
     EVENT_ORDER_ACCEPTED = 1
@@ -43,6 +45,7 @@ cdef enum:
     EVENT_SYSTEM_EVENT = 8
     EVENT_ADMIN_APPLIED = 9
     EVENT_ADMIN_REJECTED = 10
+    EVENT_MASS_CANCEL_ACCEPTED = 11
     EVENT_COMMAND_IGNORED = 16
     EVENT_ALREADY_APPLIED = 17
     EVENT_GAP = 18
@@ -55,6 +58,7 @@ cdef enum:
     EVENT_DIRECTORY_CHANGED = 48
     EVENT_DAY_STARTED = 49
     EVENT_DAY_ENDED = 50
+    EVENT_MASS_CANCEL_DONE = 51
 
 cdef enum:
     SIDE_BUY = 1
@@ -101,9 +105,16 @@ cdef enum:
     POLICY_KEEPS_PRIORITY_ON_REDUCE = 1
     POLICY_INVALID_REPLACE_CANCELS = 2
     POLICY_UNKNOWN_IS_IGNORED = 4
+    POLICY_WHOLE_ACCOUNT = 8
+
+cdef enum:
+    OPTION_CANCEL_ON_DISCONNECT = 1
+    OPTION_ALL = 1
 
 cdef enum:
     FLAG_LIVE = 1
+    FLAG_MASS_CANCELED = 2
+    FLAG_DISCONNECTED = 4
 
 cdef enum:
     CANCELED_CLOSED = 0x45
@@ -156,6 +167,8 @@ cdef enum:
     BATCH_MARKER = 0x51
     BATCH_VERSION = 1
     WORK_STEPS_MAX = 1024
+    SCAN_SLOTS_MAX = 16384
+    MASS_CANCELS_MAX = 16
     OUTCOME_WINDOW = 4096  # a power of two
     PRICE_MAX = 2000000000
     ORDER_QTY_MAX = 0x7FFFFFFF
@@ -295,7 +308,8 @@ cdef struct SessionRecord:
     uint32_t user_id
     uint32_t default_account_id
     uint8_t protocol
-    uint8_t reserved[3]
+    uint8_t options
+    uint8_t reserved[2]
     uint64_t unused[10]
 
 cdef struct GrantRecord:
@@ -325,6 +339,16 @@ cdef struct DayRecord:
     uint32_t trading_date
     uint32_t reserved
     int64_t midnight_ns
+    uint64_t unused[10]
+
+cdef struct MassCancelRecord:
+    uint8_t kind
+    uint8_t side
+    uint8_t reserved[30]
+    uint32_t of_session_id
+    uint32_t of_account_id
+    uint32_t of_instrument_id
+    uint32_t padding
     uint64_t unused[10]
 
 cdef struct EventRecord:
@@ -385,5 +409,6 @@ cdef inline void check_layouts() noexcept nogil:
     INVARIANT(sizeof(DepositRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(PhaseRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(DayRecord) == COMMAND_BYTES)
+    INVARIANT(sizeof(MassCancelRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(EventRecord) == EVENT_BYTES)
     INVARIANT(sizeof(BookTopRecord) == EVENT_BYTES)

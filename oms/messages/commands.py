@@ -103,6 +103,22 @@ class RefusedRequest(msgspec.Struct, frozen=True, array_like=True, gc=False, tag
     refuse_reason: U8
 
 
+class MassCancel(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=6):
+    """Cancel every order that fits; 0 fits all. Of this session, or by policy of the account."""
+
+    session_id: U32
+    conn_epoch: U32
+    client_seq: U64
+    not_after_ns: I64
+    policy: U16
+    user_ref_num: U32
+    account_id: U32
+    instrument_id: U32
+    side: U8  # SELL fits every sale
+    firm: Firm  # as sent, only echoed
+    refuse_reason: U8 = 0
+
+
 class Login(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=16):
     """A new connection of a session: new epoch, the old connection is void (RULES A3)."""
 
@@ -210,6 +226,7 @@ class OpenSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=37
     user_id: U32
     default_account_id: U32
     protocol: U8
+    options: U8 = 0  # SessionOption
 
 
 class Grant(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=38):
@@ -307,7 +324,20 @@ class EndDay(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=45):
     not_after_ns: I64
 
 
-OrderCommand = NewOrder | ReplaceOrder | CancelOrder | AccountQuery | RefusedRequest
+class AdminMassCancel(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=46):
+    """Cancel every order in the venue that fits; 0 fits all."""
+
+    session_id: U32
+    conn_epoch: U32
+    client_seq: U64
+    not_after_ns: I64
+    of_session_id: U32 = 0
+    of_account_id: U32 = 0
+    of_instrument_id: U32 = 0
+    side: U8 = 0  # SELL fits every sale
+
+
+OrderCommand = NewOrder | ReplaceOrder | CancelOrder | AccountQuery | RefusedRequest | MassCancel
 SessionCommand = Login | Logout | GatewayLost
 AdminCommand = (
     AddInstrument
@@ -323,5 +353,6 @@ AdminCommand = (
     | SetPhase
     | StartDay
     | EndDay
+    | AdminMassCancel
 )
 Command = OrderCommand | SessionCommand | Genesis | AdminCommand

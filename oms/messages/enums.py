@@ -16,6 +16,7 @@ class CommandKind(IntEnum):
     CANCEL_ORDER = 3
     ACCOUNT_QUERY = 4
     REFUSED_REQUEST = 5  # understood on the wire, not offered here: refused by a logged outcome
+    MASS_CANCEL = 6
     LOGIN = 16
     LOGOUT = 17
     GATEWAY_LOST = 18
@@ -33,6 +34,7 @@ class CommandKind(IntEnum):
     SET_PHASE = 43
     START_DAY = 44
     END_DAY = 45
+    ADMIN_MASS_CANCEL = 46
 
 
 @unique
@@ -50,6 +52,7 @@ class EventKind(IntEnum):
     SYSTEM_EVENT = 8
     ADMIN_APPLIED = 9
     ADMIN_REJECTED = 10
+    MASS_CANCEL_ACCEPTED = 11
     # outcomes for the gateway only: in no stream (out_seq 0)
     COMMAND_IGNORED = 16
     ALREADY_APPLIED = 17
@@ -65,6 +68,7 @@ class EventKind(IntEnum):
     DIRECTORY_CHANGED = 48
     DAY_STARTED = 49
     DAY_ENDED = 50
+    MASS_CANCEL_DONE = 51
 
 
 @unique
@@ -136,15 +140,24 @@ class Policy(IntFlag):
     KEEPS_PRIORITY_ON_REDUCE = 1  # FIX replace; OUCH replace always goes to the back
     INVALID_REPLACE_CANCELS = 2  # OUCH 2.4
     UNKNOWN_IS_IGNORED = 4  # OUCH: superfluous cancel or replace has no visible answer
+    WHOLE_ACCOUNT = 8  # MASS_CANCEL: the account's orders of every session, not of this one alone
 
 
 OUCH_POLICY = Policy.INVALID_REPLACE_CANCELS | Policy.UNKNOWN_IS_IGNORED
+
+
+class SessionOption(IntFlag):
+    """What OPEN_SESSION settles about a session."""
+
+    CANCEL_ON_DISCONNECT = 1  # its orders go when it is logged out or its gateway is lost
 
 
 class EventFlag(IntFlag):
     """Bits of an event record."""
 
     LIVE = 1  # ORDER_ACCEPTED / ORDER_REPLACED: state L; unset: state D, nothing follows
+    MASS_CANCELED = 2  # ORDER_CANCELED: by a mass cancel
+    DISCONNECTED = 4  # ORDER_CANCELED: because its session is not logged in any more
 
 
 @unique

@@ -47,7 +47,8 @@ _ACCOUNT: Final = (
     "short_limit",
 )  # fmt: skip
 _USER: Final = ("user_id", "participant_id", "name", "salt", "key_hash")
-_SESSION: Final = ("opened_session_id", "user_id", "default_account_id", "protocol")
+_SESSION: Final = ("opened_session_id", "user_id", "default_account_id", "protocol", "options")
+_MASS_CANCEL: Final = ("of_session_id", "of_account_id", "of_instrument_id")
 _DEPOSIT: Final = ("account_id", "instrument_id", "amount")
 
 _K = CommandKind
@@ -57,6 +58,7 @@ _LAYOUTS: Final = {
     _K.CANCEL_ORDER: (r.ORDER, _ORDER),
     _K.ACCOUNT_QUERY: (r.EMPTY, ()),
     _K.REFUSED_REQUEST: (r.ORDER, _ORDER),
+    _K.MASS_CANCEL: (r.ORDER, _ORDER),
     _K.LOGIN: (r.LOGIN, _LOGIN),
     _K.LOGOUT: (r.EMPTY, ()),
     _K.GATEWAY_LOST: (r.LOGIN, _LOGIN),
@@ -74,6 +76,7 @@ _LAYOUTS: Final = {
     _K.SET_PHASE: (r.PHASE, ("instrument_id", "phase")),
     _K.START_DAY: (r.DAY, ("trading_date", "midnight_ns")),
     _K.END_DAY: (r.EMPTY, ()),
+    _K.ADMIN_MASS_CANCEL: (r.MASS_CANCEL, _MASS_CANCEL),
 }
 _ENUMS: Final[dict[str, type[IntEnum]]] = {
     "side": Side,

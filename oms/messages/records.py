@@ -55,7 +55,8 @@ ACCOUNT: Final = struct.Struct(_HEAD + "II4s4xqqqq48x")
 # user: 32 u32 user_id  36 u32 participant_id  40 16s name  56 16s salt  72 32s key_hash
 USER: Final = struct.Struct(_HEAD + "II16s16s32s24x")
 # session: 32 u32 opened_session_id  36 u32 user_id  40 u32 default_account_id  44 u8 protocol
-SESSION: Final = struct.Struct(_HEAD + "IIIB83x")
+# 45 u8 options
+SESSION: Final = struct.Struct(_HEAD + "IIIBB82x")
 # grant: 32 u32 user_id  36 u32 account_id  40 u32 entitlements
 GRANT: Final = struct.Struct(_HEAD + "III84x")
 # deposit: 32 u32 account_id  36 u32 instrument_id  40 i64 amount
@@ -64,11 +65,14 @@ DEPOSIT: Final = struct.Struct(_HEAD + "IIq80x")
 PHASE: Final = struct.Struct(_HEAD + "IB91x")
 # day: 32 u32 trading_date  40 i64 midnight_ns
 DAY: Final = struct.Struct(_HEAD + "I4xq80x")
+# mass cancel by an administrator: 32 u32 of_session_id  36 u32 of_account_id
+# 40 u32 of_instrument_id  (side in the header; MASS_CANCEL has the order body)
+MASS_CANCEL: Final = struct.Struct(_HEAD + "III84x")
 EMPTY: Final = struct.Struct(_HEAD + "96x")
 
 for _layout in (
     ORDER, LOGIN, GENESIS, INSTRUMENT, PARTICIPANT, ACCOUNT, USER, SESSION, GRANT, DEPOSIT, PHASE,
-    DAY, EMPTY,
+    DAY, MASS_CANCEL, EMPTY,
 ):  # fmt: skip
     assert _layout.size == COMMAND_BYTES
 
@@ -107,6 +111,14 @@ def _refused(b: bytearray, o: int, m: c.RefusedRequest) -> None:
     ORDER.pack_into(
         b, o, 5, 0, 0, 0, 0, 0, 0, m.session_id, m.conn_epoch, m.client_seq, m.not_after_ns,
         0, 0, 0, 0, m.user_ref_num, 0, 0, 0, m.refuse_reason, b"", b"",
+    )  # fmt: skip
+
+
+def _mass_cancel(b: bytearray, o: int, m: c.MassCancel) -> None:
+    ORDER.pack_into(
+        b, o, 6, m.side, 0, 0, m.policy, 0, 0, m.session_id, m.conn_epoch, m.client_seq,
+        m.not_after_ns, m.account_id, m.instrument_id, 0, 0, m.user_ref_num, 0, 0, 0,
+        m.refuse_reason, b"", m.firm,
     )  # fmt: skip
 
 
@@ -180,7 +192,7 @@ def _add_user(b: bytearray, o: int, m: c.AddUser) -> None:
 def _open_session(b: bytearray, o: int, m: c.OpenSession) -> None:
     SESSION.pack_into(
         b, o, *_head(_K.OPEN_SESSION, m), m.opened_session_id, m.user_id, m.default_account_id,
-        m.protocol,
+        m.protocol, m.options,
     )  # fmt: skip
 
 
@@ -208,6 +220,13 @@ def _end_day(b: bytearray, o: int, m: c.EndDay) -> None:
     EMPTY.pack_into(b, o, *_head(_K.END_DAY, m))
 
 
+def _admin_mass_cancel(b: bytearray, o: int, m: c.AdminMassCancel) -> None:
+    MASS_CANCEL.pack_into(
+        b, o, _K.ADMIN_MASS_CANCEL, m.side, 0, 0, 0, 0, 0, m.session_id, m.conn_epoch,
+        m.client_seq, m.not_after_ns, m.of_session_id, m.of_account_id, m.of_instrument_id,
+    )  # fmt: skip
+
+
 _C = TypeVar("_C")
 _PACKERS: dict[type, Callable[[bytearray, int, c.Command], None]] = {}
 
@@ -221,6 +240,7 @@ _register(c.ReplaceOrder, _replace_order)
 _register(c.CancelOrder, _cancel_order)
 _register(c.AccountQuery, _account_query)
 _register(c.RefusedRequest, _refused)
+_register(c.MassCancel, _mass_cancel)
 _register(c.Login, _login)
 _register(c.Logout, _logout)
 _register(c.GatewayLost, _gateway_lost)
@@ -238,6 +258,7 @@ _register(c.SetInstrument, _set_instrument)
 _register(c.SetPhase, _set_phase)
 _register(c.StartDay, _start_day)
 _register(c.EndDay, _end_day)
+_register(c.AdminMassCancel, _admin_mass_cancel)
 
 
 def pack_batch(timestamp_ns: int, commands: list[c.Command]) -> bytes:

@@ -17,7 +17,7 @@ from oms.messages.enums import (
     Protocol,
     RejectReason,
 )  # fmt: skip
-from oms.reference import day
+from oms.reference import day, mass_cancel
 from oms.reference.book import Book
 from oms.reference.events import Draft, Events
 from oms.reference.records import HEAD_FIELDS, Head
@@ -38,6 +38,7 @@ _PHASES_OFFERED = frozenset(
 _PROTOCOLS = frozenset(int(protocol) for protocol in Protocol)
 _BPS_MAX = 10_000
 _ENTITLEMENTS_MAX = 31  # every bit of Entitlement
+_OPTIONS_MAX = 1  # every bit of SessionOption
 _PRICE_SCALE_MAX = 9
 
 
@@ -55,7 +56,11 @@ def administrate(
     if session is not None and not _is_admin(venue, session):
         _answer(events, EventKind.ADMIN_REJECTED, session, head, reason=RejectReason.NOT_ADMIN)
         return
-    result = _HANDLERS[CommandKind(head.kind)](venue, events, record)
+    if head.kind == CommandKind.ADMIN_MASS_CANCEL:
+        concerned = records.MASS_CANCEL.unpack(record)[HEAD_FIELDS]
+        result = Result(mass_cancel.admin_mass_cancel(venue, session, record), concerned)
+    else:
+        result = _HANDLERS[CommandKind(head.kind)](venue, events, record)
     if result.reason:
         _answer(events, EventKind.ADMIN_REJECTED, session, head, reason=result.reason)
         return
@@ -208,16 +213,17 @@ def _add_user(venue: Venue, _events: Events, record: bytes) -> Result:
 
 
 def _open_session(venue: Venue, _events: Events, record: bytes) -> Result:
-    new_id, user_id, default_account, protocol = records.SESSION.unpack(record)[HEAD_FIELDS:]
+    (new_id, user_id, default_account, protocol,
+     options) = records.SESSION.unpack(record)[HEAD_FIELDS:]  # fmt: skip
     reason = _new_id(new_id, len(venue.sessions), _capacities(venue).sessions_max)
     if reason:
         return Result(reason, new_id)
     is_account_known = default_account == 0 or venue.account(default_account) is not None
     if not 1 <= user_id <= len(venue.users) or not is_account_known:
         return Result(RejectReason.UNKNOWN_ID, new_id)
-    if protocol not in _PROTOCOLS:
+    if protocol not in _PROTOCOLS or options > _OPTIONS_MAX:
         return Result(RejectReason.BAD_VALUE, new_id)
-    venue.sessions.append(Session(new_id, user_id, protocol, default_account))
+    venue.sessions.append(Session(new_id, user_id, protocol, default_account, options=options))
     return Result(RejectReason.NONE, new_id)
 
 

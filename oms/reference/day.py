@@ -5,7 +5,15 @@ examines at most WORK_STEPS_MAX slots (RULES A11).
 """
 
 from oms.bounds import WORK_STEPS_MAX
-from oms.messages.enums import EventKind, Phase, Protocol, RejectReason, TimeInForce
+from oms.messages.enums import (
+    CancelReason,
+    EventFlag,
+    EventKind,
+    Phase,
+    Protocol,
+    RejectReason,
+    TimeInForce,
+)
 from oms.reference import matcher
 from oms.reference.events import Draft, Events
 from oms.reference.state import Instrument, Venue
@@ -62,7 +70,7 @@ def sweep_step(venue: Venue, events: Events) -> None:
     for slot in range(numbers.sweep_slot, end_slot):
         order = venue.slots.get(slot)
         if order is not None and order.time_in_force == TimeInForce.DAY:
-            matcher.expire(venue, events, order)
+            matcher.take_away(venue, events, order, CancelReason.CLOSED, EventFlag(0))
     numbers.sweep_slot = end_slot
     if end_slot <= numbers.highest_slot:
         return

@@ -66,6 +66,13 @@ def _state_words(venue: Venue) -> Iterator[int]:
         yield from _session_words(session)
     yield from _order_words(venue)
     yield n.cash_issued
+    yield len(venue.tasks)
+    for t in venue.tasks:
+        yield from (
+            t.of_session_id, t.of_account_id, t.of_instrument_id, t.side, t.last_order_id,
+            t.next_slot, t.last_slot, t.asked_by, t.conn_epoch, t.client_seq, t.user_ref_num,
+            t.canceled, t.is_admin, t.is_disconnect,
+        )  # fmt: skip
 
 
 def _identity_words(venue: Venue) -> Iterator[int]:
@@ -107,6 +114,7 @@ def _session_words(s: Session) -> Iterator[int]:
     yield from (
         s.session_id, s.user_id, s.protocol, s.default_account_id, s.conn_epoch, s.is_logged_in,
         s.login_nonce, s.gateway_id, s.client_seq, s.out_seq, s.last_user_ref_num, s.live_orders,
+        s.options,
     )  # fmt: skip
     for client_seq in range(max(1, s.client_seq - OUTCOME_WINDOW + 1), s.client_seq + 1):
         yield s.window.get(client_seq, 0)

@@ -8,15 +8,15 @@ from oms import bounds
 from oms.bounds import BATCH_HEADER_BYTES, COMMAND_BYTES
 from oms.messages import link, records
 from oms.messages.enums import CommandKind, EventKind
-from oms.reference import admin, day, digest, matcher, sessions, snapshot, views
+from oms.reference import admin, day, digest, mass_cancel, matcher, sessions, snapshot, views
 from oms.reference.events import Draft, Events
 from oms.reference.records import HEAD_FIELDS, Head
 from oms.reference.records import head as read_head
 from oms.reference.records import order as read_order
 from oms.reference.state import Capacities, Session, Venue
 
-_ORDER_KINDS = range(CommandKind.NEW_ORDER, CommandKind.REFUSED_REQUEST + 1)
-_ADMIN_KINDS = range(CommandKind.ADD_INSTRUMENT, CommandKind.END_DAY + 1)
+_ORDER_KINDS = range(CommandKind.NEW_ORDER, CommandKind.MASS_CANCEL + 1)
+_ADMIN_KINDS = range(CommandKind.ADD_INSTRUMENT, CommandKind.ADMIN_MASS_CANCEL + 1)
 _TIMESTAMP_MAX = (1 << 62) - 1
 _U32 = 0xFFFF_FFFF
 _CAPACITY_LIMITS = (
@@ -53,17 +53,21 @@ class Engine:
         timestamp_ns = max(stamped, numbers.last_timestamp + 1)
         numbers.last_timestamp = timestamp_ns
         events = Events(self._venue, timestamp_ns)
+        budget = mass_cancel.Budget()
         day.sweep_step(self._venue, events)
+        mass_cancel.run(self._venue, events, budget)
         for command in commands:
-            self._process(events, command, timestamp_ns)
+            self._process(events, command, timestamp_ns, budget)
         self._events = bytes(events.data)
         digest.mix(numbers.lanes, (log_index, timestamp_ns, len(commands), 0))
         digest.mix(numbers.lanes, digest.words_of(entry[BATCH_HEADER_BYTES:]))
         digest.mix(numbers.lanes, digest.words_of(self._events))
         return len(self._events) // bounds.EVENT_BYTES
 
-    def _process(self, events: Events, command: bytes, timestamp_ns: int) -> None:
-        """One command record."""
+    def _process(
+        self, events: Events, command: bytes, timestamp_ns: int, budget: mass_cancel.Budget
+    ) -> None:
+        """One command record, and what it gives to do beyond itself."""
         venue, head = self._venue, read_head(command)
         if venue.capacities is None:
             if head.kind == CommandKind.GENESIS:
@@ -72,16 +76,20 @@ class Engine:
             if head.kind in _ADMIN_KINDS:
                 venue.numbers.genesis_left -= 1
                 admin.administrate(venue, events, None, head, command)
+                mass_cancel.run(venue, events, budget)
         elif head.kind == CommandKind.LOGIN:
             sessions.login(venue, events, command, timestamp_ns)
         elif head.kind == CommandKind.LOGOUT:
             sessions.logout(venue, events, head)
+            mass_cancel.run(venue, events, budget)
         elif head.kind == CommandKind.GATEWAY_LOST:
             sessions.gateway_lost(venue, events, command)
+            mass_cancel.run(venue, events, budget)
         elif head.kind in _ORDER_KINDS or head.kind in _ADMIN_KINDS:
             session = sessions.admit(venue, events, head, timestamp_ns)
             if session is not None:
                 _perform(venue, events, session, head, command)
+                mass_cancel.run(venue, events, budget)
                 session.remember()
 
     def events(self) -> bytes:
@@ -114,8 +122,8 @@ class Engine:
 
     @property
     def is_work_pending(self) -> bool:
-        """A bounded sweep is unfinished."""
-        return self._venue.numbers.sweep_slot > 0
+        """Bounded work is unfinished: the day-end sweep, or a mass cancel."""
+        return self._venue.numbers.sweep_slot > 0 or bool(self._venue.tasks)
 
     @property
     def open_orders(self) -> int:
@@ -196,6 +204,8 @@ def _perform(venue: Venue, events: Events, session: Session, head: Head, command
             matcher.replace_order(venue, events, session, read_order(command))
         case CommandKind.CANCEL_ORDER:
             matcher.cancel_order(venue, events, session, read_order(command))
+        case CommandKind.MASS_CANCEL:
+            mass_cancel.mass_cancel(venue, events, session, read_order(command))
         case CommandKind.REFUSED_REQUEST:
             matcher.refused_request(venue, events, session, read_order(command))
         case CommandKind.ACCOUNT_QUERY:

@@ -13,7 +13,7 @@ from oms.reference.order import Order
 from oms.reference.records import OrderRecord
 from oms.reference.state import Session, Venue
 
-_STREAM_KINDS = range(EventKind.ORDER_ACCEPTED, EventKind.ADMIN_REJECTED + 1)
+_STREAM_KINDS = range(EventKind.ORDER_ACCEPTED, EventKind.MASS_CANCEL_ACCEPTED + 1)
 _ACCOUNT_KINDS = range(EventKind.ORDER_ACCEPTED, EventKind.CANCEL_REJECTED + 1)
 _INSTRUMENT_KINDS = range(EventKind.TRADE, EventKind.PHASE_CHANGED + 1)
 _U32 = 0xFFFF_FFFF
@@ -129,6 +129,7 @@ class Events:
         reason: int,
         record: OrderRecord | None,
         *,
+        flags: int = 0,
         reject_reason: int = 0,
         answered_user_ref_num: int = 0,
     ) -> None:
@@ -138,6 +139,7 @@ class Events:
                 kind=EventKind.ORDER_CANCELED,
                 side=order.side,
                 reason=reason,
+                flags=flags,
                 session_id=order.session_id,
                 account_id=order.account_id,
                 instrument_id=order.instrument_id,
@@ -246,6 +248,22 @@ class Events:
             self.answer(EventKind.COMMAND_IGNORED, session)
         else:
             self.cancel_rejected(record, reason)
+
+    def mass_cancel_accepted(self, record: OrderRecord) -> None:
+        """MASS_CANCEL_ACCEPTED: what was asked for, as sent."""
+        self.emit(
+            Draft(
+                kind=EventKind.MASS_CANCEL_ACCEPTED,
+                side=record.side,
+                session_id=record.session_id,
+                account_id=record.account_id,
+                instrument_id=record.instrument_id,
+                client_seq=record.client_seq,
+                conn_epoch=record.conn_epoch,
+                user_ref_num=record.user_ref_num,
+                firm=record.firm,
+            )
+        )
 
     def book_top_if_changed(self, instrument_id: int, before: Top) -> None:
         """BOOK_TOP, when the best price or its quantity is another one than before."""

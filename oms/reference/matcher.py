@@ -6,6 +6,7 @@ command come in the order of the rules.
 
 from oms.messages.enums import (
     CancelReason,
+    EventFlag,
     EventKind,
     Liquidity,
     OrdType,
@@ -97,7 +98,8 @@ def cancel_order(venue: Venue, events: Events, session: Session, record: OrderRe
 def replace_order(venue: Venue, events: Events, session: Session, record: OrderRecord) -> None:
     """REPLACE_ORDER."""
     order = venue.live.get((session.session_id, record.orig_user_ref_num))
-    if order is None or record.user_ref_num <= session.last_user_ref_num:
+    is_stale = record.user_ref_num <= session.last_user_ref_num
+    if order is None or is_stale or venue.is_doomed(order):
         events.superfluous(session, record, RejectReason.ORDER_NOT_CANCELABLE)
         return
     before = venue.book(order.instrument_id).top()
@@ -136,11 +138,14 @@ def remove(venue: Venue, order: Order) -> None:
     venue.unlink(order)
 
 
-def expire(venue: Venue, events: Events, order: Order) -> None:
-    """The day-end sweep met a DAY order."""
+def take_away(
+    venue: Venue, events: Events, order: Order, reason: CancelReason, flags: EventFlag
+) -> None:
+    """The day's end or a mass cancel came past a live order."""
     before = venue.book(order.instrument_id).top()
     remove(venue, order)
-    _cancel_rest(events, order, CancelReason.CLOSED, None)
+    qty, order.leaves = order.leaves, 0
+    events.canceled(order, qty, reason, None, flags=flags)
     venue.free_slot(order)
     events.book_top_if_changed(order.instrument_id, before)
 

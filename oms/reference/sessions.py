@@ -6,6 +6,7 @@ nothing; each client_seq is processed at most once (docs/rules.md, Admission).
 
 from oms.messages import records
 from oms.messages.enums import EventKind
+from oms.reference import mass_cancel
 from oms.reference.events import Draft, Events
 from oms.reference.records import HEAD_FIELDS, Head
 from oms.reference.state import Session, Venue
@@ -69,7 +70,7 @@ def logout(venue: Venue, events: Events, head: Head) -> None:
     """LOGOUT."""
     session = venue.session(head.session_id)
     if session is not None and session.is_logged_in and head.conn_epoch == session.conn_epoch:
-        _log_out(events, session)
+        _log_out(venue, events, session)
 
 
 def gateway_lost(venue: Venue, events: Events, record: bytes) -> None:
@@ -77,11 +78,12 @@ def gateway_lost(venue: Venue, events: Events, record: bytes) -> None:
     gateway_id = records.LOGIN.unpack(record)[-1]
     for session in venue.sessions:
         if session.is_logged_in and session.gateway_id == gateway_id:
-            _log_out(events, session)
+            _log_out(venue, events, session)
 
 
-def _log_out(events: Events, session: Session) -> None:
+def _log_out(venue: Venue, events: Events, session: Session) -> None:
     session.is_logged_in = False
+    mass_cancel.disconnected(venue, session)
     events.emit(
         Draft(
             kind=EventKind.SESSION_LOGGED_OUT,

@@ -12,6 +12,7 @@ from oms.reference.book import Book
 from oms.reference.order import Order
 from oms.reference.state import (
     Account,
+    CancelTask,
     Capacities,
     Counters,
     Instrument,
@@ -38,6 +39,7 @@ class _Saved(msgspec.Struct, array_like=True):
     grants: list[tuple[int, int, int]]
     orders: list[Order]  # in the order of their books, so that each level keeps its queue
     free_slots: list[int]
+    tasks: list[CancelTask] = []
 
 
 def save(venue: Venue) -> bytes:
@@ -55,6 +57,7 @@ def save(venue: Venue) -> bytes:
             [(*key, bits) for key, bits in venue.grants.items()],
             [order for book in venue.books for order in book.orders()],
             venue.free_slots,
+            venue.tasks,
         )
     )
     return _MARKER + zlib.crc32(body).to_bytes(_CRC_BYTES, "little") + body
@@ -79,6 +82,7 @@ def load(data: bytes) -> Venue:
     venue.users = saved.users
     venue.sessions = saved.sessions
     venue.free_slots = saved.free_slots
+    venue.tasks = saved.tasks
     for account_id, instrument_id, position in saved.positions:
         venue.positions[account_id, instrument_id] = position
     for user_id, account_id, bits in saved.grants:

@@ -91,12 +91,44 @@ class Session(msgspec.Struct):
     out_seq: int = 0
     last_user_ref_num: int = 0
     live_orders: int = 0
+    options: int = 0  # SessionOption
     window: dict[int, int] = msgspec.field(default_factory=dict)  # client_seq -> out_seq
 
     def remember(self) -> None:
         """Note where the outcome of the last command ended, and forget what is too old."""
         self.window[self.client_seq] = self.out_seq
         self.window.pop(self.client_seq - OUTCOME_WINDOW, None)
+
+
+class CancelTask(msgspec.Struct, kw_only=True):
+    """Work on many orders: which ones (0: any), and how far it has come in the slots."""
+
+    of_session_id: int = 0
+    of_account_id: int = 0
+    of_instrument_id: int = 0
+    side: int = 0
+    last_order_id: int = 0  # younger orders are not meant
+    next_slot: int = 1
+    last_slot: int
+    asked_by: int = 0  # session_id of the command
+    conn_epoch: int = 0
+    client_seq: int = 0
+    user_ref_num: int = 0
+    canceled: int = 0
+    is_admin: bool = False
+    is_disconnect: bool = False  # instead of all that: orders of sessions that are not logged in
+
+    def covers(self, order: Order) -> bool:
+        """Whether this mass cancel means that order."""
+        is_its_side = self.side in (0, order.side)
+        return (
+            not self.is_disconnect
+            and order.order_id <= self.last_order_id
+            and self.of_session_id in (0, order.session_id)
+            and self.of_account_id in (0, order.account_id)
+            and self.of_instrument_id in (0, order.instrument_id)
+            and (is_its_side or (self.side == Side.SELL and is_sell(order.side)))
+        )
 
 
 class Capacities(msgspec.Struct, frozen=True):
@@ -148,6 +180,7 @@ class Venue:
         self.live: dict[tuple[int, int], Order] = {}  # (session_id, user_ref_num)
         self.slots: dict[int, Order] = {}
         self.free_slots: list[int] = []  # the head of the list is the last element
+        self.tasks: list[CancelTask] = []  # mass cancels not yet done, oldest first
 
     def session(self, session_id: int) -> Session | None:
         """The session with that id, if there is one."""
@@ -174,6 +207,10 @@ class Venue:
     def position(self, account_id: int, instrument_id: int) -> Position:
         """The position of a pair: zeros that are not kept while the pair was never touched."""
         return self.positions.get((account_id, instrument_id)) or Position()
+
+    def is_doomed(self, order: Order) -> bool:
+        """Whether a mass cancel that was accepted will come past this live order."""
+        return any(task.covers(order) for task in self.tasks)
 
     def rest(self, order: Order) -> None:
         """Put an order at the back of its level and into the indexes; give it a slot if none."""

@@ -35,6 +35,8 @@ _CANCELED: Final = struct.Struct("<xxB29xq20xI16xI")
 _EXECUTED: Final = struct.Struct("<xxB29xq20xI8xqI12xQ")
 # reason 2, timestamp 32, user_ref_num 60, cl_ord_id 96
 _REJECTED: Final = struct.Struct("<xxB29xq20xI32x14s")
+# side 1, timestamp 32, instrument 44, user_ref_num 60, firm 120
+_MASS_CANCEL: Final = struct.Struct("<xB30xq4xI12xI56x4s")
 # reason 2, timestamp 32, user_ref_num 60
 _PLAIN: Final = struct.Struct("<xxB29xq20xI")
 
@@ -47,11 +49,13 @@ _PACK_EXECUTED: Final = struct.Struct(_HEAD + m.Executed.FORMAT + "H")
 _PACK_REJECTED: Final = struct.Struct(_HEAD + m.Rejected.FORMAT)
 _PACK_CANCEL_REJECT: Final = struct.Struct(_HEAD + m.CancelReject.FORMAT)
 _PACK_QUERY: Final = struct.Struct(_HEAD + m.AccountQueryResponse.FORMAT)
+_PACK_MASS_CANCEL: Final = struct.Struct(_HEAD + m.MassCancelResponse.FORMAT)
 _PACK_SYSTEM: Final = struct.Struct(_HEAD + m.SystemEvent.FORMAT)
 _MIN_QTY: Final = struct.Struct(">BBI")
 _LENGTH: Final = struct.Struct(">H")
 
 _S: Final = ord("S")
+_NO_SYMBOL: Final = b" " * 8
 _BLANK_FIRMS: Final = frozenset((b"\0\0\0\0", b"    "))
 _SIDES: Final[dict[int, int]] = {
     Side.BUY: m.SIDE_BUY,
@@ -168,6 +172,18 @@ def _query_response(data: bytes, offset: int, _: Symbols, midnight_ns: int) -> b
     return _PACK_QUERY.pack(14, _S, 81, max(timestamp_ns - midnight_ns, 0), urn)
 
 
+def _mass_cancel(data: bytes, offset: int, symbols: Symbols, midnight_ns: int) -> bytes:
+    side, timestamp_ns, instrument_id, urn, firm = _MASS_CANCEL.unpack_from(data, offset)
+    appendage = bytes((0, 3, 2, 27, _SIDES[side])) if side else b"\0\0"
+    return (
+        _PACK_MASS_CANCEL.pack(
+            26 + len(appendage), _S, 88, max(timestamp_ns - midnight_ns, 0), urn,
+            firm.replace(b"\0", b" "), symbols[instrument_id] if instrument_id else _NO_SYMBOL,
+        )
+        + appendage
+    )  # fmt: skip
+
+
 def _system_event(data: bytes, offset: int, _: Symbols, midnight_ns: int) -> bytes:
     reason, timestamp_ns, _urn = _PLAIN.unpack_from(data, offset)
     return _PACK_SYSTEM.pack(11, _S, 83, max(timestamp_ns - midnight_ns, 0), reason)
@@ -182,4 +198,5 @@ _ENCODERS: Final[dict[int, _Encoder]] = {
     EventKind.CANCEL_REJECTED: _cancel_rejected,
     EventKind.ACCOUNT_QUERY_RESPONSE: _query_response,
     EventKind.SYSTEM_EVENT: _system_event,
+    EventKind.MASS_CANCEL_ACCEPTED: _mass_cancel,
 }

@@ -37,7 +37,7 @@ def compare_one_venue(seed: str, commands: int, make_engine: EngineFactory) -> M
     )
     taken: list[Step] = []
     try:
-        while comparison.commands < commands:
+        while comparison.commands - generator.crowd_orders < commands:
             taken.append(generator.next_step(comparison.oracle._venue))
             comparison.apply(taken[-1])
         comparison.check_state()

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from oms.bounds import EVENT_BYTES
-from oms.messages.enums import CancelReason, EventKind, RejectReason
+from oms.messages.enums import CancelReason, EventFlag, EventKind, RejectReason
 from oms.messages.records import unpack_event
 from oms.reference.engine import Engine
 from tests.properties.steps import Step, pack
@@ -51,6 +51,7 @@ class Comparison:
         if got != expected or got_count != count:
             raise EngineDisagreement(_event_difference(expected, got))
         self._same("digest", self.oracle.digest(), self._engine.digest())
+        self._same("is_work_pending", self.oracle.is_work_pending, self._engine.is_work_pending)
         self._count(step, expected)
         if index % self._state_every == 0:
             self.check_state()
@@ -69,8 +70,7 @@ class Comparison:
         self._same("state_digest", oracle.state_digest(), engine.state_digest())
         for name in ("applied_index", "has_genesis", "last_timestamp_ns", "event_seq"):
             self._same(name, getattr(oracle, name), getattr(engine, name))
-        for name in ("is_work_pending", "open_orders"):
-            self._same(name, getattr(oracle, name), getattr(engine, name))
+        self._same("open_orders", oracle.open_orders, engine.open_orders)
         self._same("totals()", oracle.totals(), engine.totals())
         self._same("directory()", oracle.directory(), engine.directory())
         directory = oracle.directory()
@@ -109,6 +109,8 @@ class Comparison:
     def _count(self, step: Step, events: bytes) -> None:
         self.commands += len(step.planned)
         self.mix["entries that are no batch" if step.raw is not None else "entries"] += 1
+        if self.oracle._venue.tasks:
+            self.mix["entries that leave mass cancels to the next"] += 1
         for offset in range(0, len(events), EVENT_BYTES):
             self.mix[_label(events, offset)] += 1
 
@@ -121,10 +123,10 @@ def _label(events: bytes, offset: int) -> str:
     if event.kind == EventKind.ADMIN_REJECTED:
         return f"{label} {render.name_of(RejectReason, event.reason)}"
     if event.kind == EventKind.ORDER_CANCELED:
+        label += f" {render.name_of(CancelReason, event.reason)}"
+        label += " DISCONNECTED" if event.flags & EventFlag.DISCONNECTED else ""
         why = f" {render.name_of(RejectReason, event.reject_reason)}"
-        return f"{label} {render.name_of(CancelReason, event.reason)}" + (
-            why if event.reject_reason else ""
-        )
+        return label + (why if event.reject_reason else "")
     return label
 
 

@@ -40,6 +40,10 @@ ODD_FIELDS: dict[str, tuple[int, ...]] = {
 }
 DEEP_SHARE = 0.2
 DEEP_TICKS = 400
+CROWDED_SHARE = 0.2  # of the deep ones
+CROWD_MIN = 1_500  # more than one entry may cancel
+CROWD_ORDERS = 500  # in one entry
+CROWD_SHARE = 0.1  # of the entries while there are fewer
 AMOUNTS = (0, 1, -1, 500, -500, 10**9, -(10**9), MONEY_MAX, I64_MAX, I64_MIN)
 
 
@@ -50,9 +54,13 @@ class Generator:
         self._rng = rng
         # In a deep book orders stand at hundreds of prices; elsewhere they meet soon.
         self._is_deep = rng.random() < DEEP_SHARE
+        # In a crowded one there are more orders than one entry may cancel, and it is tried.
+        self._is_crowded = self._is_deep and rng.random() < CROWDED_SHARE
+        self.crowd_orders = 0  # how many commands came in crowds
         self._opening = venues.opening(rng, is_deep=self._is_deep)
         self._time_ns = venues.START_NS + 10
         self._last_refs: dict[int, int] = {}  # of this step: session_id -> user_ref_num
+        mass_weight = 4 if self._is_crowded else 0 if self._is_deep else 1
         self._makers: list[tuple[int, Callable[[Venue], c.Command | None]]] = [
             (46, self._new_order),
             (16, self._replace),
@@ -66,6 +74,8 @@ class Generator:
             (1, self._phase),
             (1, self._identity),
             (1, self._login),
+            (mass_weight, self._mass_cancel),
+            (mass_weight, self._admin_mass_cancel),
         ]
 
     def next_step(self, venue: Venue) -> Step:
@@ -75,6 +85,9 @@ class Generator:
         rng = self._rng
         self._last_refs.clear()
         self._time_ns += rng.choice((0, 1, 1_000, 1_000_000))
+        if self._is_crowded and len(venue.live) < CROWD_MIN and rng.random() < CROWD_SHARE:
+            self.crowd_orders += CROWD_ORDERS
+            return Step(self._time_ns, tuple(Planned(order) for order in self._crowd(venue)))
         if rng.random() < 0.01:
             return Step(self._time_ns, raw=self._garbage(venue))
         count = rng.choice((1, 1, 1, 2, 4, 9)) if rng.random() > 0.03 else 0
@@ -277,6 +290,53 @@ class Generator:
             *sign, self._rng.choice(POLICIES), order.user_ref_num, min(qty, U32_MAX)
         )
 
+    def _crowd(self, venue: Venue) -> list[c.Command]:
+        """Orders of everybody who may, all of which rest."""
+        rng = self._rng
+        allowed = [
+            (session.session_id, account.account_id)
+            for session in venue.sessions
+            for account in venue.accounts
+            if venue.entitlements(session.user_id, account.account_id) & Entitlement.ENTER
+        ]
+        made: list[c.Command] = []
+        for _ in range(CROWD_ORDERS if allowed else 0):
+            session_id, account_id = rng.choice(allowed)
+            side = rng.choice((Side.BUY, Side.SELL_SHORT))
+            ticks = 1_000 + rng.randint(1, DEEP_TICKS) * (-1 if side == Side.BUY else 1)
+            made.append(
+                c.NewOrder(
+                    *self._sign(venue, session_id), OUCH_POLICY,
+                    self._next_ref(venue, session_id), account_id, 1, side, OrdType.LIMIT,
+                    rng.choice((TimeInForce.DAY, TimeInForce.GTC)), rng.randint(1, 9),
+                    ticks * venue.instruments[0].tick_size, b"", b"", 89, 65, 78, 78,
+                )
+            )  # fmt: skip
+        return made
+
+    def _mass_cancel(self, venue: Venue) -> c.Command | None:
+        rng = self._rng
+        sign = self._sign(venue)
+        return c.MassCancel(
+            *sign,
+            policy=rng.choice((*POLICIES, Policy.WHOLE_ACCOUNT, Policy.WHOLE_ACCOUNT)),
+            user_ref_num=self._next_ref(venue, sign[0]),
+            account_id=rng.choice((0, rng.randint(0, len(venue.accounts) + 1))),
+            instrument_id=rng.choice((0, rng.randint(0, len(venue.instruments) + 1))),
+            side=rng.choice((0, 0, 1, 2, 5, 6)),
+            firm=rng.randbytes(rng.choice((0, 4))),
+        )
+
+    def _admin_mass_cancel(self, venue: Venue) -> c.Command | None:
+        rng = self._rng
+        return c.AdminMassCancel(
+            *self._admin_sign(venue),
+            of_session_id=rng.choice((0, 0, 0, rng.randint(0, len(venue.sessions) + 1))),
+            of_account_id=rng.choice((0, rng.randint(0, len(venue.accounts) + 1))),
+            of_instrument_id=rng.choice((0, rng.randint(0, len(venue.instruments) + 1))),
+            side=rng.choice((0, 0, 1, 2, 5, 6, 7)),
+        )
+
     def _query(self, venue: Venue) -> c.Command | None:
         return c.AccountQuery(*self._sign(venue))
 
@@ -358,7 +418,14 @@ class Generator:
                 return c.AddUser(*sign, new_id, some, name, b"s", b"h")
             case 4:
                 new_id = len(venue.sessions) + rng.choice((1, 1, 0, 2, 50))
-                return c.OpenSession(*sign, new_id, some, rng.randint(0, 6), rng.randint(0, 6))
+                return c.OpenSession(
+                    *sign,
+                    new_id,
+                    some,
+                    rng.randint(0, 6),
+                    rng.randint(0, 6),
+                    rng.choice((0, 0, 1, 1, 2, 255)),
+                )
             case _:
                 bits = rng.choice((0, 1, 1, 1, 3, 31, 32, U32_MAX))
                 is_own_right = some == 1 and rng.random() < 0.9

@@ -19,9 +19,11 @@ MODULES = ["oms.reference.engine", "oms._core.engine"]
 class Venue:
     """A venue of the scenarios' kind that is driven by records."""
 
-    def __init__(self, module: str, **limits: int) -> None:
+    def __init__(self, module: str, *, disconnecting: tuple[str, ...] = (), **limits: int) -> None:
         self.engine: Engine = importlib.import_module(module).Engine()
         setup = world.Setup(venue=world.VenueSetup(**limits))
+        for name in disconnecting:
+            setup.sessions[name].cancel_on_disconnect = 1
         self.index = 0
         self.now_ns = world.START_NS
         for entry in world.opening_entries(setup):

@@ -9,7 +9,7 @@ import msgspec
 
 from oms.bounds import MONEY_MAX
 from oms.messages import commands as c
-from oms.messages.enums import Entitlement, Phase, Protocol
+from oms.messages.enums import Entitlement, Phase, Protocol, SessionOption
 from tests.properties.steps import Planned, Step
 
 START_NS = 1_767_605_400_000_000_000
@@ -101,7 +101,8 @@ def _identities(rng: Random, instruments: int, accounts: int, users: int) -> lis
     ]
     for n in range(1, users + 1):
         protocol = Protocol.ADMIN if n == 1 else rng.choice(PROTOCOLS)
-        made.append(c.OpenSession(*FREE, n, n, rng.randint(0, accounts), protocol))
+        options = rng.choice((0, 0, SessionOption.CANCEL_ON_DISCONNECT)) if n > 1 else 0
+        made.append(c.OpenSession(*FREE, n, n, rng.randint(0, accounts), protocol, options))
     made.append(c.Grant(*FREE, 1, 0, Entitlement.ADMIN))
     made += [
         c.Grant(*FREE, user, account, rng.choice((1, 3, 7, 2)))

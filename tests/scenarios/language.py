@@ -35,7 +35,7 @@ RAW_TYPES: dict[str, type[c.Command]] = {
         c.NewOrder, c.ReplaceOrder, c.CancelOrder, c.AccountQuery, c.RefusedRequest, c.Login,
         c.Logout, c.GatewayLost, c.Genesis, c.AddInstrument, c.AddParticipant, c.AddAccount,
         c.AddUser, c.OpenSession, c.Grant, c.DepositCash, c.DepositShares, c.SetLimits,
-        c.SetInstrument, c.SetPhase, c.StartDay, c.EndDay,
+        c.SetInstrument, c.SetPhase, c.StartDay, c.EndDay, c.MassCancel, c.AdminMassCancel,
     )
 }  # fmt: skip
 _BYTES_PREFIX = "x:"
@@ -125,6 +125,8 @@ def _signed(words: list[str], sign: Signature, options: dict[str, str]) -> c.Com
         case ["asks", "for", "something", "else", number]:
             reason = RejectReason[options.pop("reason", "NOT_OFFERED")]
             return c.RefusedRequest(*sign, _ref(number), reason)
+        case ["mass", "cancel", number]:
+            return _mass_cancel(sign, options, _ref(number))
         case ["cancel", number]:
             return c.CancelOrder(*sign, _policy(options), _ref(number), 0)
         case ["reduce", number, "to", qty]:
@@ -169,6 +171,27 @@ def _new_order(
     )
 
 
+def _mass_cancel(sign: Signature, options: dict[str, str], number: int) -> c.MassCancel:
+    policy = OUCH_POLICY
+    if options.pop("whole", ""):
+        policy |= Policy.WHOLE_ACCOUNT
+    return c.MassCancel(
+        *sign,
+        policy,
+        number,
+        account_id=world.account_id(options.pop("account", "0")),
+        instrument_id=world.instrument_id(options.pop("symbol", "0")),
+        side=_scope(options),
+        firm=b"",
+        refuse_reason=RejectReason[options.pop("reason", "NONE")],
+    )
+
+
+def _scope(options: dict[str, str]) -> int:
+    side = options.pop("side", "0")
+    return SIDES[side] if side in SIDES else int(side)
+
+
 def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> c.AdminCommand:
     match words:
         case ["deposit", name, "cash", amount]:
@@ -201,6 +224,15 @@ def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> c.Admi
             return c.Grant(*sign, world.PEOPLE.index(name) + 1, account_id, granted)
         case ["phase", symbol, phase]:
             return c.SetPhase(*sign, world.instrument_id(symbol), Phase[phase])
+        case ["mass", "cancels"]:
+            of = options.pop("of", "0")
+            return c.AdminMassCancel(
+                *sign,
+                of_session_id=int(of) if of.isdigit() else world.PEOPLE.index(of) + 1,
+                of_account_id=world.account_id(options.pop("account", "0")),
+                of_instrument_id=world.instrument_id(options.pop("symbol", "0")),
+                side=_scope(options),
+            )
         case ["starts", "day", date]:
             return c.StartDay(*sign, int(date), world.MIDNIGHT_NS)
         case ["ends", "day"]:

@@ -21,7 +21,7 @@ from tests.scenarios.language import Numbering, parse
 
 EngineFactory = Callable[[], Engine]
 _S = TypeVar("_S", bound=msgspec.Struct)
-_DIRECTIVES = ("venue", "instrument", "account", "hide", "empty")
+_DIRECTIVES = ("venue", "instrument", "account", "session", "hide", "empty")
 
 
 class Player:
@@ -119,6 +119,9 @@ class Player:
         elif words[0] == "instrument":
             instruments = self._setup.instruments
             instruments[words[1]] = _changed(instruments[words[1]], words[2:])
+        elif words[0] == "session":
+            sessions = self._setup.sessions
+            sessions[words[1]] = _changed(sessions[words[1]], words[2:])
         else:
             accounts = self._setup.accounts
             accounts[words[1]] = _changed(accounts[words[1]], words[2:])

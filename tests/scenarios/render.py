@@ -74,6 +74,8 @@ def event(record: bytes) -> str:
         case EventKind.ORDER_CANCELED:
             text = f"{who} canceled #{e.user_ref_num} {e.qty}, {e.leaves_qty} left"
             text += f": {name_of(CancelReason, e.reason)}"
+            for flag in (EventFlag.MASS_CANCELED, EventFlag.DISCONNECTED):
+                text += f" {flag.name}" if e.flags & flag else ""
             if e.reject_reason:
                 text += f", #{e.orig_user_ref_num} was {name_of(RejectReason, e.reject_reason)}"
             return text
@@ -89,6 +91,8 @@ def event(record: bytes) -> str:
             return f"{who} next is #{e.user_ref_num}"
         case EventKind.SYSTEM_EVENT:
             return f"{who} system {chr(e.reason)}"
+        case EventKind.MASS_CANCEL_ACCEPTED:
+            return f"{who} mass cancel #{e.user_ref_num} accepted"
         case EventKind.ADMIN_APPLIED:
             return f"{who} applied {name_of(CommandKind, e.qty)} {e.order_id}"
         case EventKind.ADMIN_REJECTED:
@@ -124,6 +128,9 @@ def _outcome(e: Event, record: bytes) -> str:
             return f"phase {name} {name_of(Phase, e.reason)}"
         case EventKind.DIRECTORY_CHANGED:
             return f"directory {name_of(CommandKind, e.qty)} {e.order_id}"
+        case EventKind.MASS_CANCEL_DONE:
+            which = f" #{e.user_ref_num}" if e.user_ref_num else ""
+            return f"{who} mass cancel{which} done: {e.qty} canceled"
         case EventKind.DAY_STARTED:
             return f"day started {e.order_id}"
         case EventKind.DAY_ENDED:

@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 
 from oms.messages import commands as c
-from oms.messages.enums import Entitlement, Phase, Protocol
+from oms.messages.enums import Entitlement, Phase, Protocol, SessionOption
 from oms.messages.records import pack_batch
 
 START_NS = 1_767_605_400_000_000_000
@@ -47,6 +47,12 @@ class AccountSetup(msgspec.Struct):
     short: int = 0
 
 
+class SessionSetup(msgspec.Struct):
+    """What a file may change about a session (`session alice cancel_on_disconnect=1`)."""
+
+    cancel_on_disconnect: int = 0
+
+
 class VenueSetup(msgspec.Struct):
     """What a file may change about the genesis (`venue orders_max=2`)."""
 
@@ -68,6 +74,9 @@ class Setup(msgspec.Struct):
     )
     accounts: dict[str, AccountSetup] = msgspec.field(
         default_factory=lambda: {name: AccountSetup() for name in FIRMS}
+    )
+    sessions: dict[str, SessionSetup] = msgspec.field(
+        default_factory=lambda: {name: SessionSetup() for name in PEOPLE}
     )
 
 
@@ -120,7 +129,10 @@ def _admin_commands(setup: Setup) -> list[c.Command]:
     for n, name in enumerate(PEOPLE, 1):
         default = account_id(name) if name in FIRMS else 0
         protocol = Protocol.OUCH if name in FIRMS else Protocol.ADMIN
-        made.append(c.OpenSession(*free, n, n, default, protocol))
+        options = SessionOption(0)
+        if setup.sessions[name].cancel_on_disconnect:
+            options |= SessionOption.CANCEL_ON_DISCONNECT
+        made.append(c.OpenSession(*free, n, n, default, protocol, options))
     made.append(c.Grant(*free, 1, 0, Entitlement.ADMIN | Entitlement.READ))
     for n, name in enumerate(FIRMS, 1):
         made.append(c.Grant(*free, n + 1, n, Entitlement.ENTER | Entitlement.CANCEL))

@@ -27,15 +27,17 @@ ENUMS: dict[str, type[IntEnum] | type[IntFlag]] = {
     "ENTITLED": enums.Entitlement,
     "POLICY": enums.Policy,
     "FLAG": enums.EventFlag,
+    "OPTION": enums.SessionOption,
     "CANCELED": enums.CancelReason,
     "LIQUIDITY": enums.Liquidity,
     "REJECT": enums.RejectReason,
 }
-NO_MEMBERS = {"COMMAND_BYTES", "EVENT_BYTES", "ENTITLED_ALL"}
+NO_MEMBERS = {"COMMAND_BYTES", "EVENT_BYTES", "ENTITLED_ALL", "OPTION_ALL"}
 BOUNDS = [
     "COMMAND_BYTES", "EVENT_BYTES", "BATCH_HEADER_BYTES", "WORK_STEPS_MAX", "OUTCOME_WINDOW",
     "PRICE_MAX", "ORDER_QTY_MAX", "HARD_ORDERS_MAX", "INSTRUMENTS_MAX", "PARTICIPANTS_MAX",
-    "ACCOUNTS_MAX", "USERS_MAX", "SESSIONS_MAX", "POSITIONS_MAX",
+    "ACCOUNTS_MAX", "USERS_MAX", "SESSIONS_MAX", "POSITIONS_MAX", "SCAN_SLOTS_MAX",
+    "MASS_CANCELS_MAX",
 ]  # fmt: skip
 
 
@@ -163,8 +165,18 @@ CASES: list[tuple[str, c.Command, list[str]]] = [
     ),
     (
         "SessionRecord",
-        c.OpenSession(*HEAD, 1, 2, 3, 4),
-        ["opened_session_id", "user_id", "default_account_id", "protocol"],
+        c.OpenSession(*HEAD, 1, 2, 3, 4, 5),
+        ["opened_session_id", "user_id", "default_account_id", "protocol", "options"],
+    ),
+    (
+        "OrderRecord",
+        c.MassCancel(*HEAD, 0x2122, 1, 2, 3, 4, b"FIRM", 5),
+        ["policy", "user_ref_num", "account_id", "instrument_id", "side", "firm", "refuse_reason"],
+    ),
+    (
+        "MassCancelRecord",
+        c.AdminMassCancel(*HEAD, 1, 2, 3, 4),
+        ["of_session_id", "of_account_id", "of_instrument_id", "side"],
     ),
     ("GrantRecord", c.Grant(*HEAD, 1, 2, 3), ["user_id", "account_id", "entitlements"]),
     ("DepositRecord", c.DepositCash(*HEAD, 1, 2), ["account_id", "amount"]),

@@ -2,6 +2,7 @@
 
 import random
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.unit.core.venue import BUYER, SELLER, TICK, Venue
 M64 = (1 << 64) - 1
 MIX = 0x9E3779B97F4A7C15
 HEADER_WORDS = 4
+GOLDEN = Path(__file__).parents[2] / "golden"
 
 
 def _traffic(venue: Venue, rng: random.Random, count: int) -> list[c.Command]:
@@ -140,6 +142,23 @@ def test_nothing_is_believed_for_its_checksum_alone() -> None:
             engine.verify()
             engine.apply(engine.applied_index + 1, pack_batch(venue.now_ns + 5, []))
     assert refused > 100
+
+
+def test_a_snapshot_of_the_version_before_is_read() -> None:
+    """An upgraded node starts from what the old program left; its next snapshot is a new one."""
+    old = (GOLDEN / "snapshot_v1.bin").read_bytes()
+    assert int.from_bytes(old[8:16], "little") == 1
+    engine = Engine()
+    engine.restore(old)
+    engine.verify()
+    assert (engine.digest(), engine.event_seq, engine.applied_index) == (0x06C9979CE6DE0083, 78, 4)
+    assert [(o.user_ref_num, o.leaves_qty, o.cum_qty) for o in engine.session_orders(1)] == [
+        (7, 13, 0), (9, 33, 6), (11, 2, 0),
+    ]  # fmt: skip
+    copy = Engine()
+    copy.restore(engine.snapshot())
+    assert copy.state_digest() == engine.state_digest()
+    assert int.from_bytes(copy.snapshot()[8:16], "little") == 2
 
 
 def test_an_unknown_version_is_refused() -> None:

@@ -8,6 +8,7 @@ from oms.messages.commands import (
     AccountQuery,
     CancelOrder,
     Command,
+    MassCancel,
     NewOrder,
     OrderCommand,
     RefusedRequest,
@@ -287,10 +288,34 @@ def test_cancel_and_query() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, (0, 0, 0, NONE)),
+        ({"firm": b"A2"}, (2, 0, 0, NONE)),
+        ({"symbol": b"ELM"}, (0, 2, 0, NONE)),
+        ({"firm": b"A1", "symbol": b"OAK", "appendage": b"\x02\x1bT"}, (1, 1, 5, NONE)),
+        ({"appendage": b"\x02\x1bS"}, (0, 0, 2, NONE)),
+        ({"appendage": b"\x02\x1bx"}, (0, 0, 0, RejectReason.BAD_SIDE)),
+        ({"appendage": b"\x02\x1c\x01"}, (0, 0, 0, NOT_OFFERED)),
+        ({"firm": b"A9"}, (0, 0, 0, RejectReason.NOT_ENTITLED)),
+        ({"symbol": b"FIG"}, (0, 0, 0, RejectReason.UNKNOWN_INSTRUMENT)),
+    ],
+)
+def test_mass_cancel_of_an_unknown_name_is_no_mass_cancel_of_everything(
+    changes: dict[str, bytes], expected: tuple[int, int, int, int]
+) -> None:
+    """0 fits all orders in the command; a misspelt symbol must not."""
+    command = translate(m.MassCancelRequest(8, **changes))
+    assert isinstance(command, MassCancel)
+    assert (command.user_ref_num, command.firm) == (8, changes.get("firm", b""))
+    found = (command.account_id, command.instrument_id, command.side, command.refuse_reason)
+    assert found == expected
+
+
+@pytest.mark.parametrize(
     ("message", "user_ref_num"),
     [
         (m.ModifyRequest(7, ord("S"), 10), 7),
-        (m.MassCancelRequest(8), 8),
         (m.DisableRequest(9), 9),
         (m.EnableRequest(10), 10),
         (m.CancelRequest(7, 0, b"\x02\x1c\x01"), 7),

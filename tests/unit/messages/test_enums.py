@@ -13,7 +13,7 @@ GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "records.json"
 LISTS: list[type[IntEnum] | type[IntFlag]] = [
     enums.CommandKind, enums.EventKind, enums.Side, enums.OrdType, enums.TimeInForce, enums.Phase,
     enums.Protocol, enums.Entitlement, enums.Policy, enums.EventFlag, enums.CancelReason,
-    enums.Liquidity, enums.RejectReason,
+    enums.Liquidity, enums.RejectReason, enums.SessionOption,
 ]  # fmt: skip
 
 

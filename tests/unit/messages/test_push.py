@@ -25,11 +25,13 @@ def test_what_is_pushed_arrives() -> None:
         c.CancelOrder(2, 1, 3, 5, 6, 1, 0),
         c.AccountQuery(2, 1, 4, 5),
         c.RefusedRequest(2, 1, 5, 5, 9, 1),
+        c.MassCancel(2, 1, 6, 5, 0, 10, 1, 1, 1, b"ALFA"),
         c.Login(2, (1 << 64) - 1, 7),
         c.Login(2, 1, 7, -(1 << 63)),
         c.Logout(2, 1),
         c.GatewayLost(7),
         c.EndDay(1, 1, 1, 5),
+        c.AdminMassCancel(1, 1, 2, 5, of_account_id=1),
     ]
     push = link.Push(7, commands)
     assert DECODER.decode(msgspec.msgpack.encode(push)) == push
@@ -64,7 +66,7 @@ def test_values_outside_their_field_are_refused(place: int, value: object) -> No
         decode(wrong)
 
 
-@pytest.mark.parametrize("tag", [0, 6, 15, 19, 31, 46, -1, "NewOrder"])
+@pytest.mark.parametrize("tag", [0, 7, 15, 19, 31, 47, -1, "NewOrder"])
 def test_unknown_commands_are_refused(tag: object) -> None:
     """The list of commands is closed."""
     with pytest.raises(msgspec.ValidationError):

@@ -64,7 +64,7 @@ LAYOUTS: dict[CommandKind, dict[str, tuple[int, int]]] = {
     },
     CommandKind.OPEN_SESSION: {
         "opened_session_id": (32, 4), "user_id": (36, 4), "default_account_id": (40, 4),
-        "protocol": (44, 1), **HEAD,
+        "protocol": (44, 1), "options": (45, 1), **HEAD,
     },
     CommandKind.GRANT: {
         "user_id": (32, 4), "account_id": (36, 4), "entitlements": (40, 4), **HEAD,
@@ -76,6 +76,11 @@ LAYOUTS: dict[CommandKind, dict[str, tuple[int, int]]] = {
     CommandKind.SET_PHASE: {"instrument_id": (32, 4), "phase": (36, 1), **HEAD},
     CommandKind.START_DAY: {"trading_date": (32, 4), "midnight_ns": (40, 8), **HEAD},
     CommandKind.END_DAY: HEAD,
+    CommandKind.MASS_CANCEL: ORDER,
+    CommandKind.ADMIN_MASS_CANCEL: {
+        "side": (1, 1), "of_session_id": (32, 4), "of_account_id": (36, 4),
+        "of_instrument_id": (40, 4), **HEAD,
+    },
 }  # fmt: skip
 SPACE_PADDED = {"symbol", (CommandKind.ADD_ACCOUNT, "firm")}
 
@@ -100,7 +105,7 @@ SAMPLES: dict[CommandKind, c.Command] = {
     CommandKind.ADD_PARTICIPANT: c.AddParticipant(*SIGN, 8, b"BROKER"),
     CommandKind.ADD_ACCOUNT: c.AddAccount(*SIGN, 9, 8, b"AB", 1, 2, 3, 4),
     CommandKind.ADD_USER: c.AddUser(*SIGN, 10, 8, b"ALICE", b"S" * 16, b"H" * 32),
-    CommandKind.OPEN_SESSION: c.OpenSession(*SIGN, 11, 10, 9, 1),
+    CommandKind.OPEN_SESSION: c.OpenSession(*SIGN, 11, 10, 9, 1, 1),
     CommandKind.GRANT: c.Grant(*SIGN, 10, 9, 31),
     CommandKind.DEPOSIT_CASH: c.DepositCash(*SIGN, 9, -12_345),
     CommandKind.DEPOSIT_SHARES: c.DepositShares(*SIGN, 9, 7, 1 << 40),
@@ -109,6 +114,12 @@ SAMPLES: dict[CommandKind, c.Command] = {
     CommandKind.SET_PHASE: c.SetPhase(*SIGN, 7, 6),
     CommandKind.START_DAY: c.StartDay(*SIGN, 20260105, 1_767_571_200_000_000_000),
     CommandKind.END_DAY: c.EndDay(*SIGN),
+    CommandKind.MASS_CANCEL: c.MassCancel(
+        *SIGN, 8, 0x21222324, 0x31323334, 0x41424344, 5, b"FIRM", 4
+    ),
+    CommandKind.ADMIN_MASS_CANCEL: c.AdminMassCancel(
+        *SIGN, 0x21222324, 0x31323334, 0x41424344, 2
+    ),
 }  # fmt: skip
 
 

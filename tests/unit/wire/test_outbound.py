@@ -75,6 +75,8 @@ EXAMPLES: dict[str, bytes] = {
     "cancel rejected": record(EventKind.CANCEL_REJECTED, reason=RejectReason.ORDER_NOT_CANCELABLE),
     "account query response": record(EventKind.ACCOUNT_QUERY_RESPONSE, user_ref_num=12),
     "system event start": record(EventKind.SYSTEM_EVENT, reason=ord("S")),
+    "mass cancel of all": record(EventKind.MASS_CANCEL_ACCEPTED, side=0, instrument_id=0),
+    "mass cancel of some": record(EventKind.MASS_CANCEL_ACCEPTED, side=Side.SELL, firm=b"A1"),
     "before midnight": record(EventKind.ORDER_CANCELED, reason=ord("U"), timestamp_ns=5),
 }
 
