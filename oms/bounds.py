@@ -79,6 +79,7 @@ STATUS_PERIOD_NS: Final = 100_000_000
 TOPIC_HEARTBEAT_NS: Final = 1_000_000_000
 CLOCK_SKEW_MAX_NS: Final = 50_000_000  # RULES A9
 HAND_OVER_NS: Final = 1_000_000_000  # a stopping leader waits so long for another to lead
+EVENTS_AHEAD_BYTES: Final = 16 << 20  # room of the event log taken ahead; without it: low
 SNAPSHOT_EVERY_ENTRIES: Final = 50_000
 SNAPSHOTS_KEPT: Final = 3
 SCRUB_EVERY_ENTRIES: Final = 65_536  # the whole state is hashed at multiples of this index
@@ -94,6 +95,7 @@ GATEWAYS_MAX: Final = 256  # leases; pushes of further gateways are refused and 
 # --- replication
 RAFT_FRAME_BYTES_MAX: Final = 4 << 20
 JOURNAL_SEGMENT_BYTES: Final = 16 << 20
+JOURNAL_RESERVE_BYTES: Final = 8 << 20  # kept for cancels when the disk is full (docs/adr/0019)
 JOURNAL_MEMORY_BYTES_MAX: Final = 32 << 20  # entries kept in memory; older ones are read from disk
 RAFT_SEND_BUFFER_BYTES_MAX: Final = 32 << 20
 SNAPSHOT_CHUNK_BYTES: Final = 256 << 10  # of a snapshot file, in one message
@@ -115,5 +117,6 @@ assert SESSION_IN_FLIGHT_MIN <= SESSION_IN_FLIGHT_MAX <= GATEWAY_IN_FLIGHT_MAX, 
 assert SEQUENCER_QUEUE_MAX >= SESSION_IN_FLIGHT_MAX, "one session alone must not fill the sequencer"
 assert BATCH_BYTES_MAX < RAFT_FRAME_BYTES_MAX, "an entry fits a Raft frame"
 assert BATCH_BYTES_MAX < JOURNAL_SEGMENT_BYTES, "an entry fits a segment"
+assert BATCH_BYTES_MAX * 32 < JOURNAL_RESERVE_BYTES, "the reserve is many entries"
 assert GATEWAY_HEARTBEAT_NS * 5 <= GATEWAY_LEASE_NS, "a lease survives four lost heartbeats"
 assert CLIENT_SILENT_NS > GATEWAY_LEASE_NS, "who is given up by its client has lost its lease"

@@ -8,17 +8,21 @@ Segment header, 128 bytes at offset 0, all little endian (an all-zero header: pr
 
     0 8s magic   8 u32 version   12 u32 durability (1 = disk)   16 u64 cluster_id   24 16s node_id
     40 u64 segment_number (from 1)   48 u64 first_index   56 u64 records_before   64 u64 chain
-    72 52x reserved   124 u32 crc32 of bytes 0..123
+    72 u64 term_before (version 2; version 1 has zeros)   80 44x reserved
+    124 u32 crc32 of bytes 0..123
 
 Record, 48 bytes then `length` bytes, padded with zeros to a multiple of 8:
 
     0 u32 marker   4 u32 length   8 u64 log_index   16 u64 term   24 u64 synced_records
-    32 u32 crc32 of the payload   36 u32 kind (1 entry, 2 truncation)   40 u64 chain
+    32 u32 crc32 of the payload   36 u32 kind (1 entry, 2 truncation, 3 base)   40 u64 chain
 
 `chain` is blake2b-64 over the previous record's chain and this header's first 40 bytes, so each
-record covers all before it. A truncation says "the log ends at log_index now": the journal itself
-only ever grows. `synced_records` counts the journal's records (of all segments) known to be on
-disk when this one was written: a broken record whose number is not above it was once whole.
+record covers all before it. A truncation says "the log ends at log_index now", a base "the log
+begins behind log_index, which has this term, and is empty now" (a snapshot holds what is before):
+the journal itself only ever grows. `term_before` is the term of the entry before first_index, so
+that a journal whose oldest segments were archived still opens. `synced_records` counts the
+journal's records (of all segments) known to be on disk when this one was written: a broken record
+whose number is not above it was once whole.
 
 Mark, 32 bytes, rewritten after every sync and not itself synced (it survives the process's death,
 and mostly the machine's): 0 u32 magic   4 u32 crc32 of the rest   8 u64 cluster_id
@@ -29,12 +33,13 @@ import struct
 import zlib
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 SEGMENT_MAGIC: Final = b"QUORJRNL"
-SEGMENT_VERSION: Final = 1
+SEGMENT_VERSION: Final = 2
+_SEGMENT_VERSIONS: Final = frozenset({1, 2})
 DURABILITY_DISK: Final = 1
-SEGMENT_HEADER: Final = struct.Struct("<8sIIQ16sQQQQ52x")
+SEGMENT_HEADER: Final = struct.Struct("<8sIIQ16sQQQQQ44x")
 SEGMENT_HEADER_BYTES: Final = 128
 _CRC: Final = struct.Struct("<I")
 assert SEGMENT_HEADER.size + _CRC.size == SEGMENT_HEADER_BYTES
@@ -47,7 +52,8 @@ RECORD_HEADER_BYTES: Final = 48
 assert _RECORD_HEAD.size + _CHAIN.size == RECORD_HEADER_BYTES
 KIND_ENTRY: Final = 1
 KIND_TRUNCATION: Final = 2
-_KINDS: Final = frozenset({KIND_ENTRY, KIND_TRUNCATION})
+KIND_BASE: Final = 3
+_KINDS: Final = frozenset({KIND_ENTRY, KIND_TRUNCATION, KIND_BASE})
 _RECORDS_MAX: Final = 1 << 48  # more records than any disk holds
 NODE_ID_BYTES_MAX: Final = 16
 _MARK_MAGIC: Final = 0x4B4D_4A51
@@ -67,10 +73,10 @@ class SegmentHeader:
     first_index: int
     records_before: int
     chain: int
+    term_before: int = 0  # not told by version 1
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One checked record; `offset` is that of its header in the segment."""
 
     offset: int
@@ -97,7 +103,7 @@ def pack_segment_header(header: SegmentHeader) -> bytes:
     body = SEGMENT_HEADER.pack(
         SEGMENT_MAGIC, header.version, header.durability, header.cluster_id,
         header.node_id.encode(), header.number, header.first_index, header.records_before,
-        header.chain,
+        header.chain, header.term_before,
     )  # fmt: skip
     return body + _CRC.pack(zlib.crc32(body))
 
@@ -114,14 +120,15 @@ def unpack_segment_header(data: bytes) -> SegmentHeader | None:
         return None
     if _CRC.unpack_from(data, SEGMENT_HEADER.size)[0] != zlib.crc32(data[: SEGMENT_HEADER.size]):
         raise ValueError("the segment header's checksum is wrong")
-    magic, version, durability, cluster, node, number, first, before, chain = (
+    magic, version, durability, cluster, node, number, first, before, chain, term_before = (
         SEGMENT_HEADER.unpack_from(data)
     )
-    if magic != SEGMENT_MAGIC or version != SEGMENT_VERSION or durability != DURABILITY_DISK:
+    if magic != SEGMENT_MAGIC or version not in _SEGMENT_VERSIONS or durability != DURABILITY_DISK:
         raise ValueError(f"unknown magic, version {version} or durability {durability}")
     return SegmentHeader(
-        version, durability, cluster, node.rstrip(b"\0").decode(), number, first, before, chain
-    )
+        version, durability, cluster, node.rstrip(b"\0").decode(), number, first, before, chain,
+        term_before,
+    )  # fmt: skip
 
 
 def pack_record_header(

@@ -3,106 +3,184 @@
 Called by journal.py before anything is appended. Promises: every byte that matters is checked; a
 record that was once known to be on disk and is not whole now is damage and is refused with its
 index; only what no sync ever covered, at the very end, is cut off (and zeroed, so that nothing
-stale is left behind the end).
+stale is left behind the end). Full segments are checked by one checksum each if they have an index
+(journal_index.py), and else record by record, as the last one always is. The log begins with the
+lowest segment there is: what its header says of those before it (archived ones) is believed.
 """
 
 import os
-from array import array
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from oms.config import SettingsError
 from oms.replication import journal_format as fmt
+from oms.replication import journal_index
 from oms.replication.errors import JournalDamagedError
-from oms.replication.segment_maker import remove_unfinished, segment_path
+from oms.replication.journal_index import NO_LOWEST, SegmentIndex
+from oms.replication.journal_map import LogMap, pack_position
+from oms.replication.segment_maker import remove_unfinished, segment_numbers, segment_path
 
-_POSITION_BITS: Final = 40
+_FIRST_VERSION_WITH_TERM: Final = 2
+
+
+@dataclass(slots=True)
+class Span:
+    """One used segment: what of the log it holds."""
+
+    number: int
+    version: int
+    first_index: int
+    term_before: int
+    lowest: int = NO_LOWEST  # to which a truncation or base in it set the log's end
+    base: tuple[int, int] | None = None  # of the last base record in it
+    end: int = fmt.SEGMENT_HEADER_BYTES  # behind its last whole record
+
+    @property
+    def may_be_first(self) -> bool:
+        """Whether a journal may begin with it: version 1 does not tell the term before."""
+        return self.version >= _FIRST_VERSION_WITH_TERM or self.first_index == 1
+
+    def note_end(self, log_index: int, base_term: int | None = None) -> None:
+        """A record in it set the log's end: a truncation, or a base that has a term."""
+        self.lowest = min(self.lowest, log_index)
+        if base_term is not None:
+            self.base = (log_index, base_term)
 
 
 class Recovered:
     """The state of a journal after its last whole record."""
 
     def __init__(self) -> None:
-        self.positions: array[int] = array("Q")  # of entry i+1: segment << 40 | offset
-        self.term_starts: list[int] = []  # first index of each run of one term
-        self.term_values: list[int] = []
+        self.map = LogMap()
+        self.spans: list[Span] = []
         self.chain = 0
         self.records = 0
-        self.number = 0  # the segment written last
-        self.offset = 0  # where its next record goes
-        self.full_bytes = 0  # in the segments before it
+        self.segment_crc = 0  # of the last segment up to its end
+        self.unindexed: list[SegmentIndex] = []  # full segments whose index must be written
 
-    def take(self, record: fmt.Record, number: int) -> bool:
+    @property
+    def span(self) -> Span:
+        """The segment written last."""
+        return self.spans[-1]
+
+    def begin(self, header: fmt.SegmentHeader) -> None:
+        """Enter a segment; the first one says where the log begins. Raises: JournalDamagedError."""
+        span = Span(header.number, header.version, header.first_index, header.term_before)
+        if not self.spans:
+            if not span.may_be_first:
+                raise self.damaged(f"segments missing: the first one is {header.number}")
+            self.map.rebase(header.first_index - 1, header.term_before)
+            self.records, self.chain = header.records_before, header.chain
+        self.spans.append(span)
+
+    def take(self, record: fmt.Record) -> bool:
         """Apply one record; False when it does not follow from those before."""
-        last = len(self.positions)
-        if record.kind == fmt.KIND_TRUNCATION:
-            if not 1 <= record.log_index <= last:
+        log, span = self.map, self.spans[-1]
+        if record.kind == fmt.KIND_ENTRY:
+            if record.log_index != log.last_index + 1:
                 return False
-            del self.positions[record.log_index :]
-            while self.term_starts and self.term_starts[-1] > record.log_index:
-                self.term_starts.pop()
-                self.term_values.pop()
+            log.append(pack_position(span.number, record.offset), record.term)
+        elif record.kind == fmt.KIND_TRUNCATION:
+            if not max(1, log.base_index) <= record.log_index <= log.last_index:
+                return False
+            log.truncate(record.log_index)
+            span.note_end(record.log_index)
+        elif record.kind == fmt.KIND_BASE:
+            if record.log_index < log.base_index:
+                return False
+            log.rebase(record.log_index, record.term)
+            span.note_end(record.log_index, record.term)
         else:
-            if record.log_index != last + 1:
-                return False
-            self.positions.append(number << _POSITION_BITS | record.offset)
-            if not self.term_values or self.term_values[-1] != record.term:
-                self.term_starts.append(record.log_index)
-                self.term_values.append(record.term)
+            return False
         self.chain = record.chain
         self.records += 1
         return True
 
+    def take_index(self, index: SegmentIndex) -> bool:
+        """Apply a whole segment; False when it does not follow from those before."""
+        log, span = self.map, self.spans[-1]
+        if index.base is not None:
+            log.rebase(*index.base)
+        elif not log.base_index <= index.kept <= log.last_index:
+            return False
+        else:
+            log.truncate(index.kept)
+        log.extend(index.positions, index.runs)
+        span.lowest, span.base, span.end = index.lowest, index.base, index.end
+        self.records, self.chain = index.records_after, index.chain
+        return True
+
+    def walk(self, data: bytes | bytearray) -> None:
+        """Take every whole record from where the last walk of this segment ended."""
+        view, span = memoryview(data), self.spans[-1]
+        while True:
+            record = fmt.read_record(view, span.end, self.chain)
+            if record is None or not self.take(record):
+                return
+            span.end += fmt.record_bytes(record.length)
+
+    def is_joined(self, header: fmt.SegmentHeader) -> bool:
+        """Whether a segment goes on where the last one ends."""
+        log, version = self.map, header.version
+        term = log.last_term if version >= _FIRST_VERSION_WITH_TERM else header.term_before
+        return (
+            header.number, header.first_index, header.records_before, header.chain,
+            header.term_before,
+        ) == (self.span.number + 1, log.last_index + 1, self.records, self.chain, term)  # fmt: skip
+
     def damaged(self, reason: str) -> JournalDamagedError:
         """The refusal, at the first entry that is in doubt."""
-        return JournalDamagedError(len(self.positions) + 1, reason)
+        return JournalDamagedError(self.map.last_index + 1, reason)
+
+
+def index_of(
+    log: LogMap, span: Span, *, cluster_id: int, segment: tuple[int, int], records: int, chain: int
+) -> SegmentIndex:
+    """The index of a segment that is full now; `segment` is its size and its checksum."""
+    kept = span.base[0] if span.base is not None else min(span.first_index - 1, span.lowest)
+    return SegmentIndex(
+        cluster_id=cluster_id, number=span.number, segment_bytes=segment[0],
+        segment_crc=segment[1], end=span.end, records_after=records, chain=chain,
+        lowest=span.lowest, kept=kept, base=span.base, runs=log.runs_behind(kept),
+        positions=log.positions_behind(kept),
+    )  # fmt: skip
 
 
 def recover(folder: Path, *, cluster_id: int, node_id: str) -> Recovered:
     """Read the journal in `folder`. Raises: SettingsError, JournalDamagedError."""
     remove_unfinished(folder)
     found = Recovered()
-    numbers = sorted(int(path.name[-8:]) for path in folder.glob("segment-????????"))
-    if not numbers or numbers != list(range(1, len(numbers) + 1)):
+    numbers = segment_numbers(folder)
+    if not numbers or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         raise found.damaged(f"segments missing in {folder}: there are {numbers or 'none'}")
     synced = _read_mark(folder, cluster_id)
-    end = 0  # where the last used segment's whole records end
+    heads = [_head(folder, number) for number in numbers]
     data = b""
-    for number in numbers:
-        following = segment_path(folder, number).read_bytes()
-        header = _header(found, following, number)
+    for number, head, following in zip(numbers, heads, [*heads[1:], b""], strict=True):
+        header = _header(found, head, number)
         if header is None:
             break
-        _check_owner(folder, header, cluster_id=cluster_id, node_id=node_id)
-        if number > 1:
-            _check_closed(found, data, end, header)
-            found.full_bytes += end
-        data, found.number = following, number
-        end = _walk(found, data, number)
-    for number in numbers[found.number + 1 :]:
-        if any(segment_path(folder, number).read_bytes()[: fmt.SEGMENT_HEADER_BYTES]):
+        check_owner(folder, header, cluster_id=cluster_id, node_id=node_id)
+        if found.spans and not found.is_joined(header):
+            raise found.damaged(f"segment {number - 1} does not join segment {number}")
+        found.begin(header)
+        if any(following):
+            _take_full(found, folder, cluster_id)
+        else:
+            data = segment_path(folder, number).read_bytes()
+            found.walk(data)
+    for number, head in zip(numbers, heads, strict=True):
+        if number > found.span.number and any(head):
             raise found.damaged(f"segment {number} is used, the one before is not")
-    _cut(found, folder, data, end, synced)
-    found.offset = end
+    _cut(found, folder, data, synced)
+    found.segment_crc = zlib.crc32(memoryview(data)[: found.span.end])
     return found
 
 
-def _read_mark(folder: Path, cluster_id: int) -> int:
-    path = folder / "mark"
-    return fmt.unpack_mark(path.read_bytes(), cluster_id) if path.exists() else 0
-
-
-def _header(found: Recovered, data: bytes, number: int) -> fmt.SegmentHeader | None:
-    try:
-        header = fmt.unpack_segment_header(data)
-    except ValueError as error:
-        raise found.damaged(f"segment {number}: {error}") from None
-    if header is None and number == 1:
-        raise found.damaged("the first segment has no header")
-    return header
-
-
-def _check_owner(folder: Path, header: fmt.SegmentHeader, *, cluster_id: int, node_id: str) -> None:
+def check_owner(folder: Path, header: fmt.SegmentHeader, *, cluster_id: int, node_id: str) -> None:
+    """Another node's or cluster's journal is refused. Raises: SettingsError."""
     if (header.cluster_id, header.node_id) != (cluster_id, node_id):
         raise SettingsError(
             what=f"the journal in {folder} is not this node's",
@@ -115,36 +193,65 @@ def _check_owner(folder: Path, header: fmt.SegmentHeader, *, cluster_id: int, no
         )
 
 
-def _check_closed(found: Recovered, data: bytes, end: int, header: fmt.SegmentHeader) -> None:
-    """The segment before a used one was synced whole: its end must be where it said."""
-    expected = (found.number + 1, len(found.positions) + 1, found.records, found.chain)
-    actual = (header.number, header.first_index, header.records_before, header.chain)
-    if expected != actual or len(data.rstrip(b"\0")) > end:
-        raise found.damaged(f"segment {found.number} does not join segment {found.number + 1}")
+def _read_mark(folder: Path, cluster_id: int) -> int:
+    path = folder / "mark"
+    return fmt.unpack_mark(path.read_bytes(), cluster_id) if path.exists() else 0
 
 
-def _walk(found: Recovered, data: bytes, number: int) -> int:
-    """Take every whole record; returns the offset behind the last one."""
-    view = memoryview(data)
-    offset = fmt.SEGMENT_HEADER_BYTES
-    while True:
-        record = fmt.read_record(view, offset, found.chain)
-        if record is None or not found.take(record, number):
-            return offset
-        offset += fmt.record_bytes(record.length)
+def _head(folder: Path, number: int) -> bytes:
+    with segment_path(folder, number).open("rb") as file:
+        return file.read(fmt.SEGMENT_HEADER_BYTES)
 
 
-def _cut(found: Recovered, folder: Path, data: bytes, end: int, synced: int) -> None:
+def _header(found: Recovered, head: bytes, number: int) -> fmt.SegmentHeader | None:
+    try:
+        header = fmt.unpack_segment_header(head)
+    except ValueError as error:
+        raise found.damaged(f"segment {number}: {error}") from None
+    if header is None and not found.spans:
+        raise found.damaged("the first segment has no header")
+    if header is not None and header.number != number:
+        raise found.damaged(f"segment {number} does not join: it calls itself {header.number}")
+    return header
+
+
+def _take_full(found: Recovered, folder: Path, cluster_id: int) -> None:
+    """A segment that another follows: by its index, or by a walk, which names the damage."""
+    span = found.span
+    path = segment_path(folder, span.number)
+    data = path.read_bytes()
+    crc = zlib.crc32(data)
+    index = journal_index.read(path, cluster_id, span.number)
+    if index is not None and (index.segment_bytes, index.segment_crc) == (len(data), crc):
+        if not found.take_index(index):
+            raise found.damaged(f"segment {span.number} does not follow from those before it")
+        return
+    found.walk(data)
+    if len(data.rstrip(b"\0")) > span.end:
+        raise found.damaged(
+            f"segment {span.number} does not join segment {span.number + 1}: the record at "
+            f"offset {span.end} is not whole"
+        )
+    found.unindexed.append(
+        index_of(
+            found.map, span, cluster_id=cluster_id, segment=(len(data), crc),
+            records=found.records, chain=found.chain,
+        )
+    )  # fmt: skip
+
+
+def _cut(found: Recovered, folder: Path, data: bytes, synced: int) -> None:
     """Judge what stands behind the last whole record: nothing, a torn tail, or damage."""
+    end = found.span.end
     synced = max(synced, fmt.later_proof_of_sync(data, end))
     if synced > found.records:
         raise found.damaged(
-            f"record {found.records + 1} in segment {found.number} at offset {end} is not whole, "
-            f"though {synced} records had been synced"
+            f"record {found.records + 1} in segment {found.span.number} at offset {end} is not "
+            f"whole, though {synced} records had been synced"
         )
     stale = len(data.rstrip(b"\0"))
     if stale > end:
-        fd = os.open(segment_path(folder, found.number), os.O_WRONLY | os.O_CLOEXEC)
+        fd = os.open(segment_path(folder, found.span.number), os.O_WRONLY | os.O_CLOEXEC)
         try:
             os.pwrite(fd, bytes(stale - end), end)
             os.fsync(fd)

@@ -260,14 +260,15 @@ def tear(venue: LocalVenue, node_id: str, load: Load, *, is_header_whole: bool) 
     journal = DiskJournal(folder, cluster_id=cluster_id, node_id=node_id)
     payload = load.draw.randbytes(400)
     header, _ = fmt.pack_record_header(
-        journal._chain,
+        journal._writer.chain,
         log_index=journal.last_index + 1,
         term=journal.term_at(journal.last_index),
-        synced_records=journal._records,
+        synced_records=journal._writer.records,
         kind=fmt.KIND_ENTRY,
         payload=payload,
     )
-    path, offset = segment_path(folder, journal._number), journal._offset
+    number, offset = journal.position
+    path = segment_path(folder, number)
     journal.close(clean=False)
     record = header + payload
     least = len(header) if is_header_whole else 1

@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 from pysyncobj.transport import Transport
 
-from oms.replication import journal, raft_core, raft_log
+from oms.replication import journal, journal_index, raft_core, raft_log
 from oms.replication.errors import Report
+from oms.replication.journal_index import SegmentIndex
 from oms.replication.port import LogStatus
 from oms.replication.raft_log import RaftLog
 from oms.replication.raft_messages import Message, decode, encode
@@ -76,7 +77,10 @@ class PromptMaker:
     """Segments are made at once: a thread would make the run irreproducible."""
 
     is_ready = True
+    is_low = False
+    has_reserve = True
     fault = None
+    broken = None
 
     def __init__(self, folder: Path, segment_bytes: int) -> None:
         self.folder, self.segment_bytes = folder, segment_bytes
@@ -88,6 +92,13 @@ class PromptMaker:
 
     def hurry(self) -> None:
         """It is there already."""
+
+    def allow_reserve(self, allowed: bool) -> None:  # noqa: FBT001  # the real one's face
+        """The disk of a simulation is never full."""
+
+    def write_index(self, index: SegmentIndex) -> None:
+        """Now."""
+        journal_index.write(segment_path(self.folder, index.number), index)
 
     def close(self) -> None:
         """Nothing to stop."""

@@ -8,51 +8,13 @@ from pathlib import Path
 import pytest
 
 from oms.config import SettingsError
-from oms.replication import segment_maker
-from oms.replication.errors import JournalDamagedError, JournalFullError, ReplicationError
-from oms.replication.journal import DiskJournal, Entry
+from oms.replication.errors import JournalDamagedError, ReplicationError
+from oms.replication.journal import DiskJournal
 from oms.replication.journal_format import SEGMENT_HEADER_BYTES
 from oms.replication.journal_recovery import recover
 from oms.replication.segment_maker import segment_path
+from tests.support.journals import CLUSTER, entry, fill, flip, make, reopen
 from tests.support.raft_cluster import Fatal, raise_fatal
-
-CLUSTER = 7
-
-
-def entry(index: int, term: int = 1) -> Entry:
-    return (b" entry %d of term %d" % (index, term), index, term)
-
-
-def make(folder: Path, segment_bytes: int = 1 << 16) -> DiskJournal:
-    DiskJournal.format(folder, cluster_id=CLUSTER, node_id="n1", segment_bytes=segment_bytes)
-    return reopen(folder, segment_bytes)
-
-
-def reopen(
-    folder: Path, segment_bytes: int = 1 << 16, memory_bytes_max: int = 1 << 20
-) -> DiskJournal:
-    return DiskJournal(
-        folder,
-        cluster_id=CLUSTER,
-        node_id="n1",
-        segment_bytes=segment_bytes,
-        memory_bytes_max=memory_bytes_max,
-        on_fatal=raise_fatal,
-    )
-
-
-def fill(journal: DiskJournal, first: int, last: int, term: int = 1) -> None:
-    journal.setCurrentTerm(max(term, journal.getCurrentTerm()), None)
-    for index in range(first, last + 1):
-        journal.add(*entry(index, term))
-
-
-def flip(path: Path, bit: int) -> None:
-    with path.open("r+b") as file:
-        file.seek(bit // 8)
-        byte = file.read(1)[0]
-        file.seek(bit // 8)
-        file.write(bytes([byte ^ 1 << bit % 8]))
 
 
 def test_entries_come_back_after_a_clean_stop(tmp_path: Path) -> None:
@@ -150,7 +112,7 @@ def test_finding_11_every_flipped_bit_is_refused(tmp_path: Path) -> None:
         with pytest.raises((JournalDamagedError, SettingsError)):
             recover(tmp_path / "j", cluster_id=CLUSTER, node_id="n1")
         flip(path, bit)
-    assert len(recover(tmp_path / "j", cluster_id=CLUSTER, node_id="n1").positions) == 4
+    assert recover(tmp_path / "j", cluster_id=CLUSTER, node_id="n1").map.last_index == 4
 
 
 def test_finding_11_crash_at_any_byte_of_a_truncation_leaves_one_of_the_two_logs(
@@ -176,8 +138,9 @@ def test_finding_11_crash_at_any_byte_of_a_truncation_leaves_one_of_the_two_logs
     for cut in range(before, after + 1):
         target.write_bytes(new[:cut] + bytes(4096 - cut))
         found = recover(tmp_path / "old", cluster_id=CLUSTER, node_id="n1")
-        seen.add(len(found.positions))
-        assert found.term_values == ([1] if len(found.positions) in {8, 4} else [1, 2])
+        last = found.map.last_index
+        seen.add(last)
+        assert [term for _, term in found.map.runs_behind(0)] == ([1] if last in {8, 4} else [1, 2])
     assert seen == legal
 
 
@@ -205,7 +168,7 @@ def test_evicted_entries_are_read_back(tmp_path: Path) -> None:
         while not journal.has_room(100):
             pass
         journal.add(*entry(index))
-    assert len(journal._memory) < 20
+    assert len(journal._cache._memory) < 20
     assert journal.entries(1, 400, 1 << 30) == [entry(index) for index in range(1, 301)]
     assert journal.entries(100, 400, 100) == [entry(index) for index in range(100, 105)]
     assert journal.entries(300, 5, 1) == [entry(300)]
@@ -236,7 +199,7 @@ def test_a_segment_found_full_still_gets_its_next(tmp_path: Path) -> None:
     journal = reopen(tmp_path / "j", 8192)
     journal.setCurrentTerm(1, None)
     index = 1
-    while journal.has_room(100) and journal._number == 1:
+    while journal.has_room(100) and journal.position[0] == 1:
         journal.add(*entry(index))
         index += 1
     journal.close(clean=False)
@@ -258,7 +221,7 @@ def test_segments_join_and_a_missing_one_is_refused(tmp_path: Path) -> None:
     journal.close()
     journal = reopen(tmp_path / "j", 8192)
     assert journal.last_index == 300
-    number = journal._number
+    number = journal.position[0]
     assert number > 2
     journal.close()
     shutil.move(segment_path(tmp_path / "j", 2), tmp_path / "aside")
@@ -353,40 +316,6 @@ def test_finding_11_failed_sync_is_fatal_and_not_tried_again(
         with pytest.raises(Fatal, match="vote_io_error"):
             journal.setCurrentTerm(9, "n2")
     journal.close(clean=False)
-
-
-def test_finding_11_full_disk_is_a_clear_refusal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No room for a next segment: entries are refused in time, what is there stays readable."""
-
-    def full(fd: int, offset: int, length: int) -> None:
-        raise OSError(errno.ENOSPC, f"No space left on device {fd} {offset} {length}")
-
-    monkeypatch.setattr(segment_maker, "_RETRY_S", 0.01)
-    DiskJournal.format(tmp_path / "j", cluster_id=CLUSTER, node_id="n1", segment_bytes=16384)
-    monkeypatch.setattr(os, "posix_fallocate", full)
-    journal = reopen(tmp_path / "j", 16384)
-    journal.setCurrentTerm(1, None)
-    index = 0
-    while journal.has_room(100):
-        index += 1
-        journal.add(*entry(index))
-    journal.sync()
-    assert index > 100
-    journal.truncate_from(index)  # the reserve is for this
-    with pytest.raises(JournalFullError, match="ENOSPC"):
-        journal.add(bytes(16384), index, 1)
-    assert str(journal.fault).startswith("ENOSPC")
-    monkeypatch.undo()
-    while not journal.has_room(100):
-        pass
-    journal.add(*entry(index))
-    assert str(journal.fault) == "None"
-    journal.close()
-    journal = reopen(tmp_path / "j", 16384)
-    assert journal.last_index == index
-    journal.close()
 
 
 def test_finding_01_log_is_never_shortened_from_the_front(tmp_path: Path) -> None:
