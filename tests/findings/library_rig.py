@@ -140,9 +140,9 @@ class LibraryRig(HandRig):
         self.begin_compaction(name)
         self.tick(name)
 
-    def snapshot(self, name: str) -> bytes | None:
+    def snapshot_path(self, name: str) -> Path | None:
         path = self.folder / f"{name}.dump"
-        return path.read_bytes() if path.exists() else None
+        return path if path.exists() else None
 
 
 def _command_bytes(item: str) -> int:

@@ -1,15 +1,20 @@
 """oms.replication behind the rig: RaftLog, its journal and its snapshots, on the rig's wires."""
 
+import json
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from pysyncobj import syncobj
 
-from oms.replication import journal, raft_log, replicator
+from oms import bounds
+from oms.replication import journal, raft_log, replicator, snapshot_file
+from oms.replication.port import SnapshotOffer
 from oms.replication.raft_log import RaftLog
 from oms.replication.raft_transport import RankedNode
+from oms.replication.snapshot_file import Snapshot
 from tests.findings.rig import LIBRARYS_OWN, HandRig, Options
 from tests.support.raft_cluster import CLUSTER_ID, KEY, raise_fatal
 from tests.support.raft_simulation import Network, PlayedTransport, PromptMaker
@@ -42,6 +47,20 @@ class HandTransport(PlayedTransport):
         return 0
 
 
+class Shelf:
+    """Where a leader finds what it sends (port.SnapshotSource)."""
+
+    def __init__(self, newest: Callable[[], Path | None]) -> None:
+        self.path = newest
+
+    def newest(self) -> SnapshotOffer | None:
+        """The file as it lies there."""
+        path = self.path()
+        if path is None:
+            return None
+        return SnapshotOffer(int(path.stem, 16), path, path.stat().st_size)
+
+
 class OurRig(HandRig):
     """Nodes made of our parts."""
 
@@ -50,6 +69,7 @@ class OurRig(HandRig):
         self.logs: dict[str, RaftLog] = {}
         self.state: dict[str, list[str]] = {}
         self.own: dict[str, list[str]] = {}
+        self.installed: list[str] = []
         self.wires = Wires(self)
         patch.setattr(syncobj, "monotonicTime", self.clock)  # put back after the test
         patch.setattr(HandTransport, "network", self.wires, raising=False)
@@ -59,9 +79,16 @@ class OurRig(HandRig):
             patch.setattr(replicator, "MESSAGE_BYTES", options.message_bytes)
         if options.has_short_messages:
             patch.setattr(replicator, "MESSAGE_ENTRIES", 1)
+        if options.chunk_bytes is not None:
+            patch.setattr(bounds, "SNAPSHOT_CHUNK_BYTES", options.chunk_bytes)
 
     def _open(self, name: str) -> None:
         self.state[name], self.own[name] = [], []
+        start_index, path = 0, self.snapshot_path(name)
+        if path is not None:
+            snapshot = snapshot_file.read(path)
+            start_index = snapshot.log_index
+            self.state[name] = json.loads(snapshot.state)
         self.logs[name] = RaftLog(
             name,
             dict.fromkeys(self.options.names, "-"),
@@ -71,6 +98,10 @@ class OurRig(HandRig):
             on_commit=self._on_commit(name),
             on_skip=lambda _: None,
             clock=self.clock,
+            start_index=start_index,
+            snapshot_source=Shelf(partial(self.snapshot_path, name)),
+            snapshot_folder=self._snapshots(name),
+            on_installed=lambda _index, _path: self.installed.append(name),
             segment_bytes=SEGMENT_BYTES,
             seed=int(name[1:]),
             on_fatal=raise_fatal,
@@ -99,6 +130,9 @@ class OurRig(HandRig):
 
     def _tick(self, name: str) -> None:
         self.logs[name].tick()
+        if name in self.installed:
+            self.installed.remove(name)
+            self._reborn(name)
 
     def _take(self, source: str, target: str, message: object) -> None:
         assert isinstance(message, bytes)
@@ -130,13 +164,32 @@ class OurRig(HandRig):
         return list(self.state[name])
 
     def begin_compaction(self, name: str) -> None:
-        """Nothing: nothing is forked and nothing is being written."""
-        self.tick(name)
+        """A snapshot of what is applied, durable before anything is moved to the archive."""
+        if not self.options.has_snapshots:
+            return  # then nothing moves: the log is the only copy
+        image = Snapshot(
+            cluster_id=CLUSTER_ID, log_index=self.logs[name].status().applied_index, event_seq=0,
+            digest=0, state=json.dumps(self.state[name]).encode(),
+        )  # fmt: skip
+        snapshot_file.write(self._snapshots(name), image)
+        self.logs[name].archive(self.folder / f"{name}.archive", image.log_index)
 
     def compact(self, name: str) -> None:
-        """The log is kept whole."""
-        self.tick(name)
+        self.begin_compaction(name)
 
-    def snapshot(self, name: str) -> bytes | None:
-        path = self.folder / f"{name}.snapshot"
-        return path.read_bytes() if path.exists() else None
+    def snapshot_path(self, name: str) -> Path | None:
+        return next(iter(snapshot_file.newest_first(self._snapshots(name))), None)
+
+    def _snapshots(self, name: str) -> Path:
+        folder = self.folder / f"{name}.snapshots"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _reborn(self, name: str) -> None:
+        """A node that installed a snapshot starts itself anew from it."""
+        others = [other for other in self.running if self.is_connected(name, other)]
+        self.isolate(name)
+        self._close(name, is_clean=True)
+        self._open(name)
+        for other in others:
+            self.connect(name, other)

@@ -126,8 +126,13 @@ class HandRig(ABC):
         """The same, as far as it goes without another tick."""
 
     @abstractmethod
+    def snapshot_path(self, name: str) -> Path | None:
+        """The snapshot that the node would start from now."""
+
     def snapshot(self, name: str) -> bytes | None:
-        """The newest snapshot file that the node would start from."""
+        """The bytes of that."""
+        path = self.snapshot_path(name)
+        return path.read_bytes() if path is not None else None
 
     # --- nodes ---
 
