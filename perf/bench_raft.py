@@ -13,6 +13,7 @@ does. The figure is commands a second until the *last* of the three has applied 
 """
 
 import argparse
+import gc
 import json
 import mmap
 import os
@@ -161,6 +162,8 @@ def run_engine_node(options: argparse.Namespace) -> None:
             ended_s, cpu_s = time.monotonic(), time.process_time() - cpu_s
 
     log = _open_log(options, on_commit, engine.skip_to)
+    gc.collect()
+    gc.freeze()  # as a node does
     while applied < total:
         if log.status().is_accepting:
             if applied and not proposed:
