@@ -2,7 +2,8 @@
 
 Called by raft_rules.py for each AppendEntries. Promises: entries that agree are left alone; only an
 entry that really conflicts truncates, and never one that is known to be committed (that would mean
-the protocol itself was broken: `on_fatal`).
+the protocol itself was broken: `on_fatal`). What is before the journal's base is in a snapshot of
+committed state: it agrees with every leader's log.
 """
 
 from collections.abc import Callable
@@ -25,6 +26,8 @@ def mismatch(
     """
     if message.prev_index > journal.last_index:
         return journal.last_index + 1
+    if message.prev_index < journal.base_index:
+        return 0
     if message.prev_index == 0:
         return 2  # entry 1 is the same everywhere
     if journal.term_at(message.prev_index) == message.prev_term:
@@ -39,20 +42,25 @@ def take_entries(
     commit_index: int,
     message: AppendEntries,
     on_fatal: Callable[[str, str], NoReturn],
+    *,
+    has_room: Callable[[int], bool],
 ) -> int:
     """Append what is new; returns the index up to which this log now agrees with the leader's
-    (short of the message's end when the disk has no room).
+    (short of the message's end when there is no room for an entry of that length).
     """
     index = message.prev_index
     for term, command in message.entries:
         index += 1
-        if index <= journal.last_index:
-            if journal.term_at(index) == term:
-                continue
-            if index <= commit_index:
-                on_fatal("raft_safety", f"committed entry {index} would be replaced")
-            journal.truncate_from(index)
-        if not journal.has_room(len(command)):
+        if index <= journal.base_index:
+            continue
+        is_held = index <= journal.last_index
+        if is_held and journal.term_at(index) == term:
+            continue
+        if index <= commit_index:
+            on_fatal("raft_safety", f"committed entry {index} would be replaced")
+        if not has_room(len(command)):
             return index - 1
+        if is_held:
+            journal.truncate_from(index)
         journal.add(command, index, term)
     return index

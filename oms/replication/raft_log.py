@@ -26,6 +26,7 @@ from oms.replication.raft_core import (
 )
 from oms.replication.raft_rules import STALL_S, RaftRules
 from oms.replication.raft_transport import RaftTransport, RankedNode
+from oms.replication.snapshot_receiver import SnapshotReceiver, finish, intended
 from oms.replication.standing import Standing
 
 OnRoleChange = Callable[[LogStatus], None]
@@ -69,30 +70,36 @@ class RaftLog:
         self._clock = clock
         self._node_id = node_id
         self._on_role_change = on_role_change
-        self._journal = DiskJournal.open(
+        self._on_installed = on_installed
+        self._frames = Standing()
+        self._folder = folder
+        report = report or report_to_stderr(node_id)
+        self._journal = _open_journal(
             folder, cluster_id=cluster_id, node_id=node_id, start_index=start_index,
             segment_bytes=segment_bytes, memory_bytes_max=memory_bytes_max, on_fatal=on_fatal,
         )  # fmt: skip
         nodes = [RankedNode(name, rank) for rank, name in enumerate(sorted(addresses))]
         own = next(node for node in nodes if node.node_id == node_id)
         peers = [node for node in nodes if node.node_id != node_id]
-        standing = Standing()
         try:
             self._transport = RaftTransport(
                 own, peers, addresses, cluster_id=cluster_id, key=key, clock=clock,
-                report=report or report_to_stderr(node_id), standing=standing,
+                report=report, standing=self._frames,
             )  # fmt: skip
         except BaseException:
             self._journal.close()
             raise
+        receiver = None
+        if snapshot_folder is not None and on_installed is not None:
+            receiver = SnapshotReceiver(
+                snapshot_folder, self._journal, folder, cluster_id=cluster_id, report=report,
+                on_fatal=on_fatal,
+            )  # fmt: skip
         self._core = RaftRules(
-            own, peers, self._transport, self._journal, standing, clock=clock, seed=seed,
+            own, peers, self._transport, self._journal, self._frames, clock=clock, seed=seed,
             start_index=start_index, on_commit=on_commit, on_skip=on_skip, on_fatal=on_fatal,
+            report=report, source=snapshot_source, receiver=receiver,
         )  # fmt: skip
-        self._snapshot_source = snapshot_source
-        self._snapshot_folder = snapshot_folder
-        self._on_installed = on_installed
-        self._standing_of_frames = standing
         self._due_s = clock()  # when the next tick had to come, as the caller was told
         self._told = self._standing()
 
@@ -122,6 +129,10 @@ class RaftLog:
             self._told = self._standing()
             self._on_role_change(self.status())
         self._due_s = now + self.next_deadline_s()
+        installed = self._core.installed
+        if installed is not None and self._on_installed is not None:
+            on_installed, self._on_installed = self._on_installed, None
+            on_installed(*installed)
 
     def fds(self) -> list[tuple[int, bool, bool]]:
         """Descriptors to poll: (fd, want_read, want_write)."""
@@ -149,38 +160,45 @@ class RaftLog:
             commit_index=core.commit_index,
             applied_index=core.applied_index,
             journal_bytes=self._journal.bytes_used,
+            base_index=self._journal.base_index,
+            stale_frames=core.stale_frames,
+            room=core.room_name,
             may_lead=core.may_lead,
-            trading_date=self._standing_of_frames.trading_date,
+            is_joining=core.is_joining,
+            is_transferring=core.is_transferring,
+            installing=core.installing,
+            trading_date=self._frames.trading_date,
         )
 
     def transfer(self, to: str | None) -> str:
-        """Hand leadership over; "" means begun."""
-        if self._core.role != LEADER:
-            return f"{self._node_id} does not lead"
-        return f"{to or 'nobody'} cannot take over now"
+        """Hand leadership over; "" means begun, anything else says why not."""
+        return self._core.transfer(to)
 
     def set_may_lead(self, may_lead: bool) -> None:  # noqa: FBT001  # a state, not an option
-        """False: this node does not campaign."""
-        self._core.may_lead = may_lead
+        """False: this node does not campaign, and hands over if it leads."""
+        self._core.set_may_lead(may_lead=may_lead)
 
     def set_storage_ok(self, is_ok: bool) -> None:  # noqa: FBT001  # a state, not an option
-        """False: the owner's own files have no room: nothing is appended here."""
+        """False: the owner's own files have no room: as if the journal had none."""
         self._core.is_storage_ok = is_ok
 
     def note_trading_date(self, trading_date: int) -> None:
         """The owner's applied state has this date."""
-        self._standing_of_frames.note_date(trading_date)
+        self._frames.note_date(trading_date)
 
-    def archive(self, folder: Path, up_to_index: int) -> list[Path]:  # noqa: ARG002
-        """Move whole segments to `folder`."""
-        return []
+    def archive(self, folder: Path, up_to_index: int) -> list[Path]:
+        """Move whole segments to `folder`; call again until none moves."""
+        if self._core.installed is not None:
+            return []
+        return self._journal.archive(folder, min(up_to_index, self._core.applied_index))
 
     def read(self, from_index: int, count: int) -> list[tuple[int, int, bytes]]:
         """Committed entries (log_index, term, entry) from the journal, the library's own left
-        out.
+        out; what is before its base is in no journal of this node.
         """
-        count = min(count, self._core.commit_index + 1 - from_index)
-        entries = self._journal.entries(max(1, from_index), max(0, count), _FOREVER)
+        first = max(from_index, self._journal.first_index)
+        count = min(from_index + count, self._core.commit_index + 1) - first
+        entries = self._journal.entries(first, max(0, count), _FOREVER)
         return [(index, term, raw[1:]) for raw, index, term in entries if raw[:1] == RAW]
 
     def close(self, *, clean: bool = True) -> None:
@@ -188,8 +206,37 @@ class RaftLog:
         a killed process would (tests).
         """
         self._transport.destroy()
+        self._core.close()
         self._journal.close(clean=clean)
 
     def _standing(self) -> tuple[int, int, str | None, bool]:
         core = self._core
         return core.role, core.term, core.leader_id, core.is_accepting
+
+
+def _open_journal(
+    folder: Path,
+    *,
+    cluster_id: int,
+    node_id: str,
+    start_index: int,
+    segment_bytes: int,
+    memory_bytes_max: int,
+    on_fatal: OnFatal,
+) -> DiskJournal:
+    """The journal, behind the snapshot whose installation a crash may have interrupted.
+
+    Raises: as DiskJournal.open.
+    """
+    intent = intended(folder, cluster_id)
+    if intent is not None:
+        journal = DiskJournal(
+            folder, cluster_id=cluster_id, node_id=node_id, segment_bytes=segment_bytes,
+            memory_bytes_max=memory_bytes_max, on_fatal=on_fatal,
+        )  # fmt: skip
+        finish(journal, folder, start_index, cluster_id)
+        journal.close()
+    return DiskJournal.open(
+        folder, cluster_id=cluster_id, node_id=node_id, start_index=start_index,
+        segment_bytes=segment_bytes, memory_bytes_max=memory_bytes_max, on_fatal=on_fatal,
+    )  # fmt: skip

@@ -1,44 +1,50 @@
-"""What a replica of the log does at each message and each tick: elections, replication, replies.
+"""What a replica of the log does at each message and each tick: replication, replies, handing over.
 
-Called by raft_log.py; on top of the library's state machine (raft_core.py). Promises: nothing that
-promises durability leaves before the sync that makes it true; a reply is of the term it was made
-in; an entry is appended, compared and truncated as in agreement.py, sent as in replicator.py; an
-election begins as in elections.py. What cannot be is fatal, never repaired in silence.
+Called by raft_log.py; elections are in raft_voter.py. Promises: nothing that promises durability
+leaves before the sync that makes it true; a reply is of the term it was made in; a claim of
+authority from an older term or trading date is answered, counted and not followed; a snapshot moves
+neither commit index nor log until it is installed whole, and then nothing more is done here. What
+cannot be is fatal, never repaired in silence.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
+from oms.replication import room
 from oms.replication.agreement import mismatch, take_entries
-from oms.replication.elections import Election, LogEnd
+from oms.replication.errors import Report
+from oms.replication.handover import Handover, most_up_to_date
 from oms.replication.journal import DiskJournal
-from oms.replication.port import OnCommit, OnSkip
-from oms.replication.raft_core import (
-    LEADER,
-    PERIOD_S,
-    TIMEOUT_MAX_S,
-    TIMEOUT_MIN_S,
-    OnFatal,
-    RaftCore,
-)
+from oms.replication.port import OnCommit, OnSkip, SnapshotSource
+from oms.replication.raft_core import LEADER, PERIOD_S, TIMEOUT_MAX_S, OnFatal
 from oms.replication.raft_messages import (
+    NO_RESERVE,
+    ROOM,
     AppendEntries,
     AppendReply,
+    Current,
+    InstallReply,
+    InstallSnapshot,
     Message,
     PreVote,
     PreVoteReply,
     RequestVote,
+    TimeoutNow,
     Vote,
 )
 from oms.replication.raft_transport import RaftTransport, RankedNode
+from oms.replication.raft_voter import RaftVoter
 from oms.replication.replicator import Replicator
+from oms.replication.snapshot_receiver import SnapshotReceiver, holds
+from oms.replication.snapshot_sender import SnapshotSender
 from oms.replication.standing import Standing
 
 STALL_S: Final = 0.1  # a tick so late: read the sockets before judging silence
 _COMMIT_NOTICE_S: Final = 0.003  # followers hear of a commit so soon when no entry carries it
 
 
-class RaftRules(RaftCore):
+class RaftRules(RaftVoter):
     """One replica."""
 
     def __init__(
@@ -55,19 +61,25 @@ class RaftRules(RaftCore):
         on_commit: OnCommit,
         on_skip: OnSkip,
         on_fatal: OnFatal,
+        report: Report,
+        source: SnapshotSource | None,
+        receiver: SnapshotReceiver | None,
     ) -> None:
-        self._election = Election(own.node_id, (len(peers) + 1) // 2 + 1)
-        self._may_campaign = False
-        self.may_lead = True
-        self.is_storage_ok = True
-        self._heard_leader_s = clock() - TIMEOUT_MAX_S
+        self._report = report
+        self._receiver = receiver
         self._reply: tuple[RankedNode, AppendReply] | None = None  # waits for the next sync
-        self._votes_from: set[tuple[int, str]] = set()
+        self._is_caught_up = False  # a joining node, once what it took in is on disk
+        self._handover = Handover()
+        self._uses_reserve = False
+        self.is_storage_ok = True
+        self.stale_frames = 0
+        self.installed: tuple[int, Path] | None = None  # then nothing more is done
         super().__init__(
             own, peers, transport, journal, standing, clock=clock, seed=seed,
             start_index=start_index, on_commit=on_commit, on_skip=on_skip, on_fatal=on_fatal,
         )  # fmt: skip
-        self._replicator = Replicator(peers, transport, journal, self._matched)
+        sender = SnapshotSender(transport, journal, source, report=report, on_fatal=on_fatal)
+        self._replicator = Replicator(peers, transport, journal, self._matched, sender)
 
     # --- what RaftLog asks ---
 
@@ -77,18 +89,54 @@ class RaftRules(RaftCore):
         return self.leader.node_id if self.leader is not None else None
 
     @property
+    def is_transferring(self) -> bool:
+        """A leader that is handing over."""
+        return self._handover.is_under_way
+
+    @property
     def is_accepting(self) -> bool:
         """Whether `append` may succeed."""
-        return self.has_applied_own_term
+        return self.has_applied_own_term and not self._handover.is_under_way
+
+    @property
+    def room_name(self) -> str:
+        """As the port says it."""
+        return room.name(self._own_room(), squeezed=self._uses_reserve)
+
+    @property
+    def installing(self) -> int:
+        """Log index of the snapshot that is being received, 0: none."""
+        return self._receiver.log_index if self._receiver is not None else 0
 
     def append(self, command: bytes) -> bool:
         """Put a command into this leader's log."""
-        if not self.is_accepting or not self.is_storage_ok:
-            return False
-        if not self._journal.has_room(len(command)):
+        if not self.is_accepting or not self._has_room(len(command)):
             return False
         self._journal.add(command, self._journal.last_index + 1, self.term)
         return True
+
+    def transfer(self, to: str | None) -> str:
+        """Begin to hand over; "" or why not."""
+        if self.role != LEADER:
+            return f"{self._own.node_id} does not lead, {self.leader_id or 'nobody'} does"
+        if to == self._own.node_id:
+            return f"{to} leads already"
+        if self._handover.is_under_way:
+            target = self._handover.target
+            return "" if to in {None, target} else f"{target} is taking over already"
+        successors = {one.node_id: one for one in self._replicator.successors()}
+        if to is None:
+            best = most_up_to_date(successors.values())
+            if best is None:
+                reasons = [one.obstacle() for one in successors.values()]
+                return "; ".join(reasons) or "there is no other node"
+            to = best.node_id
+        if to not in successors:
+            return f"{to} is not a node of this cluster"
+        obstacle = successors[to].obstacle()
+        if not obstacle:
+            self._handover.begin(to, self._clock())
+        return obstacle
 
     def resume(self, now: float) -> None:
         """This process stood still, and perhaps the others with it: nobody is judged silent
@@ -103,19 +151,28 @@ class RaftRules(RaftCore):
         entries travel and the followers' disks work; to sync only after the caller published
         what was handed out was tried, and showed no gain.
         """
+        if self.installed is not None:
+            return
         if self.role == LEADER:
+            self._judge_room()
+            self._hand_over(now)
             self._replicator.send_new(now, term=self.term, commit_index=self.commit_index)
         elif not self._may_campaign:
             self._consider_election(now)  # may take messages in: before the sync
         self._journal.sync()
+        self._end_joining()
         self._flush_reply()
-        before = self.commit_index
+        was_leader, before = self.role == LEADER, self.commit_index
         self._library_tick()
-        if self.role == LEADER and self.commit_index > before:
+        if self.role != LEADER and was_leader:
+            self._leave_office()  # it reached no majority
+        elif self.role == LEADER and self.commit_index > before:
             self._heartbeat_at_s = min(self._heartbeat_at_s, self._clock() + _COMMIT_NOTICE_S)
 
     def next_deadline_s(self) -> float:
         """When `step` has something to do."""
+        if self.installed is not None:
+            return float("inf")
         if self._journal.is_dirty or self.applied_index < self.commit_index or self._reply:
             return 0.0
         if self.role == LEADER:
@@ -124,17 +181,26 @@ class RaftRules(RaftCore):
         deadline = 0.0 if self._may_campaign else self._election_at_s
         return deadline if early is None else min(early, deadline)
 
-    # --- elections ---
+    def close(self) -> None:
+        """Give descriptors back."""
+        self._replicator.stop()
+        if self._receiver is not None:
+            self._receiver.drop()
 
-    def _takes_campaign(self) -> bool:
-        """Pre-votes decided."""
-        granted, self._may_campaign = self._may_campaign, False
-        return granted
+    # --- hooks of the parts below ---
 
     def _before_leading(self) -> None:
-        self._replicator.lead()
         self._election.settle()
         self._reply = None
+        self._use_reserve(allowed=False)
+        if self._receiver is not None:
+            self._receiver.drop()
+        self._replicator.lead()
+
+    def _leave_office(self) -> None:
+        self._reply = None
+        self._handover.end()
+        self._replicator.stop()
 
     def _on_connected(self, node: RankedNode) -> None:
         if self.role == LEADER:
@@ -151,121 +217,124 @@ class RaftRules(RaftCore):
             survivors = sorted(p.rank for p in [*self._peers, self._own] if p != node)
             self._election.leader_lost(self._clock(), place=survivors.index(self._own.rank))
 
-    def _hears_leader(self, now: float) -> bool:
-        if self.role == LEADER:
-            return True
-        return self.leader is not None and now - self._heard_leader_s < TIMEOUT_MIN_S
-
-    def _consider_election(self, now: float) -> None:
-        if not self._election.is_due(now, self._election_at_s):
-            return
-        if now >= self._election_at_s:
-            self._transport.drain()  # the leader's word may have arrived while we were busy
-            if not self._election.is_due(now, self._election_at_s):
-                return
-            self._restart_timeout()
-        if self.role == LEADER or not self.may_lead or not self._journal.has_room(0):
-            return
-        if self.leader is not None and not self._hears_leader(now):
-            self._note_leader(None)
-        if self._election.ask(now, self.term + 1):
-            self._campaign()
-            return
-        end = self._journal.end
-        for peer in self._peers:
-            self._transport.send(peer, PreVote(self.term + 1, end.log_index, end.term))
-
-    def _campaign(self) -> None:
-        """Let the library's next tick start the election."""
-        self._may_campaign = True
-        self._election_at_s = 0.0
-
-    def _on_pre_vote(self, node: RankedNode, m: PreVote) -> None:
-        now = self._clock()
-        granted = (
-            m.term > self.term
-            and not self._hears_leader(now)
-            and self._election.grants(
-                now,
-                asker=node.node_id,
-                asker_end=LogEnd(m.last_log_term, m.last_log_index),
-                own_end=self._journal.end,
-            )
+    def _send_heartbeats(self) -> None:
+        self._replicator.send_heartbeats(
+            self._clock(), term=self.term, commit_index=self.commit_index, period_s=PERIOD_S
         )
-        self._transport.send(node, PreVoteReply(m.term, granted, self.term))
 
-    def _on_pre_vote_reply(self, node: RankedNode, m: PreVoteReply) -> None:
-        if m.own_term > self.term:
-            self._adopt_term(m.own_term)
-        elif (
-            m.granted
-            and self.role != LEADER
-            and m.term == self.term + 1
-            and self._election.granted(node.node_id, m.term)
-        ):
-            self._campaign()
+    # --- room ---
 
-    def _on_request_vote(self, node: RankedNode, m: RequestVote) -> None:
-        before = self.vote
-        if m.term > self.term:
-            self._adopt_term(m.term)
-        self._library_vote(node, m.term, m.last_log_index, m.last_log_term)
-        if self.vote != before:
-            self._may_campaign = False
-            self._election.settle()
+    def _own_room(self) -> int:
+        is_low = self._journal.is_low or not self.is_storage_ok
+        return room.level(
+            is_low=is_low, has_reserve=not self._uses_reserve or self._journal.has_room(0)
+        )
 
-    def _on_vote(self, node: RankedNode, m: Vote) -> None:
-        if (m.term, node.node_id) not in self._votes_from:
-            self._votes_from = {v for v in self._votes_from if v[0] == m.term}
-            self._votes_from.add((m.term, node.node_id))
-            self._library_count(node, m.term)
+    def _has_room(self, length: int) -> bool:
+        if not self._uses_reserve and self._own_room() != ROOM:
+            return False
+        return self._journal.has_room(length)
 
-    def _adopt_term(self, term: int) -> None:
-        """A higher term exists: whatever this node was, it is a follower now."""
-        self._reply = None
-        self._may_campaign = False
-        self._enter_term(term)
+    def _use_reserve(self, *, allowed: bool) -> None:
+        if allowed != self._uses_reserve:
+            self._uses_reserve = allowed
+            self._journal.allow_reserve(allowed)
+
+    def _judge_room(self) -> None:
+        levels = [self._own_room(), *self._replicator.rooms()]
+        squeezed = room.is_squeezed(levels, len(self._peers) + 1)
+        self._use_reserve(allowed=squeezed)
+        self._replicator.may_use_reserve = squeezed
+
+    # --- handing over ---
+
+    def _hand_over(self, now: float) -> None:
+        self._handover.expire(now)
+        if self._handover.may_begin_unasked(now):
+            own_room = self._own_room()
+            if not self.may_lead or own_room != ROOM:
+                best = most_up_to_date(self._replicator.successors())
+                if best is not None and (not self.may_lead or best.room < own_room):
+                    self._handover.begin(best.node_id, now)
+        if not self._handover.is_under_way or self._handover.is_told:
+            return
+        target = next(peer for peer in self._peers if peer.node_id == self._handover.target)
+        if self._matched[target] == self._journal.last_index:
+            self._handover.is_told = self._transport.send(target, TimeoutNow(self.term))
 
     # --- messages ---
 
     def _on_message(self, node: RankedNode, message: Message) -> None:
+        if self.installed is not None:
+            return
         match message:
-            case AppendEntries():
-                self._on_append(node, message)
             case AppendReply():
                 self._on_append_reply(node, message)
-            case PreVote():
-                self._on_pre_vote(node, message)
+            case InstallReply():
+                self._on_install_reply(node, message)
             case PreVoteReply():
                 self._on_pre_vote_reply(node, message)
-            case RequestVote():
-                self._on_request_vote(node, message)
             case Vote():
                 self._on_vote(node, message)
+            case Current():
+                self._on_current(message)
+            case _ if self._is_stale(node, message):
+                self.stale_frames += 1
+                if isinstance(message, AppendEntries):
+                    self._answer(node, self.term, matched=False, index=0, m=message)
+                else:
+                    self._transport.send(node, Current(self.term))
+            case AppendEntries():
+                self._on_append(node, message)
+            case InstallSnapshot():
+                self._on_install(node, message)
+            case PreVote():
+                self._on_pre_vote(node, message)
+            case RequestVote():
+                self._on_request_vote(node, message)
+            case TimeoutNow():
+                self._on_timeout_now(node, message)
+
+    def _is_stale(
+        self,
+        node: RankedNode,
+        message: AppendEntries | InstallSnapshot | PreVote | RequestVote | TimeoutNow,
+    ) -> bool:
+        """Whether it claims authority that is over."""
+        term = message.term - 1 if isinstance(message, PreVote) else message.term
+        return term < self.term or self._standing.is_behind(node.node_id)
 
     # --- replication, follower's side ---
 
     def _on_append(self, node: RankedNode, m: AppendEntries) -> None:
-        if m.term < self.term:
-            self._transport.send(node, AppendReply(self.term, False, 0, m.prev_index))
-            return
-        if m.term > self.term:
-            self._adopt_term(m.term)
-        elif self.role == LEADER:
-            self._on_fatal("raft_safety", f"two leaders in term {m.term}: this node and {node.id}")
-        self._follow()
-        self._note_leader(node)
-        self._restart_timeout()
-        self._heard_leader_s = self._clock()
-        self._may_campaign = False
-        self._election.settle()
+        self._hear_leader(node, m.term)
+        self._use_reserve(allowed=m.may_use_reserve)
         retry_from = mismatch(self._journal, self.commit_index, m, self._on_fatal)
         if retry_from:
-            self._transport.send(node, AppendReply(m.term, False, retry_from, m.prev_index))
+            self._answer(node, m.term, matched=False, index=retry_from, m=m)
             return
-        matched = take_entries(self._journal, self.commit_index, m, self._on_fatal)
-        self._reply = (node, AppendReply(m.term, True, matched, m.prev_index))
+        matched = take_entries(
+            self._journal, self.commit_index, m, self._on_fatal, has_room=self._has_room
+        )
+        level = self._own_room()
+        if level != ROOM and self._uses_reserve and matched < m.prev_index + len(m.entries):
+            level = NO_RESERVE  # there may be room for less, but not for what comes next
+        self._reply = (
+            node, AppendReply(m.term, True, matched, m.prev_index, level, self.may_lead)
+        )  # fmt: skip
         self._note_committed(min(m.commit_index, matched))
+        if self.is_joining and self._journal.base_index <= m.commit_index <= matched:
+            # Committed in the leader's own term: then everything committed before is known to it.
+            self._is_caught_up = self._journal.term_at(m.commit_index) == m.term
+
+    def _answer(
+        self, node: RankedNode, term: int, *, matched: bool, index: int, m: AppendEntries
+    ) -> None:
+        """At once: it promises nothing."""
+        self._transport.send(
+            node,
+            AppendReply(term, matched, index, m.prev_index, self._own_room(), self.may_lead),
+        )
 
     def _flush_reply(self) -> None:
         """One reply for all that arrived since the last sync; never of a term that is over."""
@@ -275,12 +344,38 @@ class RaftRules(RaftCore):
             if reply.term == self.term:
                 self._transport.send(node, reply)
 
-    # --- replication, leader's side ---
+    def _end_joining(self) -> None:
+        """Called when everything taken in is on disk."""
+        if self._is_caught_up and self.is_joining:
+            self._journal.end_joining()
+            self._report("joined", {"reason": f"caught up to {self._journal.last_index}"})
 
-    def _send_heartbeats(self) -> None:
-        self._replicator.send_heartbeats(
-            self._clock(), term=self.term, commit_index=self.commit_index, period_s=PERIOD_S
-        )
+    def _on_install(self, node: RankedNode, m: InstallSnapshot) -> None:
+        self._hear_leader(node, m.term)
+        if m.log_index <= self.commit_index or holds(self._journal, m.log_index, m.log_term):
+            self._journal.sync()  # it may have come in just now
+            self._transport.send(node, InstallReply(m.term, m.log_index, m.file_bytes, True))
+            if self._receiver is not None:
+                self._receiver.drop()
+            return
+        receiver = self._receiver
+        if receiver is None:
+            return
+        path = None
+        try:
+            receiver.take(m)
+            if receiver.is_complete and self._journal.has_room(0):
+                path = receiver.install(m.log_term)
+        except OSError as error:
+            self._report("snapshot_refused", {"reason": str(error)})
+            return  # the leader asks again
+        next_offset = m.file_bytes if path is not None else receiver.next_offset
+        if path is not None:
+            self.installed = (m.log_index, path)
+            self._reply = None
+        self._transport.send(node, InstallReply(m.term, m.log_index, next_offset, path is not None))
+
+    # --- replication, leader's side ---
 
     def _on_append_reply(self, node: RankedNode, m: AppendReply) -> None:
         if m.term > self.term:
@@ -289,3 +384,10 @@ class RaftRules(RaftCore):
             self._note_response(node, self._clock())
             if not self._replicator.on_reply(node, m):
                 self._on_fatal("raft_safety", f"{node.id} holds {m.index}, beyond this leader")
+
+    def _on_install_reply(self, node: RankedNode, m: InstallReply) -> None:
+        if m.term == self.term and self.role == LEADER:
+            now = self._clock()
+            self._note_response(node, now)
+            if not self._replicator.on_install_reply(node, m, now):
+                self._on_fatal("raft_safety", f"{node.id} holds {m.log_index}, beyond this leader")
