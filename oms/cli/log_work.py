@@ -19,7 +19,8 @@ from oms.config import SettingsError
 from oms.messages.record_fields import CommandText, batch_commands, batch_summary
 from oms.node import skip_orders, snapshot_shelf
 from oms.node.engine import make_engine
-from oms.node.log_replay import Difference, EventFile, LogReplay, ReplayReport
+from oms.node.event_file import AllEvents
+from oms.node.log_replay import Difference, LogReplay, ReplayReport
 from oms.node.snapshot_shelf import NodeFolder
 from oms.replication.errors import JournalDamagedError
 from oms.replication.journal_reader import JournalEntry, JournalReader
@@ -164,7 +165,7 @@ def entry_line(entry: JournalEntry, *, has_records: bool) -> EntryLine:
 def _verify(folder: NodeFolder) -> VerifyLine:
     """What is derived from the log is read before it, so that a running node is never ahead."""
     views, snapshots = snapshot_shelf.load_all(folder)
-    events = EventFile(folder.events) if folder.events.exists() else None
+    events = AllEvents(folder.events) if folder.events.exists() else None
     try:
         with _open(folder) as reader:
             replay = LogReplay(
@@ -193,7 +194,7 @@ def _verify_line(
     reader: JournalReader,
     report: ReplayReport,
     damage: list[Difference],
-    events: EventFile | None,
+    events: AllEvents | None,
 ) -> VerifyLine:
     differences = damage + report.differences
     kept = 0 if events is None else events.event_seq

@@ -1,8 +1,8 @@
 """Where a session's, an account's or an instrument's records are in the event log.
 
-Called by requests (replay), egress (last numbers) and the lease keeper. Built lazily in chunks of
-bounded work by `catch_up`, never on the path of an order. Holds the trading day's session streams
-and two days of topics: what older days said is in the event log only.
+Called by requests (replay) and egress (last numbers). Built lazily in chunks of bounded work by
+`catch_up`, never on the path of an order. Holds what is in the event log, of streams and topics the
+trading day's: what older days said is in the archive only.
 """
 
 from array import array
@@ -39,26 +39,32 @@ class EventIndex:
 
     def __init__(self, event_log: EventLog) -> None:
         self._log = event_log
-        self._indexed = 0  # records looked at
+        self._indexed = event_log.first_present - 1 - event_log.base  # records looked at
         self._day_start = 0  # position of the first record of the trading day
         self._sessions: dict[int, array[int]] = {}
         self._accounts: dict[int, array[int]] = {}
         self._instruments: dict[int, array[int]] = {}
-        self._gateways: dict[int, tuple[int, int]] = {}  # session -> (conn_epoch, gateway_id)
-        self.trading_date = 0
 
     @property
     def lag(self) -> int:
         """Records not indexed yet."""
-        return self._log.event_seq - self._indexed
+        return self._log.event_seq - self._log.base - self._indexed
 
     def catch_up(self) -> None:
         """Index everything there is. The loop keeps the lag to about one chunk."""
-        while self._indexed < self._log.event_seq:
+        count = self._log.readable_seq - self._log.base
+        while self._indexed < count:
             records = self._log.records()
             end = min(self._indexed + CHUNK_RECORDS, len(records))
             self._add(records[self._indexed : end], self._indexed)
             self._indexed = end
+
+    def restart(self) -> None:
+        """Another day's file, or one whose missing records have come: begin anew."""
+        for table in (self._sessions, self._accounts, self._instruments):
+            table.clear()
+        self._day_start = 0
+        self._indexed = self._log.first_present - 1 - self._log.base
 
     def _add(self, records: _Records, base: int) -> None:
         kinds = records["kind"]
@@ -70,14 +76,8 @@ class EventIndex:
             self._instruments, records["instrument_id"], np.flatnonzero(is_public), base
         )
         self._add_sessions(records, base)
-        for at in np.flatnonzero(
-            (kinds == EventKind.SESSION_LOGGED_IN) | (kinds == EventKind.SESSION_LOGGED_OUT)
-        ):
-            self._note_connection(records[at])
         for at in np.flatnonzero(kinds == EventKind.DAY_STARTED):
-            self._start_day(
-                int(records["timestamp_ns"][at]), int(records["order_id"][at]), base + int(at)
-            )
+            self._start_day(int(records["timestamp_ns"][at]), base + int(at))
 
     @staticmethod
     def _add_topic(
@@ -102,14 +102,7 @@ class EventIndex:
                 at = at[restarts[-1] :]
             positions.frombytes((at + base).tobytes())
 
-    def _note_connection(self, record: np.void) -> None:
-        session_id, epoch = int(record["session_id"]), int(record["conn_epoch"])
-        if record["kind"] == EventKind.SESSION_LOGGED_IN:
-            self._gateways[session_id] = (epoch, int(record["price"]) & 0xFFFF_FFFF_FFFF_FFFF)
-        elif self._gateways.get(session_id, (0, 0))[0] == epoch:
-            del self._gateways[session_id]
-
-    def _start_day(self, timestamp_ns: int, trading_date: int, position: int) -> None:
+    def _start_day(self, timestamp_ns: int, position: int) -> None:
         """Drop what is older. The day's first records stand before DAY_STARTED, in the same entry,
         and an entry is what shares one timestamp.
         """
@@ -121,7 +114,6 @@ class EventIndex:
             for positions in table.values():
                 _drop_below(positions, self._day_start)
         self._day_start = day_start
-        self.trading_date = trading_date
 
     # ---- reading; the caller has called catch_up
 
@@ -172,13 +164,6 @@ class EventIndex:
     def instruments(self) -> list[int]:
         """Instruments that have records, in order."""
         return sorted(self._instruments)
-
-    def gateways(self) -> list[int]:
-        """Gateways through which a session is logged in, in order.
-
-        Number 0 is an administrator at a node's ROUTER: nobody's heartbeat, hence no lease.
-        """
-        return sorted({gateway_id for _, gateway_id in self._gateways.values() if gateway_id})
 
 
 def _drop_below(positions: "array[int]", bound: int) -> None:

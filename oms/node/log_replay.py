@@ -9,7 +9,6 @@ each kind is named exactly, with its place.
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from oms.bounds import EVENT_BYTES
@@ -17,6 +16,7 @@ from oms.messages.enums import EventKind
 from oms.messages.records import BATCH_HEADER, unpack_event
 from oms.node import skip_orders
 from oms.node.engine import Engine
+from oms.node.event_file import AllEvents
 from oms.node.skip_orders import SkipOrder
 from oms.replication.errors import JournalDamagedError
 from oms.replication.journal_reader import JournalEntry, JournalReader, OnProgress, no_progress
@@ -24,6 +24,7 @@ from oms.replication.snapshot_file import Snapshot
 
 PROGRESS_ENTRIES: Final = 1_024
 FIELDS_NAMED_MAX: Final = 6
+_DAY_STARTED: Final = int(EventKind.DAY_STARTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Difference:
 class ReplayReport:
     """What was replayed, and what did not agree."""
 
+    first_index: int = 0  # the first one that was applied
     last_index: int = 0
     entry_count: int = 0  # ours; the library's own are not counted
     command_count: int = 0
@@ -49,47 +51,17 @@ class ReplayReport:
     differences: list[Difference] = field(default_factory=list)
 
 
-class EventFile:
-    """A node's event log, read only. What is behind its end when this is made is not looked at."""
-
-    def __init__(self, path: Path) -> None:
-        """Raises: OSError."""
-        self._file = path.open("rb")
-        self.event_seq = path.stat().st_size // EVENT_BYTES
-        self.odd_bytes = path.stat().st_size % EVENT_BYTES
-
-    def read(self, from_event_seq: int, count: int) -> bytes:
-        """Records as far as there are any."""
-        count = min(count, self.event_seq - from_event_seq + 1)
-        if count <= 0:
-            return b""
-        self._file.seek((from_event_seq - 1) * EVENT_BYTES)
-        return self._file.read(count * EVENT_BYTES)
-
-    def crc(self, event_seq: int) -> int | None:
-        """crc32 of the records up to `event_seq`; None when there are not so many."""
-        if event_seq > self.event_seq:
-            return None
-        crc, at, step = 0, 1, 8_192
-        while at <= event_seq:
-            crc = zlib.crc32(self.read(at, min(step, event_seq - at + 1)), crc)
-            at += step
-        return crc
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-
 class LogReplay:
-    """One pass over a log from its first entry, or from where `engine` stands."""
+    """One pass over a log from its first entry; if what was before is not kept any more, from the
+    first snapshot at or behind that place.
+    """
 
     def __init__(
         self,
         engine: Engine,
         *,
         snapshots: Iterable[Snapshot] = (),
-        events: EventFile | None = None,
+        events: AllEvents | None = None,
         spare: Engine | None = None,
         on_events: Callable[[bytes], object] | None = None,
         skips: Mapping[int, SkipOrder] | None = None,
@@ -104,8 +76,10 @@ class LogReplay:
         self._skips = skips or {}
         self._events = events
         self._snapshots = {snapshot.log_index: snapshot for snapshot in snapshots}
-        # What a snapshot says of all events is told by a replay of all of them only.
-        self._events_crc = 0 if engine.event_seq == 0 else None
+        # What a snapshot says of its day's events is told by a replay of the whole day only.
+        self._events_base = 0 if engine.event_seq == 0 else None
+        self._events_crc = 0
+        self._is_day_known = False  # a trading day was started before
         self._is_event_differing = False
         self.report = ReplayReport()
 
@@ -117,8 +91,11 @@ class LogReplay:
         on_progress: OnProgress = no_progress,
     ) -> ReplayReport:
         """Replay up to log index `until` (or all there is), then compare the ends."""
-        report, first = self.report, self._engine.applied_index + 1
+        report = self.report
         last = reader.last_index if until is None else min(until, reader.last_index)
+        if not self._begin(reader.base_index, last):
+            return report
+        first = report.first_index = self._engine.applied_index + 1
         try:
             for entry in reader.entries(first, last):
                 self._apply(entry)
@@ -138,6 +115,26 @@ class LogReplay:
 
     # ---- inside
 
+    def _begin(self, base_index: int, last_index: int) -> bool:
+        """Take the state from which the log can be replayed; False: there is none."""
+        if base_index == 0:
+            return True
+        for log_index in sorted(self._snapshots):
+            snapshot = self._snapshots[log_index]
+            if not base_index <= log_index <= last_index:
+                continue
+            try:
+                self._engine.restore(snapshot.state)
+            except ValueError:
+                continue  # `faults` of the shelf names it
+            is_whole_day = snapshot.event_seq == snapshot.events_base
+            self._events_base = snapshot.events_base if is_whole_day else None
+            self._is_day_known = True
+            return True
+        text = f"it begins behind log index {base_index}, and no snapshot there is whole"
+        self.report.differences.append(Difference("journal", f"log index {base_index}", text))
+        return False
+
     def _apply(self, entry: JournalEntry) -> None:
         engine, report = self._engine, self.report
         if not entry.is_ours or skip_orders.find(self._skips, entry.log_index, entry.batch):
@@ -153,8 +150,7 @@ class LogReplay:
             self._compare_snapshot(snapshot)
 
     def _take_events(self, log_index: int, data: bytes) -> None:
-        if self._events_crc is not None:
-            self._events_crc = zlib.crc32(data, self._events_crc)
+        self._follow_day(data)
         if self._on_events is not None:
             self._on_events(data)
         if self._events is None:
@@ -173,12 +169,20 @@ class LogReplay:
                 self.report.differences.append(
                     Difference(
                         "events",
-                        f"event {event_seq}, byte {(event_seq - 1) * EVENT_BYTES} of events.log, "
-                        f"made by log index {log_index}",
+                        f"{self._events.place(event_seq)}, made by log index {log_index}",
                         _told_apart(record, wanted),
                     )
                 )
                 return
+
+    def _follow_day(self, data: bytes) -> None:
+        """As the node does: with every day but the first the outputs begin anew."""
+        if _DAY_STARTED in data[::EVENT_BYTES]:
+            if self._is_day_known:
+                self._events_base = self._engine.event_seq - len(data) // EVENT_BYTES
+                self._events_crc = 0
+            self._is_day_known = True
+        self._events_crc = zlib.crc32(data, self._events_crc)
 
     def _compare_snapshot(self, snapshot: Snapshot) -> None:
         engine = self._engine
@@ -188,9 +192,9 @@ class LogReplay:
             for name, kept, replayed in (
                 ("digest", f"{snapshot.digest:016x}", f"{engine.digest():016x}"),
                 ("event_seq", snapshot.event_seq, engine.event_seq),
-                ("checksum of the events", snapshot.events_crc, self._events_crc),
+                *self._of_day(snapshot),
             )
-            if replayed is not None and kept != replayed
+            if kept != replayed
         ]
         if self._spare is not None:
             try:
@@ -202,6 +206,17 @@ class LogReplay:
                     found.append("its state is not the one that the log makes")
         place = f"log index {snapshot.log_index}"
         self.report.differences += [Difference("snapshot", place, text) for text in found]
+
+    def _of_day(self, snapshot: Snapshot) -> list[tuple[str, int, int]]:
+        """What a snapshot says of its day's events, and what the replay does."""
+        if snapshot.event_seq == snapshot.events_base:
+            return [("checksum of the events", snapshot.events_crc, 0)]
+        if self._events_base is None:
+            return []
+        return [
+            ("begin of the day's events", snapshot.events_base, self._events_base),
+            ("checksum of the events", snapshot.events_crc, self._events_crc),
+        ]
 
     def _compare_ends(self, reader: JournalReader) -> None:
         """Snapshots and events beyond the log, and events that a snapshot relies on."""
@@ -216,7 +231,8 @@ class LogReplay:
         if kept > self._engine.event_seq:
             text = f"the log makes {self._engine.event_seq} events, the file has {kept}"
             differences.append(Difference("events", f"event {self._engine.event_seq + 1}", text))
-        needed = max((item.event_seq for item in self._snapshots.values()), default=0)
+        relying = [item for item in self._snapshots.values() if item.events_base < item.event_seq]
+        needed = max((item.event_seq for item in relying), default=0)
         if kept < needed:
             text = f"events.log ends before event {needed}, which the newest snapshot relies on"
             differences.append(Difference("events", f"event {kept + 1}", text))

@@ -31,6 +31,7 @@ from oms.node.requests import Requests
 from oms.node.sequencer import Sequencer
 from oms.node.snapshots import Snapshots
 from oms.node.status import StatusReader
+from oms.node.trading_days import TradingDays
 from oms.node.wakeup import Wakeup
 from oms.process_log import Log
 from oms.replication.port import LogStatus, ReplicatedLog
@@ -63,6 +64,7 @@ class Parts:
     feed: Feed
     requests: Requests
     status: StatusReader
+    days: TradingDays
     snapshots: Snapshots
     zap: ZapHandler
     peers: Sequence[Socket]  # the other nodes' `status|`
@@ -293,7 +295,7 @@ class Loop:
         if status.is_accepting:
             parts.sequencer.start_leading(parts.replica.entries_applied)
             parts.index.catch_up()
-            parts.leases.restart(parts.index.gateways(), now_ns)
+            parts.leases.restart(parts.replica.gateways(), now_ns)
         parts.say.info(
             "role",
             role=status.role,
@@ -344,6 +346,9 @@ class Loop:
         self._look_at_clock()
         parts.egress.publish_status(parts.status.status())
         parts.event_log.flush()
+        parts.event_log.allocate()
+        parts.log.set_storage_ok(parts.event_log.has_room)
+        parts.log.note_trading_date(parts.days.trading_date)
         parts.requests.answer_waiting(now_ns)
         if now_ns >= self._heartbeat_due_ns:
             self._heartbeat_due_ns = now_ns + TOPIC_HEARTBEAT_NS
@@ -362,6 +367,11 @@ class Loop:
         made = parts.snapshots.finish()
         if made is not None:
             parts.requests.answer_snapshot(made)
+        parts.days.archive_log(parts.log)
+        if parts.snapshots.is_eve_waiting and not parts.snapshots.is_writing:
+            parts.snapshots.start()
+        if parts.requests.is_snapshot_wanted and parts.event_log.missing:
+            parts.requests.refuse_snapshots("outputs are being fetched; ask again")
         if parts.requests.is_snapshot_wanted and not self._has_genesis:
             parts.requests.refuse_snapshots("the genesis is not applied yet; ask again")
         is_wanted = parts.requests.is_snapshot_wanted and not parts.snapshots.is_writing

@@ -17,7 +17,7 @@ from pathlib import Path
 import zmq
 
 from oms.config import NodeAddress, NodeSettings, SettingsError, load
-from oms.node import affinity, genesis, poison, snapshots
+from oms.node import affinity, genesis, poison, restoring
 from oms.node.clock import Clock
 from oms.node.clock_watch import ClockWatch
 from oms.node.digests import DigestWatch
@@ -37,9 +37,11 @@ from oms.node.sequencer import Sequencer
 from oms.node.snapshots import Snapshots
 from oms.node.status import StatusReader
 from oms.node.symbols import Symbols
+from oms.node.trading_days import TradingDays
 from oms.node.wakeup import Wakeup
 from oms.process_log import Log
 from oms.replication.errors import JournalDamagedError
+from oms.replication.journal_reader import JournalReader
 from oms.replication.raft_log import RaftLog
 from oms.transport import keys, sockets, topics
 from oms.transport.keys import ZapHandler
@@ -91,14 +93,16 @@ class Node:
         self._event_log = EventLog(self._data / "events.log")
         snapshot_folder = self._data / "snapshots"
         snapshot_folder.mkdir(exist_ok=True)
-        self._restored = snapshots.restore_newest(
-            snapshot_folder,
+        self._restored = restoring.restore_newest(
+            self._data,
             engine=self._engine,
             event_log=self._event_log,
             cluster_id=self._cluster_id,
+            log_base=self._log_base,
             say=say,
         )
-        self._genesis = [] if self._restored else genesis.load_entries(Path(settings.genesis))
+        is_new = not self._restored.log_index
+        self._genesis = genesis.load_entries(Path(settings.genesis)) if is_new else []
         self._context = sockets.context()
         self._own_sockets: list[Socket] = []
         self.wakeup = Wakeup()
@@ -127,8 +131,17 @@ class Node:
         egress, leases, sequencer = Egress(pub, feed), Leases(), Sequencer(engine, self._genesis)
         digests = DigestWatch(len(settings.nodes))
         scrub = Scrub(engine, digests, say)
+        snapshots = self._snapshots(snapshot_folder)
+        days = TradingDays(
+            self._data,
+            engine=engine,
+            event_log=event_log,
+            index=index,
+            snapshots=snapshots,
+            say=say,
+        )
         clock_watch = ClockWatch(len(settings.nodes))
-        status = self._status(index, clock_watch, scrub)
+        status = self._status(days, clock_watch, scrub)
         queries = Queries(
             engine=engine,
             event_log=event_log,
@@ -148,6 +161,7 @@ class Node:
             digests=digests,
             scrub=scrub,
             guard=self._guard,
+            days=days,
             clock=clock,
             say=say,
             on_submits_applied=requests.on_submits_applied,
@@ -166,7 +180,8 @@ class Node:
             feed=feed,
             requests=requests,
             status=status,
-            snapshots=self._snapshots(snapshot_folder),
+            days=days,
+            snapshots=snapshots,
             zap=zap,
             peers=self._subscribe(folder, pair),
             wakeup=self.wakeup,
@@ -175,13 +190,22 @@ class Node:
             genesis_entries=len(self._genesis),
         )
 
-    def _status(self, index: EventIndex, clock_watch: ClockWatch, scrub: Scrub) -> StatusReader:
-        index.catch_up()
+    def _log_base(self) -> int:
+        """Where the journal begins; read only when the newest snapshot cannot be used."""
+        folder = self._data / "journal"
+        if not folder.is_dir() or not any(folder.iterdir()):
+            return 0  # not made yet
+        with JournalReader(
+            folder, cluster_id=self._cluster_id, node_id=self._settings.node_id
+        ) as reader:
+            return reader.base_index
+
+    def _status(self, days: TradingDays, clock_watch: ClockWatch, scrub: Scrub) -> StatusReader:
         return StatusReader(
             node_id=self._settings.node_id,
             engine=self._engine,
             event_log=self._event_log,
-            index=index,
+            days=days,
             clock=self._clock,
             clock_watch=clock_watch,
             cluster_id=self._cluster_id,
@@ -199,6 +223,8 @@ class Node:
             turn=self._node_ids.index(self._settings.node_id),
             node_count=len(self._node_ids),
             say=self._say,
+            events_base=self._restored.events_base,
+            eve_index=self._restored.eve_index,
         )
 
     def _raft_log(self, replica: Replica) -> RaftLog:
@@ -212,7 +238,7 @@ class Node:
                 self._data / "journal",
                 on_commit=replica.on_commit,
                 on_skip=replica.on_skip,
-                start_index=self._restored,
+                start_index=self._restored.log_index,
             )
         except JournalDamagedError as error:
             raise SettingsError(

@@ -15,6 +15,7 @@ from oms.bounds import EVENT_BYTES, REPLAY_BYTES_MAX
 from oms.messages import link
 from oms.messages.records import EVENT_DTYPE
 from oms.node.engine import Engine
+from oms.node.event_file import read_archived
 from oms.node.event_index import EventIndex
 from oms.node.event_log import EventLog
 from oms.node.feed_frames import to_frames
@@ -26,6 +27,7 @@ from oms.transport.topics import Executions, MarketData
 RECORDS_MAX: Final = REPLAY_BYTES_MAX // EVENT_BYTES
 FRAMES_MAX: Final = 512  # in one answer: encoding them takes a few milliseconds of the loop
 DEPTH_MAX: Final = 1_000
+FETCHING: Final = "outputs are being fetched; ask another node, or this one later"
 _FOR_EVERYBODY: Final = (
     link.GetStatus,
     link.GetDirectory,
@@ -131,7 +133,14 @@ class Queries:
     def _replay_events(self, from_event_seq: int) -> link.Records:
         if from_event_seq < 1:
             raise CannotAnswer("event_seq starts at 1")
-        data = self._event_log.read(from_event_seq, RECORDS_MAX)
+        if from_event_seq <= self._event_log.base:
+            data = read_archived(self._event_log.folder, from_event_seq, RECORDS_MAX)
+            if not data:
+                raise CannotAnswer(f"event {from_event_seq} is of a day that is not kept here")
+        else:
+            if from_event_seq < self._event_log.first_present:
+                raise CannotAnswer(FETCHING)
+            data = self._event_log.read(from_event_seq, RECORDS_MAX)
         end = from_event_seq + len(data) // EVENT_BYTES
         return self._records(data, is_end=end > self._event_log.event_seq)
 
@@ -141,6 +150,8 @@ class Queries:
     def _replay_session(self, session_id: int, from_out_seq: int) -> link.Records:
         if from_out_seq < 1:
             raise CannotAnswer("out_seq starts at 1")
+        if self._event_log.missing:
+            raise CannotAnswer(FETCHING)
         self._index.catch_up()
         positions = self._index.session(session_id, from_out_seq, RECORDS_MAX)
         end = from_out_seq + len(positions)
@@ -150,6 +161,8 @@ class Queries:
     def _replay_topic(self, topic: str, from_topic_seq: int) -> link.Frames:
         if from_topic_seq < 1:
             raise CannotAnswer("topic_seq starts at 1")
+        if self._event_log.missing:
+            raise CannotAnswer(FETCHING)
         self._index.catch_up()
         try:
             positions, last = self._find_topic(topic, from_topic_seq)

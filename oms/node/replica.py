@@ -15,6 +15,7 @@ from oms.node.event_log import EventLog
 from oms.node.poison import EntryGuard
 from oms.node.scrub import Scrub
 from oms.node.sequencer import Sequencer
+from oms.node.trading_days import TradingDays, may_start_day
 from oms.process_log import Log
 
 OnSubmitsApplied = Callable[[list[int], bytes], None]  # tokens, the entry's events
@@ -33,6 +34,7 @@ class Replica:
         digests: DigestWatch,
         scrub: Scrub,
         guard: EntryGuard,
+        days: TradingDays,
         clock: Clock,
         say: Log,
         on_submits_applied: OnSubmitsApplied,
@@ -44,6 +46,7 @@ class Replica:
         self._digests = digests
         self._scrub = scrub
         self._guard = guard
+        self._days = days
         self._clock = clock
         self._say = say
         self._on_submits_applied = on_submits_applied
@@ -61,9 +64,13 @@ class Replica:
             engine.skip_to(log_index)
             data = b""
         else:
+            may_start = may_start_day(entry)
+            eve = self._days.eve() if may_start else None
             self._guard.begin(log_index)
             data = engine.events() if engine.apply(log_index, entry) else b""
             self._guard.end(log_index)
+            if may_start:
+                self._days.after(eve, data)
         if data:
             self._event_log.append(data)
             if self._egress.is_leading:
@@ -80,6 +87,14 @@ class Replica:
         if log_index > self._engine.applied_index:
             self._engine.skip_to(log_index)
             self._note_digests(log_index)
+
+    def gateways(self) -> list[int]:
+        """Gateways through which a session is logged in, in order.
+
+        Number 0 is an administrator at a node's ROUTER: nobody's heartbeat, hence no lease.
+        """
+        sessions = self._engine.directory().sessions
+        return sorted({item.gateway_id for item in sessions if item.is_logged_in} - {0})
 
     def _note_digests(self, log_index: int) -> None:
         self._digests.note(log_index, self._engine.digest())

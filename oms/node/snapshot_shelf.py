@@ -14,16 +14,17 @@ from typing import BinaryIO, Final
 
 import msgspec
 
+from oms.bounds import EVENT_BYTES
 from oms.config import SettingsError
 from oms.node import skip_orders
 from oms.node.engine import make_engine
-from oms.node.log_replay import EventFile, LogReplay
+from oms.node.event_file import EVENTS, AllEvents, seq_at
+from oms.node.log_replay import LogReplay
 from oms.replication import snapshot_file
 from oms.replication.journal_reader import JournalReader, OnProgress, no_progress
 from oms.replication.snapshot_file import Snapshot, SnapshotDamaged
 
 SET_ASIDE: Final = "set-aside"
-EVENTS: Final = "events.log"
 _MAKING: Final = "events.log.making"  # a start does not look at it
 _READ: Final = "docs/operating.md, Snapshots"
 
@@ -110,7 +111,7 @@ def faults(folder: NodeFolder, snapshot: Snapshot) -> list[str]:
         )
         if said != is_so
     ]
-    crc = _events_crc(folder, snapshot.event_seq)
+    crc = _events_crc(folder, snapshot)
     if crc is None:
         found.append(f"{EVENTS} ends before event {snapshot.event_seq}, which it relies on")
     elif crc != snapshot.events_crc:
@@ -122,7 +123,7 @@ def restore(folder: NodeFolder, source: Path, *, on_progress: OnProgress = no_pr
     """Make the next start of the node begin from `source`. Raises: SettingsError."""
     with stopped(folder):
         snapshot = _load(source, folder)
-        if _events_crc(folder, snapshot.event_seq) == snapshot.events_crc:
+        if _events_crc(folder, snapshot) == snapshot.events_crc:
             _prove(folder, source, snapshot, on_progress=on_progress, events=None)
             return _place(folder, source, snapshot, None)
         making = folder.path / _MAKING
@@ -192,11 +193,24 @@ def _prove(
                 f"{folder.node_id} ends at {reader.last_index}{damage}",
                 "let the node catch up from the others first; it needs no snapshot for that",
             )
+        if snapshot.log_index < reader.base_index:
+            raise _refused(
+                f"{source.name} is of log index {snapshot.log_index}, the log of {folder.node_id} "
+                f"begins behind {reader.base_index}",
+                "take a newer one",
+            )
+        begin = _begin(folder, reader.base_index, snapshot)
+        if events is not None and begin and begin[0].event_seq > snapshot.events_base:
+            raise _refused(
+                f"the log of {folder.node_id} can be replayed from event {begin[0].event_seq + 1} "
+                f"on, and the day's outputs begin at {snapshot.events_base + 1}",
+                "take the newest snapshot; what a start lacks it fetches from the other nodes",
+            )
         replay = LogReplay(
             make_engine(folder.engine),
-            snapshots=[snapshot],
+            snapshots=[*begin, snapshot],
             spare=make_engine(folder.engine),
-            on_events=None if events is None else events.write,
+            on_events=None if events is None else _Behind(snapshot.events_base, events).write,
             skips=skip_orders.load(folder.path),
         )
         report = replay.run(reader, until=snapshot.log_index, on_progress=on_progress)
@@ -258,13 +272,34 @@ def _read(path: Path, cluster_id: int) -> Snapshot:
     return snapshot
 
 
-def _events_crc(folder: NodeFolder, event_seq: int) -> int | None:
+def _events_crc(folder: NodeFolder, snapshot: Snapshot) -> int | None:
     try:
-        events = EventFile(folder.events)
+        events = AllEvents(folder.events)
     except OSError:
         return None
     with contextlib.closing(events):
-        return events.crc(event_seq)
+        return events.crc(snapshot.events_base, snapshot.event_seq)
+
+
+def _begin(folder: NodeFolder, base_index: int, snapshot: Snapshot) -> list[Snapshot]:
+    """The snapshot that a replay of what is left of the log begins from; none for a whole log."""
+    if base_index == 0:
+        return []
+    known = [item for item in load_all(folder)[1] if item.log_index >= base_index]
+    return [min([*known, snapshot], key=lambda item: item.log_index)]
+
+
+class _Behind:
+    """Writes the records behind a number."""
+
+    def __init__(self, event_seq: int, file: BinaryIO) -> None:
+        self._event_seq = event_seq
+        self._file = file
+
+    def write(self, data: bytes) -> None:
+        """Records of one entry."""
+        first = seq_at(data)
+        self._file.write(data[max(0, self._event_seq + 1 - first) * EVENT_BYTES :])
 
 
 def _view(

@@ -1,8 +1,9 @@
-"""When a snapshot is taken and which one a restart begins from.
+"""When a snapshot is taken, and how it comes to the disk.
 
-Called by the composition root (`restore_newest`) and by the loop (`is_due`, `start`, `finish`). A
-helper thread writes and syncs; the loop's thread only copies the state. Nodes take turns, and the
-leader waits until it is a whole period late, because the copy makes its clients wait.
+Called by the loop (`is_due`, `start`, `finish`) and at a change of the trading day (`copy`,
+`start_day`). A helper thread writes and syncs; the loop's thread only copies the state. Nodes take
+turns, and the leader waits until it is a whole period late, because the copy makes its clients
+wait. While outputs are being fetched there are none: what a snapshot says of them is not known.
 """
 
 import os
@@ -15,48 +16,12 @@ from oms.bounds import SNAPSHOT_EVERY_ENTRIES, SNAPSHOTS_KEPT
 from oms.messages import link
 from oms.node import affinity
 from oms.node.engine import Engine
+from oms.node.event_file import EventFile
 from oms.node.event_log import EventLog
 from oms.process_log import Log
 from oms.replication import snapshot_file
-from oms.replication.snapshot_file import Snapshot, SnapshotDamaged
-
-
-def restore_newest(
-    folder: Path, *, engine: Engine, event_log: EventLog, cluster_id: int, say: Log
-) -> int:
-    """Restore the newest snapshot that is whole and whose outputs are in the event log.
-
-    Cuts the event log to it. Returns its log index; 0 when the whole log must be replayed.
-    """
-    for path in snapshot_file.newest_first(folder):
-        try:
-            snapshot = _read(path, cluster_id)
-            _check_outputs(event_log, snapshot, path)
-            engine.restore(snapshot.state)
-        except (SnapshotDamaged, OSError, ValueError) as error:
-            say.warning("snapshot_passed_over", file=path.name, reason=str(error))
-            continue
-        event_log.truncate(snapshot.event_seq)
-        say.info("snapshot_restored", log_index=snapshot.log_index, event_seq=snapshot.event_seq)
-        return snapshot.log_index
-    event_log.truncate(0)
-    return 0
-
-
-def _read(path: Path, cluster_id: int) -> Snapshot:
-    snapshot = snapshot_file.read(path)
-    if snapshot.cluster_id != cluster_id:
-        raise SnapshotDamaged(f"{path.name}: of cluster {snapshot.cluster_id:016x}")
-    return snapshot
-
-
-def _check_outputs(event_log: EventLog, snapshot: Snapshot, path: Path) -> None:
-    """Clients are replayed from these bytes: one that changed would be told as the truth."""
-    if not event_log.has(snapshot.event_seq):
-        reason = f"the event log ends at {event_log.event_seq}, needed up to {snapshot.event_seq}"
-        raise SnapshotDamaged(f"{path.name}: {reason}")
-    if event_log.crc(snapshot.event_seq) != snapshot.events_crc:
-        raise SnapshotDamaged(f"{path.name}: the event log's checksum is wrong")
+from oms.replication.port import SnapshotOffer
+from oms.replication.snapshot_file import Snapshot
 
 
 @dataclass(slots=True)
@@ -64,6 +29,7 @@ class _Work:
     """One write by the helper thread; `error` and `done` are set by it, in that order."""
 
     snapshot: Snapshot
+    outputs: EventFile
     started_ns: int
     error: str = ""
     done: bool = False
@@ -82,8 +48,12 @@ class Snapshots:
         turn: int,
         node_count: int,
         say: Log,
+        events_base: int = 0,
+        eve_index: int = 0,
     ) -> None:
-        """Bounds: `turn` of `node_count` is this node's place in the rotation."""
+        """Bounds: `turn` of `node_count` is this node's place in the rotation. `events_base` and
+        `eve_index` are the restored day's: where its outputs begin, and its eve's snapshot.
+        """
         self._folder = folder
         self._engine = engine
         self._event_log = event_log
@@ -93,6 +63,12 @@ class Snapshots:
         self._work: _Work | None = None
         self._thread: threading.Thread | None = None
         self._wakeup_fd = -1
+        self._events_base = events_base
+        self._eve: Snapshot | None = None  # waits to be written
+        self.eve_index = eve_index  # of the day's eve, once it is durable; else 0
+        self._crc = (0, 0, 0)  # crc32 of the outputs (a, b], as of the last snapshot: a, b, crc
+        self._newest: SnapshotOffer | None = None
+        self._look_for_newest()
         offset = turn * SNAPSHOT_EVERY_ENTRIES // node_count
         self._next = _next_after(engine.applied_index, offset)
         self._offset = offset
@@ -106,19 +82,28 @@ class Snapshots:
         """One is being written, or waits for `finish`."""
         return self._work is not None
 
+    @property
+    def is_eve_waiting(self) -> bool:
+        """The copy of a day's eve is to be written before any other."""
+        return self._eve is not None
+
     def is_due(self, *, is_leading: bool) -> bool:
         """Time to call `start`."""
-        if self.is_writing:
+        if self.is_writing or self._event_log.missing:
             return False
+        if self._eve is not None:
+            return True
         patience = SNAPSHOT_EVERY_ENTRIES if is_leading else 0
         return self._engine.applied_index >= self._next + patience
 
     def start(self) -> None:
-        """Copy the state and hand it to the helper thread."""
+        """Copy the state (or take the copy of the day's eve) and hand it to the helper thread."""
         started_ns = time.monotonic_ns()
-        self._next = _next_after(self._engine.applied_index, self._offset)
-        self._event_log.flush()
-        self._work = _Work(self._copy(), started_ns)
+        snapshot, self._eve = self._eve, None
+        if snapshot is None:
+            self._next = _next_after(self._engine.applied_index, self._offset)
+            snapshot = self.copy()
+        self._work = _Work(snapshot, self._event_log.file(), started_ns)
         self._thread = threading.Thread(
             target=self._write, args=(self._work,), name="snapshot", daemon=True
         )
@@ -131,7 +116,8 @@ class Snapshots:
             copy_us=(copied_ns - started_ns) // 1_000,
         )
 
-    def _copy(self) -> Snapshot:
+    def copy(self) -> Snapshot:
+        """The state now, in memory."""
         engine = self._engine
         return Snapshot(
             cluster_id=self._cluster_id,
@@ -139,21 +125,46 @@ class Snapshots:
             event_seq=engine.event_seq,
             digest=engine.digest(),
             state=engine.snapshot(),
+            events_base=self._events_base,
         )
+
+    def start_day(self, eve: Snapshot) -> None:
+        """A trading day began; `eve` is the state before. It will be written first, and kept."""
+        self._events_base = eve.event_seq
+        self._eve = replace(eve, events_base=eve.event_seq)
+        self.eve_index = 0
 
     def _write(self, work: _Work) -> None:
         """On the helper thread: the outputs it relies on, then the snapshot."""
         affinity.unpin(self._cores)
         try:
-            os.fdatasync(self._event_log.fileno())
-            events_crc = self._event_log.crc(work.snapshot.event_seq)
+            work.outputs.sync()
+            events_crc = self._events_crc(work)
             snapshot_file.write(self._folder, replace(work.snapshot, events_crc=events_crc))
-            snapshot_file.prune(self._folder, SNAPSHOTS_KEPT)
+            is_eve = work.snapshot.event_seq == work.snapshot.events_base
+            spared = work.snapshot.log_index if is_eve else self.eve_index
+            snapshot_file.prune(self._folder, SNAPSHOTS_KEPT, spared)
         except OSError as error:
             work.error = str(error)
+        work.outputs.close()
         work.done = True
         if self._wakeup_fd >= 0:
             os.write(self._wakeup_fd, b"s")
+
+    def _events_crc(self, work: _Work) -> int:
+        """Of the day's outputs; goes on where the last snapshot stood."""
+        base, event_seq = work.snapshot.events_base, work.snapshot.event_seq
+        if base == event_seq:
+            return 0
+        after, crc = base, 0
+        if self._crc[0] == base and self._crc[1] <= event_seq:
+            after, crc = self._crc[1:]
+        found = work.outputs.crc(after, event_seq, crc)
+        if found is None:
+            msg = f"the event log has not all events up to {event_seq}"
+            raise OSError(msg)
+        self._crc = (base, event_seq, found)
+        return found
 
     def finish(self) -> link.SnapshotMade | link.Refusal | None:
         """Take note of a write that is done, and say what came of it; None while there is none.
@@ -165,10 +176,16 @@ class Snapshots:
             return None
         thread.join()
         self._work = self._thread = None
+        snapshot = work.snapshot
+        is_eve = 0 < snapshot.events_base == snapshot.event_seq == self._events_base
         if work.error:
             self._say.error("snapshot_failed", reason=work.error)
+            if is_eve and self._eve is None:
+                self._eve = snapshot  # it cannot be made again: tried until it is durable
             return link.Refusal(f"the snapshot could not be written: {work.error}")
-        snapshot = work.snapshot
+        if is_eve:
+            self.eve_index = snapshot.log_index
+        self._look_for_newest()
         self._say.info(
             "snapshot_written",
             log_index=snapshot.log_index,
@@ -182,9 +199,28 @@ class Snapshots:
             file=snapshot_file.path_of(self._folder, snapshot.log_index).name,
         )
 
+    def newest(self) -> SnapshotOffer | None:
+        """The newest durable one, for a follower that is far behind (`port.SnapshotSource`)."""
+        return self._newest
+
+    def _look_for_newest(self) -> None:
+        for path in snapshot_file.newest_first(self._folder):
+            try:
+                log_index = int(path.name.partition(".")[0], 16)
+                self._newest = SnapshotOffer(log_index, path, path.stat().st_size)
+            except (ValueError, FileNotFoundError):
+                continue  # somebody else's file, or taken away meanwhile
+            return
+
     def stop(self, *, is_last_wanted: bool = True) -> None:
         """At the end: wait for the write in progress, then write the last state if wanted."""
         self._join()
+        if self._event_log.missing:
+            return
+        if self._eve is not None:
+            self.start()
+            self._join()
+            self._eve = None  # if it could not be written: the next start makes it again
         newest = snapshot_file.newest_first(self._folder)[:1]
         current = snapshot_file.path_of(self._folder, self._engine.applied_index)
         if is_last_wanted and newest != [current]:

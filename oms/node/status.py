@@ -10,9 +10,9 @@ from oms.messages import link
 from oms.node.clock import Clock
 from oms.node.clock_watch import ClockWatch
 from oms.node.engine import Engine
-from oms.node.event_index import EventIndex
 from oms.node.event_log import EventLog
 from oms.node.scrub import Scrub
+from oms.node.trading_days import TradingDays
 from oms.replication.port import LogStatus
 
 FENCED = "fenced"
@@ -36,7 +36,7 @@ class StatusReader:
         node_id: str,
         engine: Engine,
         event_log: EventLog,
-        index: EventIndex,
+        days: TradingDays,
         clock: Clock,
         cluster_id: int,
         durability: str,
@@ -59,7 +59,7 @@ class StatusReader:
         )
         self._engine = engine
         self._event_log = event_log
-        self._index = index
+        self._days = days
         self._clock = clock
         self._cluster_id = cluster_id
         self._durability = durability
@@ -72,7 +72,6 @@ class StatusReader:
         """Where this node stands now."""
         standing, engine = self.standing, self._engine
         log, scrub = standing.log, self._scrub
-        self._index.catch_up()  # the trading date is read from the events
         return link.Status(
             node_id=log.node_id,
             role=FENCED if standing.is_fenced else log.role,
@@ -84,7 +83,7 @@ class StatusReader:
             event_seq=self._event_log.event_seq,
             digest=f"{engine.digest():016x}",
             timestamp_ns=self._clock.now_ns(),
-            trading_date=self._index.trading_date,
+            trading_date=self._days.trading_date,
             durability=self._durability,
             journal_bytes=log.journal_bytes,
             pid=self._pid,
@@ -97,6 +96,8 @@ class StatusReader:
             is_joining=log.is_joining,
             room=log.room,
             base_index=log.base_index,
+            events_base=self._event_log.base,
+            outputs_missing=self._event_log.missing,
             stale_frames=log.stale_frames,
         )
 

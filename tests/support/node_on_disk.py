@@ -84,7 +84,7 @@ class NodeOnDisk:
             event_seq=engine.event_seq,
             digest=engine.digest(),
             state=engine.snapshot(),
-            events_crc=events.crc(engine.event_seq),
+            events_crc=events_crc(events, 0, engine.event_seq),
         )
 
     def snapshot_path(self, log_index: int) -> Path:
@@ -95,6 +95,15 @@ class NodeOnDisk:
         """Its log."""
         folder = self.folder
         return JournalReader(folder.journal, cluster_id=folder.cluster_id, node_id=folder.node_id)
+
+
+def events_crc(events: EventLog, after: int, event_seq: int) -> int:
+    """What a snapshot says of the outputs (after, event_seq]."""
+    file = events.file()
+    crc = file.crc(after, event_seq)
+    file.close()
+    assert crc is not None
+    return crc
 
 
 def flip(path: Path, offset: int, bit: int = 0) -> None:

@@ -21,8 +21,10 @@ from oms.node.replica import Replica
 from oms.node.requests import Requests
 from oms.node.scrub import Scrub
 from oms.node.sequencer import Sequencer
+from oms.node.snapshots import Snapshots
 from oms.node.status import StatusReader
 from oms.node.symbols import Symbols
+from oms.node.trading_days import TradingDays
 from oms.process_log import Log
 from oms.reference.engine import Engine
 from oms.transport import topics
@@ -55,11 +57,29 @@ class OneReplica:
         self.say = Log("n1", self.said)
         self.guard = poison.open_guard(folder, cluster_id=CLUSTER_ID, node_id="n1", say=self.say)
         self.scrub = Scrub(self.engine, self.digests, self.say)
+        (folder / "snapshots").mkdir(exist_ok=True)
+        self.snapshots = Snapshots(
+            folder / "snapshots",
+            engine=self.engine,
+            event_log=self.event_log,
+            cluster_id=CLUSTER_ID,
+            turn=0,
+            node_count=3,
+            say=self.say,
+        )
+        self.days = TradingDays(
+            folder,
+            engine=self.engine,
+            event_log=self.event_log,
+            index=self.index,
+            snapshots=self.snapshots,
+            say=self.say,
+        )
         self.status = StatusReader(
             node_id="n1",
             engine=self.engine,
             event_log=self.event_log,
-            index=self.index,
+            days=self.days,
             clock=Clock(),
             clock_watch=ClockWatch(1),
             cluster_id=CLUSTER_ID,
@@ -90,6 +110,7 @@ class OneReplica:
             digests=self.digests,
             scrub=self.scrub,
             guard=self.guard,
+            days=self.days,
             clock=Clock(),
             say=self.say,
             on_submits_applied=self.requests.on_submits_applied,

@@ -58,7 +58,6 @@ def test_a_new_day_begins_every_stream_again(log: EventLog, index: EventIndex) -
     index.catch_up()
     assert index.session(1, 1, 10).tolist() == [3, 5]
     assert index.session_length(2) == 0
-    assert index.trading_date == 20261122
 
 
 def test_chunks_make_no_difference(
@@ -101,24 +100,3 @@ def test_topics_keep_the_day_before_and_say_what_is_too_old(
     assert index.account(7, 2, 10).tolist() == [3, 5]
     with pytest.raises(LookupError, match="from 2 on"):
         index.account(7, 1, 10)
-
-
-def test_gateways_are_those_with_a_session(log: EventLog, index: EventIndex) -> None:
-    """A new leader must know whom it may lose: a login elsewhere moves the session."""
-    log.append(
-        event(K.SESSION_LOGGED_IN, 1, session_id=1, conn_epoch=1, price=100)
-        + event(K.SESSION_LOGGED_IN, 2, session_id=2, conn_epoch=1, price=100)
-        + event(K.SESSION_LOGGED_IN, 3, session_id=3, conn_epoch=1, price=-1)
-        + event(K.SESSION_LOGGED_IN, 4, session_id=1, conn_epoch=2, price=200)
-        + event(K.SESSION_LOGGED_OUT, 5, session_id=1, conn_epoch=1, price=100)
-        + event(K.SESSION_LOGGED_OUT, 6, session_id=2, conn_epoch=1, price=100)
-    )
-    index.catch_up()
-    assert index.gateways() == [200, (1 << 64) - 1]
-
-
-def test_an_administrator_holds_no_lease(log: EventLog, index: EventIndex) -> None:
-    """A new leader would otherwise log every administrator out three seconds after its election."""
-    log.append(event(K.SESSION_LOGGED_IN, 1, session_id=1, conn_epoch=1, price=0))
-    index.catch_up()
-    assert index.gateways() == []

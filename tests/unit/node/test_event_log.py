@@ -1,5 +1,6 @@
 """The event log: contiguous records, found again by number, cut and refilled."""
 
+import errno
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oms.bounds import EVENT_BYTES
+from oms.bounds import EVENT_BYTES, EVENTS_AHEAD_BYTES
 from oms.messages.enums import EventKind
+from oms.node import event_log
 from oms.node.event_log import EventLog
 from tests.support.node_parts import event
 
@@ -47,23 +49,6 @@ def test_records_that_do_not_follow_are_refused(log: EventLog, first: int) -> No
         log.append(records(first, 1))
 
 
-def test_the_checksum_covers_every_record_up_to_a_number(
-    log: EventLog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In pieces or in one go, forwards or back, and after a cut: always that of the bytes."""
-    monkeypatch.setattr("oms.node.event_log.CRC_RECORDS", 3)
-    log.append(records(1, 10))
-    log.flush()
-    for event_seq in (4, 4, 10, 2, 0, 10):
-        assert log.crc(event_seq) == zlib.crc32(records(1, event_seq))
-    log.truncate(5)
-    log.append(records(6, 1))
-    log.flush()
-    assert log.crc(6) == zlib.crc32(records(1, 6))
-    with pytest.raises(OSError, match="ends before event 7"):
-        log.crc(7)
-
-
 def test_a_reopened_log_goes_on(path: Path) -> None:
     log = EventLog(path)
     log.append(records(1, 3))
@@ -100,11 +85,102 @@ def test_truncate_then_refill(log: EventLog) -> None:
     assert log.read(1, 10) == records(1, 3)
 
 
-def test_has_tells_whether_the_file_reaches_so_far(path: Path) -> None:
-    path.write_bytes(records(1, 3))
+def test_a_day_that_is_over_goes_to_the_archive_whole(log: EventLog, path: Path) -> None:
+    """Numbers go on; the new file begins where the old one ends, and says so itself."""
+    log.append(records(1, 5))
+    archived = path.parent / "archive" / "20261122" / "events.log"
+    log.roll(archived)
+    assert archived.read_bytes() == records(1, 5)
+    assert (log.base, log.event_seq, log.read(5, 1)) == (5, 5, b"")
+    log.append(records(6, 3))
+    assert log.read(6, 10) == records(6, 3)
+    assert log.records()["event_seq"].tolist() == [6, 7, 8]
+    assert log.gather(np.array([2])) == records(8, 1)
+    again = EventLog(path)
+    assert (again.base, again.event_seq) == (5, 8)
+    again.close()
+
+
+def test_a_day_that_cannot_be_archived_stays(log: EventLog, path: Path) -> None:
+    (path.parent / "archive").write_bytes(b"no folder")
+    log.append(records(1, 5))
+    with pytest.raises(OSError, match="archive"):
+        log.roll(path.parent / "archive" / "20261122" / "events.log")
+    log.append(records(6, 1))
+    assert log.read(1, 10) == records(1, 6)
+
+
+def test_an_archived_day_can_be_taken_back(log: EventLog, path: Path) -> None:
+    """After a crash the day may have to be ended once more."""
+    log.append(records(1, 5))
+    archived = path.parent / "archive" / "20261122" / "events.log"
+    log.roll(archived)
+    log.append(records(6, 1))
+    log.replace_by(archived)
+    assert (log.base, log.event_seq, log.read(1, 10)) == (0, 5, records(1, 5))
+
+
+def test_missing_records_are_not_read_and_come_into_their_place(log: EventLog) -> None:
+    """Zeros told to a client would be worse than no answer."""
+    log.begin_at(100, missing_to=104)
+    assert (log.missing, log.first_present, log.read(101, 4)) == (4, 105, b"")
+    log.append(records(105, 1))
+    assert log.read(105, 9) == records(105, 1)
+    log.fill(103, records(103, 2))
+    log.fill(101, records(101, 2))
+    log.filled()
+    assert (log.missing, log.read(101, 9)) == (0, records(101, 5))
+    file = log.file()
+    assert file.crc(100, 105) == zlib.crc32(records(101, 5))
+    file.close()
+
+
+def test_what_a_full_disk_does_not_take_waits(
+    log: EventLog, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is lost, and nothing that is not in the file is told to anybody."""
+    log.append(records(1, 1))
+    log.flush()
+
+    def full(_fd: int, _data: memoryview, _offset: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(event_log, "_write_all", full)
+        log.append(records(2, 2))
+        log.flush()
+        log.append(records(4, 1))
+        assert (log.event_seq, log.readable_seq, log.has_room) == (4, 1, False)
+        assert log.read(1, 9) == records(1, 1)
+        with pytest.raises(OSError, match="not all in the file"):
+            log.roll(path.with_name("old"))
+    assert log.read(1, 9) == records(1, 4)
+    assert log.has_room
+
+
+def test_any_other_fault_of_the_disk_is_not_lived_with(
+    log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_fd: int, _data: memoryview, _offset: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    log.append(records(1, 1))
+    with monkeypatch.context() as patch:
+        patch.setattr(event_log, "_write_all", broken)
+        with pytest.raises(OSError, match="Input/output"):
+            log.flush()
+
+
+def test_room_is_taken_ahead_and_given_back(path: Path) -> None:
+    """The file is as long as its records; only blocks are reserved behind them."""
     log = EventLog(path)
-    assert [log.has(number) for number in (0, 1, 3, 4)] == [True, True, True, False]
+    log.append(records(1, 3))
+    log.flush()
+    stat = path.stat()
+    assert stat.st_size == 3 * EVENT_BYTES
+    assert stat.st_blocks * 512 >= EVENTS_AHEAD_BYTES
     log.close()
+    assert path.stat().st_blocks * 512 < EVENTS_AHEAD_BYTES
 
 
 def test_gather_copies_whole_records(log: EventLog) -> None:

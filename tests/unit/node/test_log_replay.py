@@ -7,7 +7,8 @@ import pytest
 
 from oms.bounds import EVENT_BYTES
 from oms.node import snapshot_shelf
-from oms.node.log_replay import EventFile, LogReplay, ReplayReport
+from oms.node.event_file import AllEvents
+from oms.node.log_replay import LogReplay, ReplayReport
 from oms.reference.engine import Engine
 from oms.replication import snapshot_file
 from tests.support.node_on_disk import NodeOnDisk, flip
@@ -21,7 +22,7 @@ def node(tmp_path: Path) -> NodeOnDisk:
 def replay(node: NodeOnDisk) -> ReplayReport:
     """Everything compared, as `oms log verify` does."""
     _, snapshots = snapshot_shelf.load_all(node.folder)
-    events = EventFile(node.folder.events)
+    events = AllEvents(node.folder.events)
     try:
         with node.reader() as reader:
             return LogReplay(Engine(), snapshots=snapshots, events=events, spare=Engine()).run(

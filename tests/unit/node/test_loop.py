@@ -21,14 +21,12 @@ from oms.node.clock_watch import ClockWatch
 from oms.node.ingress import Ingress
 from oms.node.leases import Leases
 from oms.node.loop import Loop, Parts
-from oms.node.snapshots import Snapshots
 from oms.node.wakeup import Wakeup
 from oms.transport import topics
 from oms.transport.keys import ZapHandler
 from oms.wire import frames
 from oms.wire.frames import FrameKind
 from tests.support.node_parts import (
-    CLUSTER_ID,
     GATEWAY,
     NOW_NS,
     FakeSocket,
@@ -104,7 +102,6 @@ class Bench:
         self.pull, self.peer, self.zap = FakeSocket(), FakeSocket(), FakeZap()
         self.leases = Leases()
         self.clock_watch = ClockWatch(node_count)
-        (folder / "snapshots").mkdir()
         self.loop = Loop(
             Parts(
                 log=one.log,
@@ -120,15 +117,8 @@ class Bench:
                 feed=one.feed,
                 requests=one.requests,
                 status=one.status,
-                snapshots=Snapshots(
-                    folder / "snapshots",
-                    engine=one.engine,
-                    event_log=one.event_log,
-                    cluster_id=CLUSTER_ID,
-                    turn=0,
-                    node_count=3,
-                    say=silent_log(),
-                ),
+                days=one.days,
+                snapshots=one.snapshots,
                 zap=cast("ZapHandler", self.zap),
                 peers=[self.peer.as_socket],
                 wakeup=self.wakeup,

@@ -1,7 +1,7 @@
 """The replica: each entry once, in order, its outputs in the event log."""
 
 from oms.messages.records import pack_batch
-from tests.support.node_parts import NOW_NS, login, order
+from tests.support.node_parts import ADMIN_SESSION, GATEWAY, NOW_NS, login, order
 from tests.support.node_replica import OneReplica
 
 
@@ -33,3 +33,15 @@ def test_an_entry_that_is_no_batch_does_nothing_and_stops_nothing(one: OneReplic
     one.replica.on_commit(one.engine.applied_index + 1, 1, b"")
     one.replica.on_commit(one.engine.applied_index + 1, 1, b"garbage")
     assert one.event_log.event_seq == before
+
+
+def test_gateways_are_those_with_a_session(one: OneReplica) -> None:
+    """A new leader must know whom it may lose, whichever day they came; an administrator at a
+    node's ROUTER sends no heartbeats and must not be logged out for it.
+    """
+    assert one.replica.gateways() == []
+    one.apply(login())
+    one.apply(login(ADMIN_SESSION, gateway_id=0))
+    assert one.replica.gateways() == [GATEWAY]
+    one.apply(login(nonce=10, gateway_id=GATEWAY + 1))
+    assert one.replica.gateways() == [GATEWAY + 1]

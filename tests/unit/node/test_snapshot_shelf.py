@@ -10,7 +10,7 @@ import pytest
 from oms.config import SettingsError
 from oms.node import snapshot_shelf
 from oms.node.event_log import EventLog
-from oms.node.snapshots import restore_newest
+from oms.node.restoring import restore_newest
 from oms.reference.engine import Engine
 from oms.replication import snapshot_file
 from tests.support.node_on_disk import NodeOnDisk, flip
@@ -39,12 +39,13 @@ def start(node: NodeOnDisk) -> int:
     events = EventLog(node.folder.events)
     try:
         return restore_newest(
-            node.folder.snapshots,
+            node.folder.path,
             engine=Engine(),
             event_log=events,
             cluster_id=CLUSTER_ID,
+            log_base=lambda: 0,
             say=silent_log(),
-        )
+        ).log_index
     finally:
         events.close()
 

@@ -1,6 +1,5 @@
 """Snapshots: the newest that can be trusted and whose outputs are there; else an older, or none."""
 
-import os
 import select
 from pathlib import Path
 
@@ -8,7 +7,8 @@ import pytest
 
 from oms.bounds import EVENT_BYTES, SNAPSHOT_EVERY_ENTRIES, SNAPSHOTS_KEPT
 from oms.node.event_log import EventLog
-from oms.node.snapshots import Snapshots, restore_newest
+from oms.node.restoring import restore_newest
+from oms.node.snapshots import Snapshots
 from oms.node.wakeup import Wakeup
 from oms.reference.engine import Engine
 from oms.replication import snapshot_file
@@ -19,7 +19,7 @@ from tests.support.node_replica import OneReplica
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     made = tmp_path / "snapshots"
-    made.mkdir()
+    made.mkdir(exist_ok=True)
     return made
 
 
@@ -39,10 +39,15 @@ def snapshots_of(one: OneReplica, folder: Path, turn: int = 0) -> Snapshots:
 def restore(folder: Path, event_log: EventLog, cluster_id: int = CLUSTER_ID) -> tuple[int, Engine]:
     """What a restart begins from."""
     engine = Engine()
-    index = restore_newest(
-        folder, engine=engine, event_log=event_log, cluster_id=cluster_id, say=silent_log()
+    restored = restore_newest(
+        folder.parent,
+        engine=engine,
+        event_log=event_log,
+        cluster_id=cluster_id,
+        log_base=lambda: 0,
+        say=silent_log(),
     )
-    return index, engine
+    return restored.log_index, engine
 
 
 def three(one: OneReplica, folder: Path) -> list[int]:
@@ -94,9 +99,12 @@ def test_outputs_that_changed_on_disk_are_made_again(one: OneReplica, folder: Pa
 
 def restore_after_flip(one: OneReplica, folder: Path, at: int) -> int:
     """Change a bit of the event log on disk; where a new process then begins."""
-    fd = one.event_log.fileno()
-    os.pwrite(fd, bytes([os.pread(fd, 1, at)[0] ^ 4]), at)
-    reopened = EventLog(Path(f"/proc/self/fd/{fd}"))
+    path = folder.parent / "events.log"
+    one.event_log.flush()
+    data = bytearray(path.read_bytes())
+    data[at] ^= 4
+    path.write_bytes(data)
+    reopened = EventLog(path)
     index, _ = restore(folder, reopened)
     assert (index == 0) == (reopened.event_seq == 0)
     reopened.close()
