@@ -48,7 +48,9 @@ class Gate:
 
 def hold(folder: Path) -> None:
     """Say that the snapshot is being written, and wait until it may be."""
-    (folder / "held").write_text(str(os.getpid()))
+    aside = folder / "held.aside"
+    aside.write_text(str(os.getpid()))
+    aside.rename(folder / "held")
     wait_while((folder / "hold").exists)
 
 

@@ -19,7 +19,8 @@ from tests.findings.rig import LIBRARYS_OWN, HandRig, Options
 from tests.support.raft_cluster import CLUSTER_ID, KEY, raise_fatal
 from tests.support.raft_simulation import Network, PlayedTransport, PromptMaker
 
-SEGMENT_BYTES = 4096
+SEGMENT_BYTES = 1 << 16
+SHORT_SEGMENT_BYTES = 4096  # so that a short log has segments to archive
 _RAW = b"\x20"
 
 
@@ -102,7 +103,7 @@ class OurRig(HandRig):
             snapshot_source=Shelf(partial(self.snapshot_path, name)),
             snapshot_folder=self._snapshots(name),
             on_installed=lambda _index, _path: self.installed.append(name),
-            segment_bytes=SEGMENT_BYTES,
+            segment_bytes=SHORT_SEGMENT_BYTES if self.options.chunk_bytes else SEGMENT_BYTES,
             seed=int(name[1:]),
             on_fatal=raise_fatal,
         )
