@@ -19,7 +19,6 @@ from oms.replication.journal import DiskJournal
 from oms.replication.port import OnCommit, OnSkip, SnapshotSource
 from oms.replication.raft_core import LEADER, PERIOD_S, TIMEOUT_MAX_S, OnFatal
 from oms.replication.raft_messages import (
-    NO_RESERVE,
     ROOM,
     AppendEntries,
     AppendReply,
@@ -226,9 +225,7 @@ class RaftRules(RaftVoter):
 
     def _own_room(self) -> int:
         is_low = self._journal.is_low or not self.is_storage_ok
-        return room.level(
-            is_low=is_low, has_reserve=not self._uses_reserve or self._journal.has_room(0)
-        )
+        return room.level(is_low=is_low, has_reserve=self._journal.has_reserve)
 
     def _has_room(self, length: int) -> bool:
         if not self._uses_reserve and self._own_room() != ROOM:
@@ -316,12 +313,8 @@ class RaftRules(RaftVoter):
         matched = take_entries(
             self._journal, self.commit_index, m, self._on_fatal, has_room=self._has_room
         )
-        level = self._own_room()
-        if level != ROOM and self._uses_reserve and matched < m.prev_index + len(m.entries):
-            level = NO_RESERVE  # there may be room for less, but not for what comes next
-        self._reply = (
-            node, AppendReply(m.term, True, matched, m.prev_index, level, self.may_lead)
-        )  # fmt: skip
+        reply = AppendReply(m.term, True, matched, m.prev_index, self._own_room(), self.may_lead)
+        self._reply = (node, reply)
         self._note_committed(min(m.commit_index, matched))
         if self.is_joining and self._journal.base_index <= m.commit_index <= matched:
             # Committed in the leader's own term: then everything committed before is known to it.

@@ -2,6 +2,8 @@
 
 Used by the tests of oms.replication. A node can be killed at once (its files stay as a killed
 process leaves them), cut off from another, and restarted; every entry handed out is kept, by node.
+A node's state is the list of what it was handed: its snapshots hold that list, and a node that
+installed one starts itself anew from it, as a real one does.
 """
 
 import select
@@ -11,7 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from oms.replication.port import LogStatus
+import msgspec
+
+from oms.replication import snapshot_file
+from oms.replication.journal import DiskJournal
+from oms.replication.port import LogStatus, SnapshotOffer
 from oms.replication.raft_log import RaftLog
 
 KEY = b"k" * 32
@@ -39,11 +45,51 @@ def free_addresses(names: list[str]) -> dict[str, str]:
     return result
 
 
+class Shelf:
+    """One node's snapshots: of the list of what it was handed."""
+
+    def __init__(self, folder: Path, cluster_id: int = CLUSTER_ID) -> None:
+        self.folder = folder
+        self.cluster_id = cluster_id
+        folder.mkdir(exist_ok=True)
+
+    def put(self, log_index: int, state: bytes) -> Path:
+        """Write one."""
+        shot = snapshot_file.Snapshot(self.cluster_id, log_index, 0, 0, state)
+        return snapshot_file.write(self.folder, shot)
+
+    def newest(self) -> SnapshotOffer | None:
+        """For the log to send."""
+        for path in snapshot_file.newest_first(self.folder):
+            return SnapshotOffer(int(path.stem, 16), path, path.stat().st_size)
+        return None
+
+    def load(self) -> tuple[int, bytes]:
+        """Index and state of the newest; 0 without one."""
+        for path in snapshot_file.newest_first(self.folder):
+            shot = snapshot_file.read(path)
+            return shot.log_index, shot.state
+        return 0, b""
+
+
+State = list[tuple[int, int, bytes]]
+
+
 class Cluster:
     """n1, n2, ... on this thread."""
 
-    def __init__(self, folder: Path, count: int = 3, memory_bytes_max: int = 1 << 20) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        count: int = 3,
+        memory_bytes_max: int = 1 << 20,
+        segment_bytes: int = SEGMENT_BYTES,
+    ) -> None:
         self.folder = folder
+        self.segment_bytes = segment_bytes
+        self.installed: list[tuple[str, int]] = []
+        self._to_restart: list[str] = []
+        self.reports: list[tuple[str, str, str]] = []
         self.memory_bytes_max = memory_bytes_max
         self.names = [f"n{number + 1}" for number in range(count)]
         self.addresses = free_addresses(self.names)
@@ -53,8 +99,11 @@ class Cluster:
         self.roles: list[LogStatus] = []
 
     def start(self, name: str, *, start_index: int = 0, key: bytes = KEY) -> RaftLog:
-        """Start one node; what it hands out is recorded from scratch."""
-        committed: list[tuple[int, int, bytes]] = []
+        """Start one node, from its newest snapshot; what it hands out is added to that."""
+        shelf = self.shelf(name)
+        covered, state = shelf.load()
+        committed = msgspec.msgpack.decode(state, type=State) if covered else []
+        start_index = max(start_index, covered)
         skipped: list[int] = []
         self.committed[name], self.skipped[name] = committed, skipped
         log = RaftLog(
@@ -69,11 +118,48 @@ class Cluster:
             start_index=start_index,
             seed=int(name[1:]),
             on_fatal=raise_fatal,
-            segment_bytes=SEGMENT_BYTES,
+            segment_bytes=self.segment_bytes,
             memory_bytes_max=self.memory_bytes_max,
+            report=lambda event, values: self.reports.append((name, event, values["reason"])),
+            snapshot_source=shelf,
+            snapshot_folder=shelf.folder,
+            on_installed=lambda log_index, _: self.on_installed(name, log_index),
         )
         self.logs[name] = log
         return log
+
+    def on_installed(self, name: str, log_index: int) -> None:
+        """A node would start itself anew now."""
+        self.installed.append((name, log_index))
+        self._to_restart.append(name)
+
+    def shelf(self, name: str) -> Shelf:
+        """Its snapshots."""
+        return Shelf(self.folder / f"{name}.snapshots")
+
+    def snapshot(self, name: str) -> int:
+        """Write a snapshot of what this node has applied; returns its index."""
+        log_index = self.logs[name].status().applied_index
+        self.shelf(name).put(log_index, msgspec.msgpack.encode(self.committed[name]))
+        return log_index
+
+    def archive(self, name: str) -> int:
+        """Snapshot, then move away all that it makes superfluous; returns the new base."""
+        log_index = self.snapshot(name)
+        while self.logs[name].archive(self.folder / f"{name}.archive", log_index):
+            pass
+        return self.logs[name].status().base_index
+
+    def replace(self, old: str, new: str) -> None:
+        """All stopped: `new` takes the place of `old`, with an empty journal, and is to join."""
+        assert not self.logs
+        self.names = sorted({*self.names, new} - {old})
+        del self.addresses[old]
+        self.addresses |= free_addresses([new])
+        DiskJournal.format(
+            self.folder / new, cluster_id=CLUSTER_ID, node_id=new,
+            segment_bytes=self.segment_bytes, is_joining=True,
+        )  # fmt: skip
 
     def start_all(self) -> None:
         """Start every node that does not run."""
@@ -106,6 +192,10 @@ class Cluster:
             )
         for log in list(self.logs.values()):
             log.tick()
+        while self._to_restart:
+            name = self._to_restart.pop()
+            self.kill(name)
+            self.start(name)
 
     def until(self, condition: Callable[[], bool], limit_s: float = 10.0) -> None:
         """Turn until `condition` holds."""
@@ -134,8 +224,8 @@ class Cluster:
     def put(self, *entries: bytes) -> None:
         """Propose at the leader and turn until all are committed there."""
         for entry in entries:
-            leader = self.leader()
-            assert leader.propose(entry)
+            while not (leader := self.leader()).propose(entry):
+                self.turn()  # small segments are full sooner than the next one is made
             leader.tick()
         self.until(lambda: self.leader().pending() == 0)
 
