@@ -164,12 +164,12 @@ def repeats_of(rig: HandRig, item: str) -> dict[str, int]:
 
 def test_finding_08_a_lagging_follower_does_not_make_the_leader_spin(make_rig: MakeRig) -> None:
     """With a dump in progress the library sends empty messages until its period is over."""
-    rig = make_rig()
+    rig = make_rig(Options(chunk_bytes=64))
     rig.begin()
     rig.clock.step_s = 1e-4
     rig.isolate("n3")
     for number in range(40):
-        rig.put("n1", f"{number} of the entries that n3 lacks")
+        rig.put("n1", f"{number} of the entries that n3 lacks".ljust(200))
         rig.settle("n1", "n2", rounds=2)
     rig.compact("n1")
     rig.put("n1", "one more")

@@ -45,6 +45,7 @@ def test_finding_03_a_snapshot_on_its_way_commits_nothing(make_rig: MakeRig) -> 
     promise(f"only what was agreed is applied, not {sorted(set(seen))}", holds=not seen)
     rig.settle(rounds=60)
     assert rig.applied("n1") == rig.applied("n2")
+    assert rig.snapshot("n1") == rig.snapshot("n2")
 
 
 def test_finding_04_a_broken_transfer_never_installs_a_hole(make_rig: MakeRig) -> None:
