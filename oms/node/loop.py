@@ -26,6 +26,7 @@ from oms.node.event_log import EventLog
 from oms.node.feed import Feed
 from oms.node.ingress import Ingress
 from oms.node.leases import Leases
+from oms.node.outputs_fetch import OutputsFetch
 from oms.node.replica import Replica
 from oms.node.requests import Requests
 from oms.node.sequencer import Sequencer
@@ -66,6 +67,7 @@ class Parts:
     status: StatusReader
     days: TradingDays
     snapshots: Snapshots
+    fetch: OutputsFetch | None  # while outputs are missing
     zap: ZapHandler
     peers: Sequence[Socket]  # the other nodes' `status|`
     wakeup: Wakeup
@@ -94,6 +96,10 @@ class Loop:
         self._watch(parts.feed.socket, lambda _now: parts.feed.on_readable())
         for peer in parts.peers:
             self._watch(peer, partial(self._read_peer, peer))
+        self._fetch = parts.fetch
+        if parts.fetch is not None:
+            for other in parts.fetch.peers:
+                self._watch(other.socket, partial(parts.fetch.on_readable, other))
         parts.snapshots.wake_by(parts.wakeup.write_fd)
         parts.log.set_may_lead(parts.clock_watch.may_lead)
 
@@ -103,7 +109,7 @@ class Loop:
 
     def run(self) -> None:
         """Turn until a stop is wanted; a leader then hands over first, so that nobody waits."""
-        while not self._p.wakeup.is_stop_wanted:
+        while not self._p.wakeup.is_end_wanted:
             self._turn()
         if self._status.role == "leader" and not self._is_fenced:
             self._hand_over()
@@ -340,10 +346,14 @@ class Loop:
         parts = self._p
         if parts.feed.has_heartbeats:
             parts.egress.send_heartbeats(parts.clock.now_ns())
+        if self._fetch is not None and self._fetch.is_over:
+            self._end_fetch(self._fetch)
         if now_ns < self._status_due_ns:
             return
         self._status_due_ns = now_ns + STATUS_PERIOD_NS
         self._look_at_clock()
+        if self._fetch is not None:
+            self._fetch.run(now_ns)
         parts.egress.publish_status(parts.status.status())
         parts.event_log.flush()
         parts.event_log.allocate()
@@ -358,6 +368,15 @@ class Loop:
                 parts.say.warning("gateway_lost", gateway_id=gateway_id)
                 parts.sequencer.offer_own(GatewayLost(gateway_id))
         self._take_snapshots()
+
+    def _end_fetch(self, fetch: OutputsFetch) -> None:
+        """The outputs are all there: from now on they are replayed to whoever asks."""
+        for peer in fetch.peers:
+            self._poller.unregister(peer.socket)
+            del self._handlers[peer.socket]
+        fetch.close()
+        self._fetch = None
+        self._p.index.restart()
 
     def _take_snapshots(self) -> None:
         parts = self._p

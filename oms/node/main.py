@@ -29,6 +29,7 @@ from oms.node.feed import Feed
 from oms.node.ingress import Ingress
 from oms.node.leases import Leases
 from oms.node.loop import Loop, Parts
+from oms.node.outputs_fetch import OutputsFetch, Peer
 from oms.node.queries import Queries
 from oms.node.replica import Replica
 from oms.node.requests import Requests
@@ -43,6 +44,8 @@ from oms.process_log import Log
 from oms.replication.errors import JournalDamagedError
 from oms.replication.journal_reader import JournalReader
 from oms.replication.raft_log import RaftLog
+from oms.replication.snapshot_file import path_of
+from oms.replication.snapshot_receiver import intended
 from oms.transport import keys, sockets, topics
 from oms.transport.keys import ZapHandler
 from oms.transport.sockets import Context, KeyPair, Socket
@@ -87,6 +90,7 @@ class Node:
         self._settings = settings
         self._engine = engine
         self._clock = clock
+        self._cores = affinity.available()
         self._guard = poison.open_guard(
             self._data, cluster_id=self._cluster_id, node_id=settings.node_id, say=say
         )
@@ -167,7 +171,7 @@ class Node:
             on_submits_applied=requests.on_submits_applied,
         )
         return Parts(
-            log=self._raft_log(replica),
+            log=self._raft_log(replica, snapshots),
             replica=replica,
             event_log=event_log,
             index=index,
@@ -182,6 +186,7 @@ class Node:
             status=status,
             days=days,
             snapshots=snapshots,
+            fetch=self._fetch(folder, pair),
             zap=zap,
             peers=self._subscribe(folder, pair),
             wakeup=self.wakeup,
@@ -193,6 +198,9 @@ class Node:
     def _log_base(self) -> int:
         """Where the journal begins; read only when the newest snapshot cannot be used."""
         folder = self._data / "journal"
+        intent = intended(folder, self._cluster_id)
+        if intent is not None and path_of(self._data / "snapshots", intent[0]).exists():
+            return intent[0]  # a crash interrupted the installation, and the log will carry it out
         if not folder.is_dir() or not any(folder.iterdir()):
             return 0  # not made yet
         with JournalReader(
@@ -227,7 +235,7 @@ class Node:
             eve_index=self._restored.eve_index,
         )
 
-    def _raft_log(self, replica: Replica) -> RaftLog:
+    def _raft_log(self, replica: Replica, snapshots: Snapshots) -> RaftLog:
         self._check_journal()
         try:
             return RaftLog(
@@ -239,6 +247,9 @@ class Node:
                 on_commit=replica.on_commit,
                 on_skip=replica.on_skip,
                 start_index=self._restored.log_index,
+                snapshot_source=snapshots,
+                snapshot_folder=self._data / "snapshots",
+                on_installed=self._on_installed,
             )
         except JournalDamagedError as error:
             raise SettingsError(
@@ -302,8 +313,36 @@ class Node:
         self._own_sockets += peers
         return peers
 
+    def _fetch(self, folder: Path, pair: KeyPair) -> OutputsFetch | None:
+        """Who brings the outputs that are missing, if any are."""
+        crc = self._restored.missing_crc
+        if crc is None:
+            return None
+        peers = [
+            Peer(
+                node.node_id,
+                sockets.dealer(
+                    self._context,
+                    node.router,
+                    pair=pair,
+                    server_public=keys.load_public(folder, keys.node_name(node.node_id)),
+                ),
+            )
+            for node in self._settings.nodes
+            if node.node_id != self._settings.node_id
+        ]
+        self._own_sockets += [peer.socket for peer in peers]
+        return OutputsFetch(self._event_log, peers, crc=crc, say=self._say)
+
+    def _on_installed(self, log_index: int, path: Path) -> None:
+        """The leader's snapshot is here: this process' state is of the past."""
+        self._say.warning("snapshot_installed", log_index=log_index, file=path.name)
+        self.wakeup.is_restart_wanted = True
+
     def run(self) -> None:
-        """Run until asked to stop, then stop cleanly."""
+        """Run until asked to stop, then stop cleanly. Starts the process anew if a snapshot was
+        installed: the same way as any start.
+        """
         self.wakeup.catch_signals()
         if self._settings.core is not None:
             affinity.pin(self._settings.core)
@@ -318,6 +357,11 @@ class Node:
         )
         Loop(self.parts).run()
         self._stop()
+        if self.wakeup.is_restart_wanted and not self.wakeup.is_stop_wanted:
+            affinity.unpin(self._cores)
+            os.execv(  # noqa: S606  # this very command line, as it was given
+                sys.executable, [sys.executable, *sys.orig_argv[1:]]
+            )
 
     def _stop(self) -> None:
         """The log first: once it is synced and closed, the others elect without waiting."""
@@ -329,7 +373,8 @@ class Node:
         parts.requests.refuse_snapshots("this node is stopping")
         parts.requests.transfers.refuse_all("this node is stopping")
         has_genesis = parts.replica.entries_applied >= parts.genesis_entries
-        parts.snapshots.stop(is_last_wanted=is_sound and has_genesis)
+        is_current = not self.wakeup.is_restart_wanted
+        parts.snapshots.stop(is_last_wanted=is_sound and has_genesis and is_current)
         self._event_log.close()
         self._guard.close()
         parts.zap.close()

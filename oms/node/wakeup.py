@@ -11,11 +11,12 @@ _READ_BYTES = 4_096
 
 
 class Wakeup:
-    """Both ends of the pipe, and whether the process was asked to stop."""
+    """Both ends of the pipe, and whether the process is to stop, or to start itself anew."""
 
     def __init__(self) -> None:
         self.read_fd, self.write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.is_stop_wanted = False
+        self.is_restart_wanted = False
 
     def catch_signals(self) -> None:
         """SIGTERM and SIGINT ask for a clean stop. Main thread only."""
@@ -30,6 +31,11 @@ class Wakeup:
         """Ask for a clean stop from another thread."""
         self.is_stop_wanted = True
         os.write(self.write_fd, b"q")
+
+    @property
+    def is_end_wanted(self) -> bool:
+        """The loop is to end."""
+        return self.is_stop_wanted or self.is_restart_wanted
 
     def clear(self) -> None:
         """Read the pipe empty."""

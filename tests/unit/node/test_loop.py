@@ -119,6 +119,7 @@ class Bench:
                 status=one.status,
                 days=one.days,
                 snapshots=one.snapshots,
+                fetch=None,
                 zap=cast("ZapHandler", self.zap),
                 peers=[self.peer.as_socket],
                 wakeup=self.wakeup,
