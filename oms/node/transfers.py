@@ -45,13 +45,14 @@ class Transfers:
         self._wanted.append((asker, to))
 
     def run(self, log: Transferable, status: LogStatus, now_ns: int) -> None:
-        """Begin what is wanted, answer what is over."""
-        for asker, to in self._wanted:
-            self._begin(log, status, asker, to, now_ns)
-        begun, self._begun, self._wanted = self._begun, [], []
+        """Answer what is over, then begin what is wanted: `status` is from before it began."""
+        begun, wanted = self._begun, self._wanted
+        self._begun, self._wanted = [], []
         for item in begun:
             if not self._is_answered(item, status, now_ns):
                 self._begun.append(item)
+        for asker, to in wanted:
+            self._begin(log, status, asker, to, now_ns)
 
     def _begin(
         self, log: Transferable, status: LogStatus, asker: Asker, to: str | None, now_ns: int

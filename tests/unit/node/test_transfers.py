@@ -68,6 +68,7 @@ def desk(leader: OneReplica) -> Desk:
 
 def test_the_answer_is_who_leads_now(desk: Desk) -> None:
     desk.ask("n2")
+    assert desk.run(is_transferring=False) == [], "the status is from before the transfer"
     assert desk.run(is_transferring=True) == []
     assert desk.office.asked == ["n2"]
     assert desk.run(role="follower", leader_id=None, is_transferring=False, term=4) == []
