@@ -1,152 +1,28 @@
-"""Findings 12 and a part of 5: what a stranger, or an old connection, can do through the door.
-
-The stranger speaks the library's language, pickles in zlib; it knocks at both kinds of nodes.
-"""
+"""Findings 12 and a part of 5: what a stranger, or an old connection, can do through the door."""
 
 import os
-import select
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pysyncobj import SyncObj, SyncObjConf, replicated, syncobj
-from pysyncobj.poller import createPoller
-from pysyncobj.tcp_connection import CONNECTION_STATE, TcpConnection
+from pysyncobj import syncobj
 
-from oms.replication.raft_log import RaftLog
+from tests.findings.doors import (
+    LIMIT_S,
+    Door,
+    LibraryDoor,
+    LibraryMember,
+    Member,
+    OurDoor,
+    OurMember,
+    Stranger,
+    vote_request,
+)
 from tests.findings.rig import promise
-from tests.support.raft_cluster import CLUSTER_ID, KEY, free_addresses, raise_fatal
+from tests.support.raft_cluster import free_addresses
 
-_LISTENING = "0A"
-
-
-class Door(ABC):
-    """One running node with a real listener."""
-
-    address: str
-
-    @abstractmethod
-    def turn(self) -> None:
-        """Let it work once."""
-
-    @abstractmethod
-    def applied(self) -> list[str]:
-        """Its replicated state."""
-
-    @abstractmethod
-    def term(self) -> int:
-        """Its term."""
-
-    @abstractmethod
-    def leads(self) -> bool:
-        """Whether it does."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Give everything back."""
-
-
-class _Register(SyncObj):  # type: ignore[misc]  # the library has no type information
-    def __init__(self, address: str, others: list[str]) -> None:
-        conf = SyncObjConf(autoTick=False, appendEntriesUseBatch=False)
-        super().__init__(address, others, conf)
-        self.items: list[str] = []
-
-    @replicated  # type: ignore[untyped-decorator]
-    def put(self, item: str) -> None:
-        self.items.append(item)
-
-
-class LibraryDoor(Door):
-    """As shipped: an address, no password."""
-
-    def __init__(self, address: str, others: list[str]) -> None:
-        self.address = address
-        self.node = _Register(address, others)
-
-    def turn(self) -> None:
-        self.node.doTick(0.001)
-
-    def applied(self) -> list[str]:
-        return list(self.node.items)
-
-    def term(self) -> int:
-        return int(self.node.raftCurrentTerm)
-
-    def leads(self) -> bool:
-        return bool(self.node._isLeader())
-
-    def close(self) -> None:
-        self.node.destroy()
-
-
-class OurDoor(Door):
-    """RaftLog on its address."""
-
-    def __init__(self, address: str, others: list[str], folder: Path) -> None:
-        self.address = address
-        self.items: list[str] = []
-        addresses = dict(zip(("n1", "n2", "n3"), [address, *others], strict=False))
-        self.log = RaftLog(
-            "n1", addresses, CLUSTER_ID, KEY, folder / "n1",
-            on_commit=lambda _index, _term, entry: self.items.append(entry.decode()),
-            on_skip=lambda _: None, on_fatal=raise_fatal, segment_bytes=1 << 16,
-        )  # fmt: skip
-
-    def turn(self) -> None:
-        poller = select.poll()
-        for fd, want_read, want_write in self.log.fds():
-            events = (select.POLLIN if want_read else 0) | (select.POLLOUT if want_write else 0)
-            poller.register(fd, events)
-        for fd, events in poller.poll(1):
-            readable, writable = bool(events & ~select.POLLOUT), bool(events & select.POLLOUT)
-            self.log.on_ready(fd, readable=readable, writable=writable)
-        self.log.tick()
-
-    def applied(self) -> list[str]:
-        return self.items
-
-    def term(self) -> int:
-        return self.log.status().term
-
-    def leads(self) -> bool:
-        return self.log.status().is_accepting
-
-    def close(self) -> None:
-        self.log.close()
-
-
-class Stranger:
-    """The library's own client side of a connection, with nothing behind it."""
-
-    def __init__(self, door: Door) -> None:
-        self.door = door
-        self.poller = createPoller("auto")
-        self.link = TcpConnection(self.poller, timeout=60.0)
-        host, port = door.address.split(":")
-        assert self.link.connect(host, int(port))
-        end_s = time.monotonic() + 20
-        while self.link.state != CONNECTION_STATE.CONNECTED:
-            assert time.monotonic() < end_s
-            self.turn()
-
-    def turn(self) -> None:
-        """Both ends work once."""
-        self.door.turn()
-        self.poller.poll(0.001)
-
-    def say(self, *messages: object) -> None:
-        """Send, and give the node more than enough turns to read and act."""
-        for message in messages:
-            self.link.send(message)
-        for _ in range(60):
-            self.turn()
-
-    def leave(self) -> None:
-        """Close the connection."""
-        self.link.disconnect()
+_LISTENING = "0A"  # in /proc/net/tcp
 
 
 @pytest.fixture
@@ -157,7 +33,7 @@ def addresses() -> list[str]:
 
 @pytest.fixture
 def door(kind: str, addresses: list[str], tmp_path: Path) -> Iterator[Door]:
-    """n1 of three."""
+    """One of three; the others do not run."""
     own, *others = addresses
     door = OurDoor(own, others, tmp_path) if kind == "ours" else LibraryDoor(own, others)
     yield door
@@ -175,7 +51,7 @@ def lone_door(kind: str, addresses: list[str], tmp_path: Path) -> Iterator[Door]
 
 @pytest.fixture
 def stranger(door: Door) -> Iterator[Stranger]:
-    """Somebody who can reach n1's port."""
+    """Somebody who can reach the port."""
     stranger = Stranger(door)
     yield stranger
     stranger.leave()
@@ -217,7 +93,7 @@ def test_finding_12_a_stranger_submits_no_command(lone_door: Door) -> None:
     """Who calls himself read-only may write, in the library."""
     command = b"\0" + syncobj.pickle.dumps((0, ("a stranger's",)))
     stranger = Stranger(lone_door)
-    end_s = time.monotonic() + 20
+    end_s = time.monotonic() + LIMIT_S
     while not lone_door.leads():
         assert time.monotonic() < end_s
         lone_door.turn()
@@ -230,7 +106,26 @@ def test_finding_12_a_stranger_does_not_speak_for_a_member(
     stranger: Stranger, addresses: list[str]
 ) -> None:
     """In the library, saying an address is being there: a term of 2^40 ends every leader."""
-    vote = {"type": "request_vote", "term": 1 << 40, "last_log_index": 9, "last_log_term": 9}
-    stranger.say(addresses[2], vote)
+    stranger.say(addresses[2], vote_request(1 << 40))
     term = stranger.door.term()
     promise(f"a stranger changes no term, it is {term}", holds=term < 1 << 40)
+
+
+def test_finding_05_a_newer_connection_replaces_the_older_which_is_not_read_again(
+    kind: str, door: Door, addresses: list[str]
+) -> None:
+    """What is still in the old socket was said in another time: to the library it is news."""
+    members: list[Member] = []
+    for _ in range(2):
+        if kind == "ours":
+            members.append(OurMember(door, frozenset({"n1", "n2", "n3"})))
+        else:
+            members.append(LibraryMember(door, addresses[2]))
+    old, new = members
+    new.ask_for_a_vote(50)
+    assert door.term() == 50
+    old.ask_for_a_vote(70)
+    term = door.term()
+    for member in members:
+        member.leave()
+    promise(f"the older connection is not read, the term stays 50, not {term}", holds=term == 50)
