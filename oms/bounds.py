@@ -57,6 +57,7 @@ COMMAND_TTL_NS: Final = 2_000_000_000  # not_after = push time + this (RULES A5)
 RESEND_AFTER_NS: Final = 500_000_000  # nothing committed for so long: resend the window
 CLIENT_FRAME_BYTES_MAX: Final = 1024  # one packet from a client; beyond: close with reason
 READ_BYTES_MAX: Final = 1 << 16  # read from one socket at a time
+LOGIN_HELD_BYTES_MAX: Final = 1 << 16  # sent behind a login not yet decided; beyond: not read
 PASSWORD_CHECKS_MAX: Final = 64  # logins waiting for their check; beyond: close with reason
 PENDING_FRAMES_MAX: Final = 4096  # engine frames behind a gap; beyond: dropped, fetched by replay
 GATEWAY_HEARTBEAT_NS: Final = 200_000_000

@@ -74,7 +74,9 @@ class Replay(msgspec.Struct, frozen=True, gc=False):
 
 
 class PauseReading(msgspec.Struct, frozen=True, gc=False):
-    """Do not read the socket until `ResumeReading`."""
+    """Do not read the socket until `ResumeReading`. Not without need: who does not read does not
+    notice either that the client is gone.
+    """
 
 
 class ResumeReading(msgspec.Struct, frozen=True, gc=False):
@@ -128,6 +130,7 @@ class Session:
         self._request = soupbin.LoginRequest(b"", b"", b"", 0)
         self._default_account_id = 0
         self._held: list[bytes] = []
+        self._held_bytes = 0
         self._since_ns = now_ns
         self._heard_ns = now_ns
         self._sent_ns = now_ns
@@ -159,7 +162,7 @@ class Session:
         if kind == soupbin.DEBUG:
             return
         if self.state is State.CHECKING:
-            self._held.append(frame)
+            self._hold(frame, actions)
             return
         handler = _TABLE[self.state].get(kind)
         if handler is None:
@@ -167,6 +170,14 @@ class Session:
             self._close(actions, reason, is_fault=True)
             return
         handler(self, frame, actions, not_after_ns)
+
+    def _hold(self, frame: bytes, actions: list[Action]) -> None:
+        """The login is not decided: this comes after it."""
+        had_room = self._held_bytes <= bounds.LOGIN_HELD_BYTES_MAX
+        self._held.append(frame)
+        self._held_bytes += len(frame)
+        if had_room and self._held_bytes > bounds.LOGIN_HELD_BYTES_MAX:
+            actions.append(PauseReading())
 
     def login(self, frame: bytes, actions: list[Action], _: int) -> None:
         """`L`: who, which session, from which number."""
@@ -180,7 +191,7 @@ class Session:
         self._default_account_id = credentials.default_account_id
         self.state = State.CHECKING
         self._since_ns = self._heard_ns
-        actions += (PauseReading(), CheckPassword(request.password, credentials))
+        actions.append(CheckPassword(request.password, credentials))
 
     def submit(self, frame: bytes, actions: list[Action], not_after_ns: int) -> None:
         """`U`: an OUCH message becomes a command."""
@@ -249,7 +260,7 @@ class Session:
 
     def _receive_held(self, actions: list[Action], not_after_ns: int) -> None:
         """What the client sent behind its login, without waiting for the answer."""
-        held, self._held = self._held, []
+        held, self._held, self._held_bytes = self._held, [], 0
         try:
             for frame in held:
                 self._receive_other(frame, actions, not_after_ns)

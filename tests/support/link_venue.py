@@ -116,6 +116,7 @@ class LinkVenue:
         self.leader: str | None = "n1"
         self.down: set[str] = set()
         self.refusing: set[str] = set()
+        self.lagging: set[str] = set()  # they have no event that is asked for
         self.is_full = False  # the leader's PUSH would block
         self.pushed: list[Command] = []
         self.frames_pushed = 0
@@ -178,6 +179,8 @@ class LinkVenue:
             return [b"0", encode(Refusal("not now"))]
         if isinstance(request, GetDirectory):
             return [b"1", encode(self.engine.directory())]
+        if isinstance(request, ReplayEvents) and node_id in self.lagging:
+            return [b"1", self._records(b"")]
         if isinstance(request, ReplayEvents):
             return [b"1", self._records(self.events[(request.from_event_seq - 1) * EVENT_BYTES :])]
         if isinstance(request, ReplaySession):

@@ -285,3 +285,20 @@ def test_fault_of_ours_closes_one_connection_and_is_logged(
 def test_tick_is_often_enough_for_the_heartbeat() -> None:
     """0.9 s of silence plus one tick stays within a second."""
     assert server_module.TICK_S <= 0.1
+
+
+def test_client_that_leaves_before_its_login_is_decided_is_noticed() -> None:
+    """Its login is pushed no more: it would end the connection that it has made elsewhere."""
+
+    async def scenario(door: Door) -> None:
+        door.venue.leader = None
+        door.venue.term += 1
+        door.venue.statuses()
+        client = await door.connect()
+        client.login()
+        await door.until(lambda: bool(door.venue.link._courier._logins))
+        client.writer.transport.abort()
+        await door.until(lambda: not door.server.connections)
+        assert not door.venue.link._courier._logins
+
+    play(scenario)

@@ -19,6 +19,7 @@ from gateways.binary.session import (
     State,
 )
 from gateways.courier import LoggedIn
+from oms import bounds
 from oms.bounds import CLIENT_FRAME_BYTES_MAX, EVENT_BYTES
 from oms.local.genesis import hash_password
 from oms.messages.commands import NewOrder
@@ -111,8 +112,7 @@ def checked(packet: bytes, *, index: DirectoryIndex | None = None) -> tuple[Sess
     """A session whose password was right."""
     session = Session(index or directory(), 0)
     actions = session.receive(packet, S, NOT_AFTER_NS)
-    assert isinstance(actions[0], PauseReading)
-    assert isinstance(actions[1], CheckPassword)
+    assert isinstance(actions[0], CheckPassword)
     return session, session.password_checked(is_right=True, now_ns=S)
 
 
@@ -236,6 +236,17 @@ def test_messages_behind_the_login_are_kept_until_it_is_decided() -> None:
     assert actions == [StartLogin(2)]
     actions = session.logged_in(logged_in(0), S, NOT_AFTER_NS)
     assert [type(action) for action in actions] == [bytes, NewOrder, ResumeReading]
+
+
+def test_socket_is_read_while_the_login_is_not_decided_up_to_a_bound() -> None:
+    """Who does not read does not see that the client is gone; who reads for ever needs room."""
+    session, _ = checked(login())
+    packet = soupbin.unsequenced(bytes(1_000))
+    size = len(packet) - 2
+    for _ in range(bounds.LOGIN_HELD_BYTES_MAX // size):
+        assert session.receive(packet, S, NOT_AFTER_NS) == []
+    assert session.receive(packet, S, NOT_AFTER_NS) == [PauseReading()]
+    assert session.receive(packet, S, NOT_AFTER_NS) == []
 
 
 def test_malformed_message_behind_the_login_closes() -> None:

@@ -12,6 +12,7 @@ from oms.messages.commands import (
     NewOrder,
 )
 from oms.messages.enums import EventKind, Phase
+from oms.messages.link import ReplayEvents
 from tests.support.link_venue import (
     GATEWAY_ID,
     NOW_NS,
@@ -247,6 +248,51 @@ def test_replay_is_asked_elsewhere_when_a_node_refuses(venue: LinkVenue) -> None
     venue.run()
     venue.pass_time(1)
     assert accepted(recorder) == [1]
+
+
+def test_replay_from_a_node_that_has_not_the_events_is_asked_elsewhere(venue: LinkVenue) -> None:
+    """A follower behind answers with nothing: that fills no hole."""
+    recorder = venue.log_in()
+    venue.enter(recorder, 1, 1)
+    venue.lagging.update({"n1", "n2"})
+    venue.step(lost=True)
+    venue.status("n1")
+    venue.pass_time(0.5)
+    assert accepted(recorder) == [1]
+
+
+def test_hole_larger_than_a_replay_is_filled_piece_by_piece(venue: LinkVenue) -> None:
+    """One request at a time, each from where the one before ended."""
+    recorder = venue.log_in()
+    venue.requests.clear()
+    venue.enter(recorder, 1, 150)
+    venue.run()
+    venue.apply(venue.pushed, lost=True)
+    venue.pushed.clear()
+    venue.enter(recorder, 151, 152)
+    venue.step()
+    assert accepted(recorder) == list(range(1, 153))
+    asked = [r.from_event_seq for _, r in venue.requests if isinstance(r, ReplayEvents)]
+    assert len(asked) > 2
+    assert asked == sorted(set(asked))
+
+
+def test_frames_that_come_while_a_hole_is_filled_ask_for_nothing_more(venue: LinkVenue) -> None:
+    """Hundreds of frames behind one hole must not be hundreds of requests."""
+    recorder = venue.log_in()
+    venue.requests.clear()
+    venue.enter(recorder, 1, 1)
+    venue.run()
+    venue.apply(venue.pushed, lost=True)
+    venue.pushed.clear()
+    venue.down.update({"n1", "n2", "n3"})
+    for number in range(2, 20):
+        venue.enter(recorder, number, number)
+        venue.step()
+    assert len([r for _, r in venue.requests if isinstance(r, ReplayEvents)]) == 1
+    venue.down.clear()
+    venue.pass_time(0.6)
+    assert accepted(recorder) == list(range(1, 20))
 
 
 def test_repeated_frames_are_dropped(venue: LinkVenue) -> None:
