@@ -1,0 +1,130 @@
+"""Leases, epochs and takeovers: what a gateway that sleeps or dies leaves behind has no effect.
+
+The table of docs/exactly_once.md names these tests. Every test ends with the proof of
+tests/support/hops.py.
+"""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from oms.bounds import COMMAND_TTL_NS, GATEWAY_LEASE_NS
+from oms.messages.enums import EventKind
+from tests.support.hops import NODES, HopVenue, Trader, hop_venue
+from tests.support.relay import Way
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+LEASE_S = GATEWAY_LEASE_NS / 1e9
+
+
+@pytest.fixture(scope="module")
+def hops() -> Iterator[HopVenue]:
+    """One venue for all of them."""
+    with hop_venue() as made:
+        yield made
+
+
+def lost_gateways(hops: HopVenue) -> int:
+    """How often a leader has given a gateway up."""
+    return sum(len(hops.said(node, "gateway_lost")) for node in NODES)
+
+
+def test_gateway_paused_past_its_lease_has_lost_its_sessions(hops: HopVenue) -> None:
+    """It wakes up with orders in its sockets and logins that are over: none has an effect."""
+
+    async def story(trader: Trader) -> None:
+        await trader.settled(trader.enter(20))
+        hops.stop("g1")
+        trader.enter(100)
+        await hops.until(lambda: trader.logins == 2, "the login at the other gateway")
+        await trader.settled(trader.enter(20))
+        hops.go_on("g1")
+        await asyncio.sleep(0.5)
+        await trader.settled(trader.enter(20))
+        assert trader.logins == 2, "the one that woke up threw the client out"
+
+    before = lost_gateways(hops)
+    trader = hops.play(story)
+    assert lost_gateways(hops) > before
+    assert hops.count(trader, EventKind.SESSION_LOGGED_OUT) > 0
+
+
+def test_session_of_a_killed_gateway_is_not_disturbed_by_its_late_loss(hops: HopVenue) -> None:
+    """The client is elsewhere long before the leader misses the dead one."""
+
+    async def story(trader: Trader) -> None:
+        await trader.settled(trader.enter(20))
+        await hops.kill("g1")
+        await hops.until(lambda: trader.logins == 2, "the login at the other gateway")
+        orders = trader.enter(20)
+        await hops.until(lambda: lost_gateways(hops) > before, "the lease's end")
+        trader.enter(20)
+        await trader.settled()
+        assert trader.logins == 2
+        assert all(order.is_open for order in orders)
+
+    before = lost_gateways(hops)
+    hops.play(story)
+
+
+def test_late_copy_of_a_login_ends_nobodys_connection(hops: HopVenue) -> None:
+    """It waits in a pipe for longer than its limit while the client is elsewhere."""
+
+    async def story(trader: Trader) -> None:
+        await trader.settled(trader.enter(20))
+        leader = await hops.leader()
+        await hops.heard("g1", leader)
+        push = hops.push["g1", leader]
+        trader.client._reconnect = False
+        hops.door["g1"].drop()
+        await hops.until(lambda: not trader.client.is_live, "the connection's end")
+        push.hold(Way.UP)
+        late = asyncio.create_task(trader.connect())
+        await hops.until(lambda: push.waiting(Way.UP) > 0, "a login in the pipe")
+        await asyncio.sleep(0.2)
+        hops.door["g1"].cut()
+        await late
+        assert trader.logins == 1
+        await asyncio.sleep(COMMAND_TTL_NS / 1e9)
+        push.release(Way.UP)
+        await trader.settled(trader.enter(20))
+        await asyncio.sleep(0.2)
+        assert trader.client.is_live
+        assert trader.logins == 1, "the late copy threw the client out"
+
+    trader = hops.play(story)
+    assert hops.count(trader, EventKind.COMMAND_EXPIRED) > 0
+
+
+def test_frozen_gateway_costs_a_client_its_own_patience(hops: HopVenue) -> None:
+    """The kernel answers for a process that sleeps: only silence tells, and who waits decides."""
+
+    async def story(trader: Trader) -> None:
+        trader.client._reconnect = False
+        await trader.connect(silent_s=1.5)
+        hops.stop("g1")
+        trader.enter(20)
+        await hops.until(lambda: trader.logins == 2, "the login at the other gateway")
+        await trader.settled()
+        hops.go_on("g1")
+
+    hops.play(story)
+
+
+def test_lease_is_not_lost_while_the_leader_changes(hops: HopVenue) -> None:
+    """A new leader gives every gateway a whole lease: nobody is logged out."""
+
+    async def story(trader: Trader) -> None:
+        await trader.settled(trader.enter(20))
+        leader = await hops.leader()
+        await hops.kill(leader)
+        await trader.settled(trader.enter(20))
+        await hops.started(leader)
+        await asyncio.sleep(LEASE_S + 0.3)
+        await trader.settled(trader.enter(20))
+        assert trader.logins == 1
+
+    before = lost_gateways(hops)
+    hops.play(story)
+    assert lost_gateways(hops) == before
