@@ -8,10 +8,11 @@ nothing is rewritten in place. A failing write or sync aborts the process; a ful
 Layouts: journal_format.py, docs/protocols/journal.md. Why: docs/adr/0018, 0019.
 """
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NoReturn, overload
+from typing import NoReturn, overload
 
 from pysyncobj.journal import Journal
 
@@ -23,12 +24,10 @@ from oms.replication.errors import JournalDamagedError, JournalFullError, Replic
 from oms.replication.journal_cache import Entry, EntryCache
 from oms.replication.journal_folder import format_folder, lock_folder
 from oms.replication.journal_map import pack_position
-from oms.replication.journal_recovery import Recovered, recover
+from oms.replication.journal_recovery import Recovered, check_start, recover
 from oms.replication.journal_writer import JournalWriter
-from oms.replication.segment_maker import SegmentMaker, segment_path
+from oms.replication.segment_maker import SegmentMaker, sync_folder
 from oms.replication.vote_file import VoteFile
-
-ARCHIVE_AT_ONCE: Final = 4  # segments moved by one call: each takes two syncs of a folder
 
 
 class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type information
@@ -49,7 +48,9 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
         Raises: SettingsError (another cluster's, another node's, in use), JournalDamagedError.
         """
         self._folder = folder
+        self._cluster_id = cluster_id
         self._on_fatal = on_fatal
+        self._is_archived = False  # nothing that an interrupted move left is here
         self._lock_fd = lock_folder(folder)
         try:
             found = recover(folder, cluster_id=cluster_id, node_id=node_id)
@@ -116,22 +117,11 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
             folder, cluster_id=cluster_id, node_id=node_id, segment_bytes=segment_bytes,
             memory_bytes_max=memory_bytes_max, on_fatal=on_fatal,
         )  # fmt: skip
-        base, last = journal.base_index, journal.last_index
-        if start_index < base:
+        try:
+            check_start(journal.base_index, journal.last_index, start_index)
+        except BaseException:
             journal.close()
-            raise JournalDamagedError(
-                start_index + 1,
-                f"the log begins behind {base}, the newest snapshot that can be used covers "
-                f"{start_index}: put back a snapshot of {base} or later and the outputs it relies "
-                "on, or let a new node take this one's place (docs/operating.md)",
-            )
-        if start_index > max(1, last):
-            journal.close()
-            raise JournalDamagedError(
-                last + 1,
-                f"it ends there, the snapshot covers {start_index}: acknowledged entries are "
-                "gone; let a new node take this one's place (docs/operating.md)",
-            )
+            raise
         return journal
 
     # --- what PySyncObj calls: positions from 0, of which the base, if there is one, is the first
@@ -345,33 +335,43 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
         self._last = self._cache.get(log_index)
         self.sync()
 
-    def archive(
-        self, folder: Path, up_to_index: int, *, at_once: int = ARCHIVE_AT_ONCE
-    ) -> list[Path]:
-        """Move full segments, every entry of which is at or before `up_to_index`, to `folder`,
-        the oldest first and `at_once` at most (call again until none moves); returns where they
-        are. The caller has a durable snapshot at or behind `up_to_index`.
+    def archive(self, folder: Path, up_to_index: int) -> list[Path]:
+        """Move full segments, every entry of which is at or before `up_to_index`, to `folder`, and
+        what an interrupted move left; returns where they are. The caller has a durable snapshot
+        at or behind `up_to_index`.
 
-        Raises: OSError when one cannot be moved; then it is where it was.
+        Raises: OSError when they cannot be moved now; the journal is whole in any case.
         """
         if up_to_index > self._map.last_index:
             self._on_fatal("journal_misuse", f"archive up to {up_to_index}, beyond the log")
         spans = self._writer.spans
-        moved: list[Path] = []
-        for _ in range(min(at_once, journal_archive.movable(spans, up_to_index))):
+        count = journal_archive.movable(spans, up_to_index)
+        if not count and self._is_archived:
+            return []
+        try:
             journal_archive.make_folder(folder)
-            span = spans[0]
-            moved.append(journal_archive.move(segment_path(self._folder, span.number), folder))
-            try:
-                journal_archive.settle(self._folder, folder)
-            except OSError as error:
+            if count:
+                journal_archive.begin_with(self._folder, self._cluster_id, spans[count].number)
+                self._forget_segments(count)
+            moved = journal_archive.move_before(self._folder, spans[0].number, folder)
+            sync_folder(folder)
+            sync_folder(self._folder)
+        except OSError as error:
+            if error.errno == errno.EIO:
                 self._on_fatal("journal_io_error", str(error))
-            del spans[0]
-            before = spans[0].first_index - 1
-            if before > self._map.base_index:
-                self._map.forget_to(before)
-            self._cache.forget_to(self._map.base_index, [span.number])
+            raise
+        self._is_archived = True
         return moved
+
+    def _forget_segments(self, count: int) -> None:
+        """The log begins with a later segment, as soon as the folder says so durably."""
+        self._is_archived = False
+        spans = self._writer.spans
+        old = [span.number for span in spans[:count]]
+        del spans[:count]
+        self._map.forget_to(max(self._map.base_index, spans[0].first_index - 1))
+        self._cache.forget_to(self._map.base_index, old)
+        sync_folder(self._folder)
 
     def sync(self) -> None:
         """Put everything added so far on disk (group commit)."""

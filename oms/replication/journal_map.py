@@ -1,4 +1,4 @@
-"""Where each entry of the log is in the segments, and its term.
+"""Where each entry of the log is in the segments, its term, and what each segment holds.
 
 Called by journal.py, journal_recovery.py, journal_reader.py. Promises: in memory only, 8 bytes an
 entry; entries are base_index + 1 to last_index without gaps, and the term of the base itself is
@@ -9,10 +9,14 @@ base is forgotten, never found again.
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from oms.replication.errors import ReplicationError
+from oms.replication.journal_format import SEGMENT_HEADER_BYTES
+from oms.replication.journal_index import NO_LOWEST
 
+FIRST_VERSION_WITH_TERM: Final = 2  # of a segment header
 _SEGMENT_SHIFT: Final = 40
 _OFFSET_MASK: Final = (1 << _SEGMENT_SHIFT) - 1
 
@@ -25,6 +29,30 @@ def pack_position(number: int, offset: int) -> int:
 def unpack_position(position: int) -> tuple[int, int]:
     """Segment and offset again."""
     return position >> _SEGMENT_SHIFT, position & _OFFSET_MASK
+
+
+@dataclass(slots=True)
+class Span:
+    """One used segment: what of the log it holds."""
+
+    number: int
+    version: int
+    first_index: int
+    term_before: int
+    lowest: int = NO_LOWEST  # to which a truncation or base in it set the log's end
+    base: tuple[int, int] | None = None  # of the last base record in it
+    end: int = SEGMENT_HEADER_BYTES  # behind its last whole record
+
+    @property
+    def may_be_first(self) -> bool:
+        """Whether a journal may begin with it: version 1 does not tell the term before."""
+        return self.version >= FIRST_VERSION_WITH_TERM or self.first_index == 1
+
+    def note_end(self, log_index: int, base_term: int | None = None) -> None:
+        """A record in it set the log's end: a truncation, or a base that has a term."""
+        self.lowest = min(self.lowest, log_index)
+        if base_term is not None:
+            self.base = (log_index, base_term)
 
 
 class LogMap:

@@ -1,11 +1,11 @@
 """Reads a node's journal and changes nothing: for operators, also while the node runs.
 
-Called by the offline verbs over the log (oms/node/log_replay.py, `oms log`). The archive (segments
-of days that are over) and the journal are one log here. Promises: no lock is taken and no byte is
-written; every check of a start is made (journal_recovery.py), record by record, the first entry
-in doubt is named, and what stands before it can still be read. What a running node is writing at
-the moment is never taken for damage: before anything is called damaged it is read once more; and
-what it archives meanwhile is looked for in its new place.
+Called by the offline verbs over the log (oms/node/log_replay.py, `oms log`). With the archive given
+its segments, of days that are over, and the journal's are one log here. Promises: no lock is taken
+and no byte is written; every check of a start is made (journal_recovery.py), record by record, the
+first entry in doubt is named, and what stands before it can still be read. What a running node is
+writing at the moment is never taken for damage: before anything is called damaged it is read once
+more; and what it archives meanwhile is looked for in its new place.
 """
 
 import os
@@ -17,7 +17,7 @@ from typing import Final, Self
 from oms.config import SettingsError
 from oms.replication import journal_format as fmt
 from oms.replication.errors import JournalDamagedError
-from oms.replication.journal_archive import ARCHIVE, find_segments
+from oms.replication.journal_archive import find_segments
 from oms.replication.journal_map import unpack_position
 from oms.replication.journal_recovery import Recovered
 
@@ -25,6 +25,7 @@ OnProgress = Callable[[int, int], None]  # done, of how many in all
 
 OWN_TYPE: Final = b"\x20"  # first byte of a payload that is a batch; others are the library's
 PROGRESS_RECORDS: Final = 8_192
+_ATTEMPTS: Final = 3
 
 
 def no_progress(_done: int, _total: int) -> None:
@@ -56,28 +57,33 @@ class JournalReader:
         on_progress: OnProgress = no_progress,
     ) -> None:
         """Read and check everything; `on_progress` counts bytes, `damage` says what is wrong.
-        `archive` holds a folder for each day that is over (if None: the one beside `folder`).
+        `archive` holds a folder for each day that is over; without it only the journal is read,
+        as a start of the node does.
 
         Raises: SettingsError (no journal, or another node's).
         """
         self._folder = folder
-        self._archive = folder.parent / ARCHIVE if archive is None else archive
-        self._paths: dict[int, Path] = {}
+        self._archive = archive
         self._owner = (cluster_id, node_id)
-        self._found = Recovered()
-        self._data = b""  # of the segment read last
         self._on_progress = on_progress
-        self._bytes_done = self._bytes_total = 0
         self._fd, self._fd_number = -1, 0
-        self.truncations = 0
-        self.bases = 0  # how often the log began anew behind a snapshot
         self.damage: JournalDamagedError | None = None  # of the first entry that is in doubt
+        self._forget()
         try:
             self._read_all()
         except JournalDamagedError as error:
             self.damage = error
         except OSError as error:
             raise _unreadable(folder, error.strerror or str(error)) from error
+
+    def _forget(self) -> None:
+        """Nothing was read yet."""
+        self._paths: dict[int, Path] = {}
+        self._found = Recovered()
+        self._data = b""  # of the segment read last
+        self._bytes_done = self._bytes_total = 0
+        self.truncations = 0
+        self.bases = 0  # how often the log began anew behind a snapshot
 
     # ---- what was found
 
@@ -147,17 +153,24 @@ class JournalReader:
     # ---- the scan
 
     def _read_all(self) -> None:
+        """Without the archive, what a running node archives meanwhile is gone: begin again."""
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                self._read_once()
+            except FileNotFoundError:
+                self._forget()
+            else:
+                return
+        self._read_once()
+
+    def _read_once(self) -> None:
         # The mark before the segments: what it calls synced must be whole in what is read after.
         mark = self._folder / "mark"
         synced = fmt.unpack_mark(mark.read_bytes(), self._owner[0]) if mark.exists() else 0
         if not self._folder.is_dir():
             raise _unreadable(self._folder, "there is no such folder")
-        self._paths = find_segments(self._folder, self._archive)
+        self._paths = find_segments(self._folder, self._owner[0], self._archive)
         numbers = list(self._paths)
-        if not numbers or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
-            raise self._found.damaged(
-                f"segments missing in {self._folder}: there are {numbers or 'none'}"
-            )
         self._bytes_total = sum(self._path(number).stat().st_size for number in numbers)
         for number in numbers:
             data, header = self._read_segment(number)
@@ -176,7 +189,7 @@ class JournalReader:
     def _path(self, number: int) -> Path:
         """Where a segment is now: a running node may have archived it since it was found."""
         if not self._paths[number].exists():
-            self._paths |= find_segments(self._folder, self._archive)
+            self._paths = self._paths | find_segments(self._folder, self._owner[0], self._archive)
         return self._paths[number]
 
     def _read_segment(self, number: int) -> tuple[bytes, fmt.SegmentHeader | None]:

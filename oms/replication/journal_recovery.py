@@ -5,48 +5,21 @@ record that was once known to be on disk and is not whole now is damage and is r
 index; only what no sync ever covered, at the very end, is cut off (and zeroed, so that nothing
 stale is left behind the end). Full segments are checked by one checksum each if they have an index
 (journal_index.py), and else record by record, as the last one always is. The log begins with the
-lowest segment there is: what its header says of those before it (archived ones) is believed.
+lowest segment that is not archived: what its header says of those before it is believed.
 """
 
 import os
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from oms.config import SettingsError
 from oms.replication import journal_format as fmt
 from oms.replication import journal_index
 from oms.replication.errors import JournalDamagedError
-from oms.replication.journal_index import NO_LOWEST, SegmentIndex
-from oms.replication.journal_map import LogMap, pack_position
+from oms.replication.journal_archive import check_numbers, first_segment
+from oms.replication.journal_index import SegmentIndex
+from oms.replication.journal_map import FIRST_VERSION_WITH_TERM, LogMap, Span, pack_position
 from oms.replication.segment_maker import remove_unfinished, segment_numbers, segment_path
-
-_FIRST_VERSION_WITH_TERM: Final = 2
-
-
-@dataclass(slots=True)
-class Span:
-    """One used segment: what of the log it holds."""
-
-    number: int
-    version: int
-    first_index: int
-    term_before: int
-    lowest: int = NO_LOWEST  # to which a truncation or base in it set the log's end
-    base: tuple[int, int] | None = None  # of the last base record in it
-    end: int = fmt.SEGMENT_HEADER_BYTES  # behind its last whole record
-
-    @property
-    def may_be_first(self) -> bool:
-        """Whether a journal may begin with it: version 1 does not tell the term before."""
-        return self.version >= _FIRST_VERSION_WITH_TERM or self.first_index == 1
-
-    def note_end(self, log_index: int, base_term: int | None = None) -> None:
-        """A record in it set the log's end: a truncation, or a base that has a term."""
-        self.lowest = min(self.lowest, log_index)
-        if base_term is not None:
-            self.base = (log_index, base_term)
 
 
 class Recovered:
@@ -124,7 +97,7 @@ class Recovered:
     def is_joined(self, header: fmt.SegmentHeader) -> bool:
         """Whether a segment goes on where the last one ends."""
         log, version = self.map, header.version
-        term = log.last_term if version >= _FIRST_VERSION_WITH_TERM else header.term_before
+        term = log.last_term if version >= FIRST_VERSION_WITH_TERM else header.term_before
         return (
             header.number, header.first_index, header.records_before, header.chain,
             header.term_before,
@@ -152,9 +125,9 @@ def recover(folder: Path, *, cluster_id: int, node_id: str) -> Recovered:
     """Read the journal in `folder`. Raises: SettingsError, JournalDamagedError."""
     remove_unfinished(folder)
     found = Recovered()
-    numbers = segment_numbers(folder)
-    if not numbers or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
-        raise found.damaged(f"segments missing in {folder}: there are {numbers or 'none'}")
+    first = first_segment(folder, cluster_id)
+    numbers = [number for number in segment_numbers(folder) if number >= first]
+    check_numbers(folder, numbers, first)
     synced = _read_mark(folder, cluster_id)
     heads = [_head(folder, number) for number in numbers]
     data = b""
@@ -177,6 +150,23 @@ def recover(folder: Path, *, cluster_id: int, node_id: str) -> Recovered:
     _cut(found, folder, data, synced)
     found.segment_crc = zlib.crc32(memoryview(data)[: found.span.end])
     return found
+
+
+def check_start(base_index: int, last_index: int, start_index: int) -> None:
+    """A snapshot of `start_index` and the log must meet. Raises: JournalDamagedError."""
+    if start_index < base_index:
+        raise JournalDamagedError(
+            start_index + 1,
+            f"the log begins behind {base_index}, the newest snapshot that can be used covers "
+            f"{start_index}: put back a snapshot of {base_index} or later and the outputs it "
+            "relies on, or let a new node take this one's place (docs/operating.md)",
+        )
+    if start_index > max(1, last_index):
+        raise JournalDamagedError(
+            last_index + 1,
+            f"it ends there, the snapshot covers {start_index}: acknowledged entries are gone; "
+            "let a new node take this one's place (docs/operating.md)",
+        )
 
 
 def check_owner(folder: Path, header: fmt.SegmentHeader, *, cluster_id: int, node_id: str) -> None:

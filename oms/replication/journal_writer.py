@@ -15,8 +15,8 @@ from typing import Final, NoReturn
 from oms.replication import journal_format as fmt
 from oms.replication.errors import JournalFullError
 from oms.replication.journal_index import SegmentIndex
-from oms.replication.journal_map import LogMap
-from oms.replication.journal_recovery import Recovered, Span, index_of
+from oms.replication.journal_map import LogMap, Span
+from oms.replication.journal_recovery import Recovered, index_of
 from oms.replication.segment_maker import SegmentMaker, segment_path
 
 _MARGIN_BYTES: Final = 4096  # of each segment: for no-ops, truncations and bases alone
