@@ -1,10 +1,9 @@
-"""A whole cluster of real RaftLogs and real journals in virtual time, with seeded faults.
+"""A played disk and a played network for real RaftLogs and real journals, in virtual time.
 
-Used by tests/properties/test_raft_simulation.py. Network and disk are played: messages take time,
-connections break and lose what was under way, nodes pause, are killed, or lose power (then every
-sector that was not synced is either old or new). What must hold is checked while it runs: one
-leader a term, one history, nothing acknowledged lost, nothing handed out twice or out of order.
-The safety phase is followed by a healing phase in which everything must work again.
+Used by raft_fates.py (whole runs with seeded faults) and by tests that need one part. Messages take
+time, connections break and lose what was under way, pieces of snapshots are lost, doubled and
+overtaken. Power that fails leaves every sector that was not synced either old or new, and may take
+back a rename that no synced folder knows of. A disk can be full.
 """
 
 import os
@@ -12,25 +11,26 @@ import random
 import struct
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from pysyncobj.transport import Transport
 
-from oms.replication import journal, journal_index, raft_core, raft_log
+from oms.replication import journal_index
 from oms.replication.errors import Report
 from oms.replication.journal_index import SegmentIndex
-from oms.replication.port import LogStatus
-from oms.replication.raft_log import RaftLog
-from oms.replication.raft_messages import Message, decode, encode
+from oms.replication.raft_messages import (
+    InstallReply,
+    InstallSnapshot,
+    Message,
+    decode,
+    encode,
+)
 from oms.replication.raft_transport import RankedNode, _from_library
 from oms.replication.segment_maker import make_segment, remove_unfinished, segment_path
 from oms.replication.standing import Standing
-from tests.support.raft_cluster import raise_fatal
 
-STEP_S = 0.001
-SEGMENT_BYTES = 16 << 10
 SECTOR_BYTES = 512
 _DATE = struct.Struct("<I")
 
@@ -40,12 +40,34 @@ class PowerCut(Exception):
 
 
 class Disk:
-    """What each file held when it was last synced, by inode."""
+    """What each file held when it was last synced, by inode, and names that are not synced yet."""
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
         self.synced: dict[int, bytes] = {}
+        self.renames: list[tuple[Path, Path, bytes | None]] = []  # from, to, what `to` held
         self.cut_chance = 0.0
+
+    def play(self, patch: pytest.MonkeyPatch) -> None:
+        """Take the place of the real one."""
+        rename, unlink = Path.rename, Path.unlink
+
+        def noted_rename(source: Path, target: Path) -> Path:
+            is_file = target.is_file()
+            self.renames.append((source, target, target.read_bytes() if is_file else None))
+            if is_file:
+                self.synced.pop(target.stat().st_ino, None)
+            return rename(source, target)
+
+        def noted_unlink(path: Path, missing_ok: bool = False) -> None:  # noqa: FBT001, FBT002
+            if path.exists():
+                self.synced.pop(path.stat().st_ino, None)  # its number may be given again
+            unlink(path, missing_ok=missing_ok)
+
+        patch.setattr(Path, "rename", noted_rename)
+        patch.setattr(Path, "unlink", noted_unlink)
+        patch.setattr(os, "fsync", self.sync)
+        patch.setattr(os, "fdatasync", self.sync)
 
     def sync(self, fd: int) -> None:
         """Instead of fsync and fdatasync: remember, quickly; now and then, fail to."""
@@ -54,10 +76,13 @@ class Disk:
         path = Path(f"/proc/self/fd/{fd}").readlink()
         if path.is_file():
             self.synced[path.stat().st_ino] = path.read_bytes()
+        elif self.renames:
+            self.renames = [one for one in self.renames if one[1].parent != path]
 
     def lose_power(self, folder: Path, rng: random.Random) -> None:
-        """Every sector is as it was synced, or as it was written since."""
-        for path in sorted(folder.iterdir()):
+        """Every sector is as it was synced, or as it was written since; names likewise."""
+        self._lose_names(folder, rng)
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             if path.name == "mark" and rng.random() < 0.5:
                 path.unlink()
                 continue
@@ -72,29 +97,64 @@ class Disk:
             path.write_bytes(b"".join(pieces))
             self.synced[path.stat().st_ino] = path.read_bytes()
 
+    def _lose_names(self, folder: Path, rng: random.Random) -> None:
+        mine = [one for one in self.renames if folder in one[1].parents]
+        self.renames = [one for one in self.renames if folder not in one[1].parents]
+        for source, target, before in reversed(mine):
+            if rng.random() < 0.5 and target.exists() and not source.exists():
+                os.rename(target, source)  # noqa: PTH104  # the one that is not noted
+                if before is not None:
+                    target.write_bytes(before)
+                    self.synced[target.stat().st_ino] = before
+
 
 class PromptMaker:
-    """Segments are made at once: a thread would make the run irreproducible."""
+    """Segments are made at once: a thread would make the run irreproducible. A disk in `full` has
+    no space but the reserve, which is one segment.
+    """
 
-    is_ready = True
-    is_low = False
-    has_reserve = True
-    fault = None
+    full: ClassVar[set[Path]] = set()  # journals whose disk has no space
     broken = None
 
     def __init__(self, folder: Path, segment_bytes: int) -> None:
         self.folder, self.segment_bytes = folder, segment_bytes
+        self.wanted = 0
+        self.may_use_reserve = False
+        self.has_reserve = True
+
+    @property
+    def is_low(self) -> bool:
+        """No space."""
+        return self.folder in self.full
+
+    @property
+    def fault(self) -> str | None:
+        """Why."""
+        return "ENOSPC: played" if self.is_low else None
+
+    @property
+    def is_ready(self) -> bool:
+        """Tried again whenever somebody asks."""
+        if not self.is_low:
+            self.has_reserve = True
+        if self.wanted and not segment_path(self.folder, self.wanted).exists():
+            if self.is_low and not (self.may_use_reserve and self.has_reserve):
+                return False
+            self.has_reserve = not self.is_low
+            make_segment(self.folder, self.wanted, self.segment_bytes)
+        return True
 
     def request(self, number: int) -> None:
-        """Make it now."""
-        if not segment_path(self.folder, number).exists():
-            make_segment(self.folder, number, self.segment_bytes)
+        """Make it now, if there is space."""
+        self.wanted = number
+        _ = self.is_ready
 
     def hurry(self) -> None:
-        """It is there already."""
+        """It is there already, or cannot be."""
 
     def allow_reserve(self, allowed: bool) -> None:  # noqa: FBT001  # the real one's face
-        """The disk of a simulation is never full."""
+        """The reserve may become the next segment."""
+        self.may_use_reserve = allowed
 
     def write_index(self, index: SegmentIndex) -> None:
         """Now."""
@@ -116,13 +176,29 @@ class Network:
         self.connected: set[frozenset[str]] = set()
         self.cut: set[frozenset[str]] = set()  # may not connect for now
         self.slow: dict[tuple[str, str], float] = {}
+        self.piece_loss = 0.0  # of snapshots' pieces and the answers to them
 
-    def put(self, source: str, target: str, data: bytes) -> None:
-        """Under way; a connection keeps the order."""
+    def put(self, source: str, target: str, data: bytes, *, is_piece: bool = False) -> None:
+        """Under way; a connection keeps the order (but pieces of snapshots may suffer anything)."""
+        if is_piece and self.rng.random() < self.piece_loss:
+            self._put_badly(source, target, data)
+            return
         queue = self.queues.setdefault((source, target), deque())
         delay_s = self.rng.uniform(0.0001, 0.004) + self.slow.get((source, target), 0.0)
         due_s = self.now_s + delay_s
         queue.append((max(due_s, queue[-1][0]) if queue else due_s, data))
+
+    def _put_badly(self, source: str, target: str, data: bytes) -> None:
+        """Lost, doubled, or before what was sent earlier."""
+        queue = self.queues.setdefault((source, target), deque())
+        match self.rng.randrange(3):
+            case 0:
+                return
+            case 1:
+                self.put(source, target, data)
+                self.put(source, target, data)
+            case _:
+                queue.appendleft((self.now_s, data))
 
     def deliver(self, target: str) -> None:
         """Hand `target` what is due."""
@@ -190,7 +266,8 @@ class PlayedTransport(Transport):  # type: ignore[misc]  # the library has no ty
             return False
         data = encode(_from_library(message) if isinstance(message, dict) else message)
         head = _DATE.pack(self.standing.trading_date)
-        self.network.put(self.name, node.node_id, head + data)
+        is_piece = isinstance(message, InstallSnapshot | InstallReply)
+        self.network.put(self.name, node.node_id, head + data, is_piece=is_piece)
         return True
 
     def take(self, source: str, data: bytes) -> None:
@@ -233,168 +310,3 @@ class PlayedTransport(Transport):  # type: ignore[misc]  # the library has no ty
     def destroy(self) -> None:
         """The simulation disconnects."""
         self.network.ends.pop(self.name, None)
-
-
-@dataclass
-class Simulation:
-    """One run, given by its seed."""
-
-    folder: Path
-    seed: int
-    patch: pytest.MonkeyPatch
-    names: list[str] = field(default_factory=lambda: ["n1", "n2", "n3"])
-
-    def __post_init__(self) -> None:
-        self.rng = random.Random(self.seed)
-        self.disk = Disk(self.rng)
-        self.network = Network(self.rng)
-        self.patch.setattr(PlayedTransport, "network", self.network, raising=False)
-        self.patch.setattr(raft_log, "RaftTransport", PlayedTransport)
-        self.patch.setattr(journal, "SegmentMaker", PromptMaker)
-        self.patch.setattr(os, "fsync", self.disk.sync)
-        self.patch.setattr(os, "fdatasync", self.disk.sync)
-        self.patch.setattr(raft_core, "_APPLY_SLICE_S", 1.0)
-        self.logs: dict[str, RaftLog] = {}
-        self.paused_until_s: dict[str, float] = {}
-        self.history: dict[int, tuple[int, bytes]] = {}
-        self.handed_out: dict[str, int] = {}
-        self.leaders: dict[int, str] = {}
-        self.acknowledged: set[bytes] = set()
-        self.waiting: dict[str, set[bytes]] = {}
-        self.proposed = 0
-        self.faults = 0
-        self.cut_chance = 0.0005
-
-    def start(self, name: str) -> None:
-        """Start a node, sometimes from a snapshot of what it had applied."""
-        covered = self.handed_out.get(name, 0) if self.rng.random() < 0.3 else 0
-        self.handed_out[name] = covered
-        self.waiting[name] = set()
-        self.logs[name] = RaftLog(
-            name,
-            dict.fromkeys(self.names, "-"),
-            7,
-            bytes(32),
-            self.folder / name,
-            on_commit=lambda index, term, entry: self.on_commit(name, index, term, entry),
-            on_skip=lambda index: self.on_commit(name, index, 0, b""),
-            on_role_change=self.on_role_change,
-            start_index=covered,
-            clock=lambda: self.network.now_s,
-            segment_bytes=SEGMENT_BYTES,
-            memory_bytes_max=3000,
-            seed=self.rng.randrange(1 << 30),
-            on_fatal=raise_fatal,
-        )
-
-    def on_role_change(self, status: LogStatus) -> None:
-        """At most one leader in a term."""
-        if status.role == "leader":
-            assert self.leaders.setdefault(status.term, status.node_id) == status.node_id
-
-    def on_commit(self, name: str, index: int, term: int, entry: bytes) -> None:
-        """The next one, and the same as everywhere."""
-        assert index == self.handed_out[name] + 1
-        self.handed_out[name] = index
-        assert self.history.setdefault(index, (term, entry)) == (term, entry)
-        if entry in self.waiting[name]:
-            self.waiting[name].remove(entry)
-            self.acknowledged.add(entry)
-
-    def stop(self, name: str, *, power: bool) -> None:
-        """A node dies."""
-        for other in self.names:
-            if other != name:
-                self.network.disconnect(name, other, keep=self.rng.randrange(4))
-        self.logs.pop(name).close(clean=False)
-        if power:
-            self.disk.lose_power(self.folder / name, self.rng)
-
-    def step(self) -> None:
-        """One millisecond."""
-        self.network.now_s += STEP_S
-        self.network.connect()
-        names = sorted(self.logs)
-        self.rng.shuffle(names)
-        for name in names:
-            if name not in self.logs or self.network.now_s < self.paused_until_s.get(name, 0.0):
-                continue
-            self.disk.cut_chance = self.cut_chance
-            try:
-                self.network.deliver(name)
-                self.logs[name].tick()
-            except PowerCut:
-                self.disk.cut_chance = 0.0
-                self.stop(name, power=True)
-            self.disk.cut_chance = 0.0
-
-    def propose(self) -> None:
-        """Whoever thinks that it leads is given entries, and often dies before they are sent."""
-        for name, log in sorted(self.logs.items()):
-            for _ in range(self.rng.randrange(4)):
-                entry = b"entry %d " % self.proposed + bytes(self.rng.randrange(200))
-                if log.pending() < 20 and log.propose(entry):
-                    self.proposed += 1
-                    self.waiting[name].add(entry)
-
-    def fault(self) -> None:
-        """One thing goes wrong, or one is repaired."""
-        self.faults += 1
-        rng, name = self.rng, self.rng.choice(self.names)
-        leading = [n for n, log in sorted(self.logs.items()) if log.status().role == "leader"]
-        if leading and rng.random() < 0.5:
-            name = leading[0]
-        other = rng.choice([n for n in self.names if n != name])
-        match rng.randrange(7):
-            case 0 | 1 if name in self.logs:
-                self.stop(name, power=rng.random() < 0.5)
-            case 2:
-                self.network.cut.add(frozenset((name, other)))
-                self.network.disconnect(name, other, keep=rng.randrange(4))
-            case 3:
-                self.network.disconnect(name, other, keep=rng.randrange(4))
-            case 4:
-                self.paused_until_s[name] = self.network.now_s + rng.uniform(0.01, 1.5)
-            case 5:
-                self.network.slow[name, other] = rng.choice((0.0, 0.05, 0.5))
-            case _:
-                self.network.cut.clear()
-                for stopped in self.names:
-                    if stopped not in self.logs:
-                        self.start(stopped)
-
-    def run(self, seconds: float) -> None:
-        """Faults for so long (virtual time), then health."""
-        for name in self.names:
-            self.start(name)
-        for _ in range(int(seconds / STEP_S)):
-            if self.rng.random() < 0.3:
-                self.propose()
-            if self.rng.random() < 0.012:
-                self.fault()
-            self.step()
-        self.heal()
-        lost = self.acknowledged - {entry for _, entry in self.history.values()}
-        assert not lost
-        entries = [entry for _, entry in self.history.values() if entry]
-        assert len(entries) == len(set(entries))
-        for name in self.names:
-            self.logs[name].close()
-
-    def heal(self) -> None:
-        """Everything works again: soon there is a leader, and all have the same."""
-        self.cut_chance = 0.0
-        self.network.cut.clear()
-        self.network.slow.clear()
-        self.paused_until_s.clear()
-        for name in self.names:
-            if name not in self.logs:
-                self.start(name)
-        for step in range(5000):
-            self.step()
-            leaders = [log for log in self.logs.values() if log.status().is_accepting]
-            if step > 1000 and len(leaders) == 1:
-                last = leaders[0].status().last_index
-                if {log.status().applied_index for log in self.logs.values()} == {last}:
-                    return
-        raise AssertionError([log.status() for log in self.logs.values()])
