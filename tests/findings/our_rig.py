@@ -34,7 +34,14 @@ class Wires(Network):
         self.connected = rig.connected
         self.rig = rig
 
-    def put(self, source: str, target: str, data: bytes) -> None:
+    def put(
+        self,
+        source: str,
+        target: str,
+        data: bytes,
+        *,
+        is_piece: bool = False,  # noqa: ARG002  # travels like anything else here
+    ) -> None:
         """Under way until the test moves it."""
         self.rig.post(source, target, data)
 
