@@ -98,7 +98,14 @@ class Cluster:
         self.skipped: dict[str, list[int]] = {}
         self.roles: list[LogStatus] = []
 
-    def start(self, name: str, *, start_index: int = 0, key: bytes = KEY) -> RaftLog:
+    def start(
+        self,
+        name: str,
+        *,
+        start_index: int = 0,
+        key: bytes = KEY,
+        cluster_id: int = CLUSTER_ID,
+    ) -> RaftLog:
         """Start one node, from its newest snapshot; what it hands out is added to that."""
         shelf = self.shelf(name)
         covered, state = shelf.load()
@@ -109,7 +116,7 @@ class Cluster:
         log = RaftLog(
             name,
             self.addresses,
-            CLUSTER_ID,
+            cluster_id,
             key,
             self.folder / name,
             on_commit=lambda index, term, entry: committed.append((index, term, entry)),

@@ -14,7 +14,7 @@ from oms.replication.raft_core import RaftCore
 from oms.replication.raft_log import RaftLog
 from oms.replication.raft_messages import AppendReply, Message
 from oms.replication.raft_transport import RankedNode
-from tests.support.raft_cluster import KEY, Cluster
+from tests.support.raft_cluster import CLUSTER_ID, KEY, Cluster
 
 
 @pytest.fixture
@@ -277,6 +277,25 @@ def test_node_with_another_key_stays_out(cluster: Cluster) -> None:
         cluster.turn()
     assert cluster.entries("n3") == []
     assert cluster.logs["n3"].status().leader_id is None
+
+
+@pytest.mark.parametrize("old", ["n1", "n3"])
+def test_node_of_an_old_cluster_left_running_cannot_join_the_new_one(
+    cluster: Cluster, old: str
+) -> None:
+    """Same key, same ports, an old cluster's id: it dials, or is dialed, and is not let in."""
+    cluster.start(old, cluster_id=CLUSTER_ID + 1)
+    new = [name for name in cluster.names if name != old]
+    for name in new:
+        cluster.start(name)
+    cluster.put(*numbered(1, 5))
+    cluster.until(lambda: all(cluster.entries(name) == numbered(1, 5) for name in new))
+    status = cluster.logs[old].status()
+    assert (status.leader_id, status.role, status.last_index) == (None, "follower", 1)
+    reasons = [reason for _, event, reason in cluster.reports if event == "raft_link_refused"]
+    assert reasons
+    assert all(" cluster 01234567" in f" {reason}" for reason in reasons)
+    assert cluster.leader().status().term == max(s.status().term for s in cluster.logs.values())
 
 
 def test_another_version_of_the_library_is_refused(
