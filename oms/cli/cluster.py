@@ -63,3 +63,15 @@ def transfer(
     from oms.cli import cluster_transfer as work
 
     raise typer.Exit(work.transfer(data, node, timeout, as_json=as_json))
+
+
+@app.command()
+def replace(
+    old: Annotated[str, typer.Argument(help="The node that does not come back.")],
+    new: Annotated[str, typer.Argument(help="The new node's name; no node ever had it.")],
+    data: Data,
+) -> None:
+    """Put a new, empty node in the place of a lost one; the whole venue must be stopped."""
+    from oms.cli import cluster_replace as work
+
+    raise typer.Exit(work.replace(data, old, new))

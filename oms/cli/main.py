@@ -57,11 +57,20 @@ def status(data: DataOption, *, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def down(data: DataOption) -> None:
-    """Stop the venue's processes; all state stays in the data folder."""
+def down(
+    data: DataOption,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Nodes or gateways (else every process).")
+    ] = None,
+    *,
+    now: Annotated[
+        bool, typer.Option("--now", help="SIGKILL at once: safe, and what a hanging node needs.")
+    ] = False,
+) -> None:
+    """Stop the venue's processes, or some of them; all state stays in the data folder."""
     from oms.cli import up as verb
 
-    verb.down(data)
+    verb.down(data, names or [], is_now=now)
 
 
 @app.command()

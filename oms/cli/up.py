@@ -5,6 +5,7 @@ Called by `main.py`. Everything it does is `oms.local`; this file prints.
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -51,11 +52,14 @@ def status(data: Path, *, as_json: bool) -> int:
     return 0 if accepts else EXIT_NOT_ACCEPTING
 
 
-def down(data: Path) -> None:
-    """Stop the venue. Raises: SettingsError."""
+def down(data: Path, names: Sequence[str], *, is_now: bool) -> None:
+    """Stop the venue, or the processes that are named. Raises: SettingsError."""
     venue = LocalVenue.open(data)
-    ended = venue.stop()
-    _say(f"stopped {', '.join(ended)}" if ended else f"nothing of the venue in {data} was running")
+    ended = venue.stop(names=names, is_killed=is_now)
+    if ended:
+        _say(f"stopped {', '.join(ended)}")
+    else:
+        _say(f"nothing was running of {', '.join(names) or f'the venue in {data}'}")
 
 
 def _show(venue: LocalVenue) -> None:

@@ -13,7 +13,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -176,17 +176,36 @@ class LocalVenue:
                     time.sleep(POLL_S)
             self._check_every_node(deadline)
 
-    def stop(self, grace_s: float = GRACE_S) -> list[str]:
-        """End every process; returns those that ran. SIGTERM first, SIGKILL after the grace."""
+    def stop(
+        self, grace_s: float = GRACE_S, *, names: Sequence[str] = (), is_killed: bool = False
+    ) -> list[str]:
+        """End the processes that are named, or every one; returns those that ran. SIGTERM first,
+        SIGKILL after the grace; or SIGKILL at once. Raises: VenueError for a name that is none.
+        """
+        self._check_names(names)
+        wanted = [name for name in self.names if not names or name in names]
         with self.locked():
-            ran = [name for name, pid in self.pids().items() if pid is not None]
+            pids = self.pids()
+            ran = [name for name in wanted if pids[name] is not None]
+            for name in ran if is_killed else []:
+                self.kill(name)
             gateway_names = {gateway.name for gateway in self.folder.venue.gateways}
-            self._processes.stop([name for name in self.names if name in gateway_names], grace_s)
-            self._processes.stop([node.node_id for node in self.nodes], grace_s)
-            if self._requests is not None:
+            self._processes.stop([name for name in wanted if name in gateway_names], grace_s)
+            self._processes.stop([name for name in wanted if name not in gateway_names], grace_s)
+            if self._requests is not None and not names:
                 self._requests.close()
                 self._requests = None
         return ran
+
+    def _check_names(self, names: Sequence[str]) -> None:
+        unknown = [name for name in names if name not in self.names]
+        if unknown:
+            raise VenueError(
+                what="nothing was stopped",
+                why=f"the venue has no {', '.join(unknown)}",
+                do=f"name some of {', '.join(self.names)}",
+                read="docs/operating.md, Stop a venue",
+            )
 
     def kill(self, name: str, sig: signal.Signals = signal.SIGKILL) -> bool:
         """Send a signal to a node or gateway. False: it does not run."""
