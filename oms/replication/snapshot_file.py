@@ -25,6 +25,8 @@ _HEAD: Final = struct.Struct("<8sII")
 _BODY: Final = struct.Struct("<QQQQQIIQ8x")
 _BODY_1: Final = struct.Struct("<QQQQQII")
 HEADER_BYTES: Final = _HEAD.size + _BODY.size
+HEADER_BYTES_1: Final = _HEAD.size + _BODY_1.size
+_PIECE_BYTES: Final = 1 << 20
 
 
 class SnapshotDamaged(Exception):
@@ -42,6 +44,21 @@ class Snapshot:
     state: bytes
     events_crc: int = 0  # crc32 of the node's outputs (events_base, event_seq]
     events_base: int = 0  # the trading day's outputs begin behind this event
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotHead:
+    """What a file says of itself, besides the state."""
+
+    cluster_id: int
+    log_index: int
+    event_seq: int
+    digest: int
+    state_bytes: int
+    state_crc: int
+    events_crc: int
+    events_base: int
+    state_offset: int  # in the file
 
 
 def path_of(folder: Path, log_index: int) -> Path:
@@ -63,12 +80,16 @@ def write(folder: Path, snapshot: Snapshot) -> Path:
     )
     path = path_of(folder, snapshot.log_index)
     aside = path.with_suffix(".aside")
-    with aside.open("wb") as file:
-        file.write(_HEAD.pack(MAGIC, VERSION, zlib.crc32(body)))
-        file.write(body)
-        file.write(snapshot.state)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with aside.open("wb") as file:
+            file.write(_HEAD.pack(MAGIC, VERSION, zlib.crc32(body)))
+            file.write(body)
+            file.write(snapshot.state)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        aside.unlink(missing_ok=True)  # on a full disk its blocks are the log's
+        raise
     aside.rename(path)
     sync_folder(folder)
     return path
@@ -86,26 +107,55 @@ def sync_folder(folder: Path) -> None:
 def read(path: Path) -> Snapshot:
     """Read and verify. Raises: SnapshotDamaged, OSError."""
     data = path.read_bytes()
-    if len(data) < HEADER_BYTES:
-        raise SnapshotDamaged(f"{path.name}: {len(data)} bytes are shorter than a header")
+    head = _head(path, data[:HEADER_BYTES], len(data))
+    state = data[head.state_offset :]
+    if zlib.crc32(state) != head.state_crc:
+        raise SnapshotDamaged(f"{path.name}: the state's checksum is wrong")
+    return Snapshot(
+        cluster_id=head.cluster_id, log_index=head.log_index, event_seq=head.event_seq,
+        digest=head.digest, state=state, events_crc=head.events_crc, events_base=head.events_base,
+    )  # fmt: skip
+
+
+def check(path: Path) -> SnapshotHead:
+    """Verify a file as `read` does, a piece at a time. Raises: SnapshotDamaged, OSError."""
+    with path.open("rb") as file:
+        head = _head(path, file.read(HEADER_BYTES), path.stat().st_size)
+        file.seek(head.state_offset)
+        crc = 0
+        while piece := file.read(_PIECE_BYTES):
+            crc = zlib.crc32(piece, crc)
+    if crc != head.state_crc:
+        raise SnapshotDamaged(f"{path.name}: the state's checksum is wrong")
+    return head
+
+
+def _head(path: Path, data: bytes, file_bytes: int) -> SnapshotHead:
+    """The header of a file of so many bytes. Raises: SnapshotDamaged."""
+    if file_bytes < HEADER_BYTES_1:
+        raise SnapshotDamaged(f"{path.name}: {file_bytes} bytes are shorter than a header")
     magic, version, header_crc = _HEAD.unpack_from(data)
     if magic != MAGIC or version not in {1, VERSION}:
         raise SnapshotDamaged(f"{path.name}: not a snapshot of version 1 to {VERSION}")
     layout = _BODY_1 if version == 1 else _BODY
-    body = data[_HEAD.size : _HEAD.size + layout.size]
-    if zlib.crc32(body) != header_crc:
+    offset = _HEAD.size + layout.size
+    body = data[_HEAD.size : offset]
+    if len(body) < layout.size or zlib.crc32(body) != header_crc:
         raise SnapshotDamaged(f"{path.name}: the header's checksum is wrong")
     cluster_id, log_index, event_seq, digest, length, state_crc, events_crc, *base = layout.unpack(
         body
     )
-    state = data[_HEAD.size + layout.size :]
-    if len(state) != length:
-        raise SnapshotDamaged(f"{path.name}: {len(state)} bytes of state, {length} expected")
-    if zlib.crc32(state) != state_crc:
-        raise SnapshotDamaged(f"{path.name}: the state's checksum is wrong")
+    if file_bytes - offset != length:
+        raise SnapshotDamaged(
+            f"{path.name}: {file_bytes - offset} bytes of state, {length} expected"
+        )
     if path.name != path_of(path.parent, log_index).name:
         raise SnapshotDamaged(f"{path.name}: its header says log index {log_index}")
-    return Snapshot(cluster_id, log_index, event_seq, digest, state, events_crc, *base)
+    return SnapshotHead(
+        cluster_id=cluster_id, log_index=log_index, event_seq=event_seq, digest=digest,
+        state_bytes=length, state_crc=state_crc, events_crc=events_crc,
+        events_base=base[0] if base else 0, state_offset=offset,
+    )  # fmt: skip
 
 
 def newest_first(folder: Path) -> list[Path]:

@@ -152,7 +152,7 @@ class SnapshotReceiver:
 
     def _fault(self, path: Path, name: _Name) -> str:
         try:
-            snapshot = snapshot_file.read(path)
+            snapshot = snapshot_file.check(path)
         except snapshot_file.SnapshotDamaged as error:
             return str(error)
         if snapshot.cluster_id != self._cluster_id:

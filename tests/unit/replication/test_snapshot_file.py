@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ SNAPSHOT = Snapshot(
 def test_a_snapshot_reads_back(tmp_path: Path) -> None:
     path = snapshot_file.write(tmp_path, SNAPSHOT)
     assert snapshot_file.read(path) == SNAPSHOT
+    head = snapshot_file.check(path)
+    assert (head.log_index, head.event_seq, head.state_bytes) == (300, 7_000, 5)
     assert [found.name for found in tmp_path.iterdir()] == [path.name]
 
 
@@ -28,6 +31,7 @@ def test_a_file_of_version_1_is_still_read(tmp_path: Path) -> None:
     path = snapshot_file.path_of(tmp_path, 300)
     path.write_bytes(head + body + b"s" * 20)
     assert snapshot_file.read(path) == Snapshot(5, 300, 7_000, 1 << 63, b"s" * 20, 9, 0)
+    assert snapshot_file.check(path).events_base == 0
 
 
 def test_a_flipped_bit_in_any_byte_is_found(tmp_path: Path) -> None:
@@ -38,8 +42,21 @@ def test_a_flipped_bit_in_any_byte_is_found(tmp_path: Path) -> None:
         damaged = bytearray(whole)
         damaged[position] ^= 1 << (position % 8)
         path.write_bytes(damaged)
-        with pytest.raises(SnapshotDamaged):
-            snapshot_file.read(path)
+        for verify in (snapshot_file.read, snapshot_file.check):
+            with pytest.raises(SnapshotDamaged):
+                verify(path)
+
+
+def test_a_large_file_is_checked_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy that was received is as large as the state: it is not read into memory for this."""
+    monkeypatch.setattr(snapshot_file, "_PIECE_BYTES", 64)
+    path = snapshot_file.write(tmp_path, replace(SNAPSHOT, state=bytes(range(256)) * 5))
+    assert snapshot_file.check(path).state_bytes == 1280
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(SnapshotDamaged, match="state's checksum"):
+        snapshot_file.check(path)
 
 
 def test_every_cut_is_found(tmp_path: Path) -> None:
@@ -47,8 +64,9 @@ def test_every_cut_is_found(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
-        with pytest.raises(SnapshotDamaged):
-            snapshot_file.read(path)
+        for verify in (snapshot_file.read, snapshot_file.check):
+            with pytest.raises(SnapshotDamaged):
+                verify(path)
     path.write_bytes(whole + b"x")
     with pytest.raises(SnapshotDamaged):
         snapshot_file.read(path)

@@ -1,11 +1,19 @@
 """Term and vote: a node that forgets them may vote twice, and two leaders may be elected."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
 
 from oms.replication.errors import JournalDamagedError
-from oms.replication.vote_file import COPY_BYTES, COPY_OFFSETS, FILE_BYTES, VoteFile
+from oms.replication.vote_file import (
+    COPY_BYTES,
+    COPY_OFFSETS,
+    FILE_BYTES,
+    VoteFile,
+    is_joining,
+)
 
 CLUSTER = 7
 
@@ -71,3 +79,49 @@ def test_empty_file_is_refused(path: Path) -> None:
     path.write_bytes(b"")
     with pytest.raises(JournalDamagedError):
         VoteFile(path, CLUSTER)
+
+
+def test_joining_is_remembered_until_it_ends(tmp_path: Path) -> None:
+    """A node under a new identity that forgot this would vote without what the old one knew."""
+    path = tmp_path / "vote"
+    VoteFile.create(path, CLUSTER, is_joining=True)
+    file = VoteFile(path, CLUSTER)
+    file.store(6, "n3")
+    file.close()
+    assert is_joining(path, CLUSTER)
+    file = VoteFile(path, CLUSTER)
+    was_joining = file.is_joining
+    file.end_joining()
+    assert (was_joining, file.is_joining) == (True, False)
+    file.close()
+    assert not is_joining(path, CLUSTER)
+    assert read(path) == (6, "n3")
+
+
+def test_a_flipped_bit_does_not_make_a_voter(tmp_path: Path) -> None:
+    VoteFile.create(tmp_path / "vote", CLUSTER, is_joining=True)
+    whole = (tmp_path / "vote").read_bytes()
+    for offset in COPY_OFFSETS:
+        for bit in range(0, COPY_BYTES * 8, 3):
+            damaged = bytearray(whole)
+            damaged[offset + bit // 8] ^= 1 << (bit % 8)
+            (tmp_path / "vote").write_bytes(damaged)
+            assert is_joining(tmp_path / "vote", CLUSTER)
+
+
+def test_looking_at_a_file_changes_nothing_and_two_damaged_copies_are_refused(path: Path) -> None:
+    before = path.read_bytes()
+    assert not is_joining(path, CLUSTER)
+    assert path.read_bytes() == before
+    with pytest.raises(JournalDamagedError):
+        is_joining(path, CLUSTER + 1)
+
+
+def test_a_file_of_version_1_is_read_and_becomes_version_2(tmp_path: Path) -> None:
+    """A venue that is started with this version must not lose a vote."""
+    body = struct.pack("<IIQQQ16s12x", 0x4554_4F56, 1, CLUSTER, 3, 5, b"n2")
+    copy = body + struct.pack("<I", zlib.crc32(body))
+    (tmp_path / "vote").write_bytes(copy + bytes(4096 - 64) + copy + bytes(4096 - 64))
+    assert read(tmp_path / "vote") == (5, "n2")
+    assert not is_joining(tmp_path / "vote", CLUSTER)
+    assert (tmp_path / "vote").read_bytes()[4] == 2
