@@ -6,11 +6,16 @@ is a refusal. Entries are (bytes, index, term), indexes from 1 without gaps.
 
 import time
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from pathlib import Path
 
 from pysyncobj.journal import FileJournal
 
+from oms import bounds
+from oms.replication import journal_archive
+from oms.replication import journal_format as fmt
 from oms.replication.journal import DiskJournal
+from oms.replication.segment_maker import segment_path
 from tests.support.raft_cluster import CLUSTER_ID, raise_fatal
 
 Stored = tuple[bytes, int, int]
@@ -52,6 +57,10 @@ class Bench(ABC):
         """Whether it takes an entry of so many bytes, once it is done with what it is doing."""
 
     @abstractmethod
+    def pretend_bytes(self, count: int) -> None:
+        """An open journal goes on as if so much had been written to it."""
+
+    @abstractmethod
     def vote(self, term: int, name: str) -> None:
         """Store term and vote."""
 
@@ -88,6 +97,10 @@ class LibraryBench(Bench):
 
     def drop_up_to(self, index: int) -> None:
         self.journal.deleteEntriesTo(index)
+
+    def pretend_bytes(self, count: int) -> None:
+        """Its file has a hole."""
+        self.journal._FileJournal__currentOffset = count
 
     def has_room(self, size: int) -> bool:  # noqa: ARG002  # it does not ask
         return True
@@ -134,6 +147,19 @@ class OurBench(Bench):
     def drop_up_to(self, index: int) -> None:
         self.covered = index
         self.journal.archive(self.folder.parent / "archive", index)
+
+    def pretend_bytes(self, count: int) -> None:
+        """Segments of the size as shipped were archived before its first one."""
+        self.close()
+        first, number = segment_path(self.folder, 1), count // bounds.JOURNAL_SEGMENT_BYTES + 1
+        data = first.read_bytes()
+        header = fmt.unpack_segment_header(data[: fmt.SEGMENT_HEADER_BYTES])
+        assert header is not None
+        packed = fmt.pack_segment_header(replace(header, number=number))
+        segment_path(self.folder, number).write_bytes(packed + data[len(packed) :])
+        first.unlink()
+        journal_archive.begin_with(self.folder, CLUSTER_ID, number)
+        self.open()
 
     def has_room(self, size: int) -> bool:
         while not self.journal.has_room(size) and not self.journal.is_low:

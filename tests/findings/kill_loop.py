@@ -21,7 +21,7 @@ from tests.support.raft_cluster import free_addresses
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NAMES = ("n1", "n2", "n3")
-SETTLE_S = 30.0
+SETTLE_S = 60.0
 STILL_S = 1.5
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -142,6 +143,25 @@ def test_finding_11_a_kill_while_the_log_is_shortened_loses_nothing_behind_it(
         shutil.rmtree(bench.folder.with_name("archive"), ignore_errors=True)
         shutil.copytree(before, bench.folder)
     assert fatal > 1
+
+
+def test_finding_11_a_log_may_be_longer_than_4_gib(bench: Bench) -> None:
+    """The library's journal is one file, and says in 32 bits where it ends."""
+    bench.open()
+    entries = [stored(index, size=200) for index in range(1, 41)]
+    bench.add(entries[0])
+    bench.pretend_bytes((1 << 32) - 100)
+    try:
+        for entry in entries[1:]:
+            bench.add(entry)
+        refusal = ""
+    except struct.error as error:
+        refusal = str(error)
+    promise(f"an entry behind 4 GiB is taken: {refusal}", holds=not refusal)
+    bench.close()
+    bench.open()
+    assert bench.entries() == entries
+    bench.close()
 
 
 def test_finding_11_a_damaged_vote_is_not_forgotten(bench: Bench) -> None:
