@@ -72,6 +72,7 @@ class RaftCore(SyncObj):  # type: ignore[misc]  # the library has no type inform
     _SyncObj__lastResponseTime: dict[RankedNode, float]
     _SyncObj__newAppendEntriesTime: float = 0.0  # the library lists its own attributes early
     _SyncObj__noopIDx: int | None
+    _is_counted = False
 
     def __init__(
         self,
@@ -204,7 +205,29 @@ class RaftCore(SyncObj):  # type: ignore[misc]  # the library has no type inform
 
     def _library_tick(self) -> None:
         """Start an election that was decided on, count, hand out, step down, send heartbeats."""
-        self._onTick(0.0)
+        if self.role != LEADER:
+            self._onTick(0.0)
+            return
+        self._count()
+        self._is_counted = True
+        try:
+            self._onTick(0.0)
+        finally:
+            self._is_counted = False
+
+    def _count(self) -> None:
+        """The library's commit rule in one step: the highest entry that a majority holds, if it is
+        of this term. The library reads every entry from the commit index on to learn its term: all
+        of the log when a leader has just started, seconds without a heartbeat.
+        """
+        held = sorted([self._journal.last_index, *self._SyncObj__raftMatchIndex.values()])
+        agreed = held[(len(held) - 1) // 2]
+        if agreed > self.commit_index and self._journal.term_at(agreed) == self.term:
+            self._SyncObj__raftCommitIndex = agreed
+
+    def _SyncObj__getCurrentLogIndex(self) -> int:  # noqa: N802
+        """The last entry; while the library is about to count, none behind what was counted."""
+        return self.commit_index if self._is_counted else self._journal.last_index
 
     def _library_vote(self, node: RankedNode, term: int, last_index: int, last_term: int) -> None:
         """A request for a vote of this node."""
@@ -282,9 +305,6 @@ class RaftCore(SyncObj):  # type: ignore[misc]  # the library has no type inform
         self._send_heartbeats()
 
     # --- overrides: the log ---
-
-    def _SyncObj__getCurrentLogIndex(self) -> int:  # noqa: N802
-        return self._journal.last_index
 
     def _SyncObj__getCurrentLogTerm(self) -> int:  # noqa: N802
         return self._journal.end.term

@@ -102,6 +102,24 @@ def test_all_killed_at_once_come_back_with_everything(cluster: Cluster) -> None:
         assert cluster.entries(name) == numbered(1, 30)
 
 
+def test_new_leader_counts_without_reading_its_log(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library reads every entry that is not committed yet: seconds without a heartbeat when a
+    leader has just started with the log of a day.
+    """
+    cluster.start_all()
+    cluster.put(*numbered(1, 100))
+    cluster.settle()
+    cluster.close()
+    asked = []
+    monkeypatch.setattr(RaftCore, "_SyncObj__getEntries", lambda _, *args: asked.append(args))
+    cluster.start_all()
+    cluster.settle()
+    assert asked == []
+    assert cluster.entries("n1") == numbered(1, 100)
+
+
 def test_entries_of_the_snapshot_are_not_handed_out_again(cluster: Cluster) -> None:
     cluster.start_all()
     cluster.put(*numbered(1, 20))
