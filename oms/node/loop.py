@@ -35,7 +35,7 @@ from oms.node.status import StatusReader
 from oms.node.trading_days import TradingDays
 from oms.node.wakeup import Wakeup
 from oms.process_log import Log
-from oms.replication.port import LogStatus, ReplicatedLog
+from oms.replication.port import ROOM_AMPLE, ROOM_RESERVE, LogStatus, ReplicatedLog
 from oms.transport import topics
 from oms.transport.keys import ZapHandler
 from oms.transport.sockets import NOW, READABLE, READABLE_OR_BROKEN, WRITABLE, Socket
@@ -282,6 +282,8 @@ class Loop:
         )
         if is_changed:
             self._change_role(before, status, now_ns)
+        if status.room != before.room:
+            self._change_room(status.room)
         if status.role == "leader" and not parts.egress.is_leading:
             self._publish_when_caught_up(status)
         is_open, standing = self._is_open(), parts.status.standing
@@ -310,6 +312,13 @@ class Loop:
             accepting=status.is_accepting,
             commit_index=status.commit_index,
         )
+
+    def _change_room(self, room: str) -> None:
+        parts = self._p
+        parts.sequencer.is_squeezed = room == ROOM_RESERVE
+        self._status_due_ns = 0
+        say = parts.say.info if room == ROOM_AMPLE else parts.say.error
+        say("room", room=room, journal_bytes=self._status.journal_bytes)
 
     def _publish_when_caught_up(self, status: LogStatus) -> None:
         """A leader publishes from the start, unless it has a restart's replay before it."""
@@ -387,6 +396,9 @@ class Loop:
         if made is not None:
             parts.requests.answer_snapshot(made)
         parts.days.archive_log(parts.log)
+        if self._status.room != ROOM_AMPLE:
+            parts.requests.refuse_snapshots("the disk is full: what is left is the log's")
+            return
         if parts.snapshots.is_eve_waiting and not parts.snapshots.is_writing:
             parts.snapshots.start()
         if parts.requests.is_snapshot_wanted and parts.event_log.missing:

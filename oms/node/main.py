@@ -220,6 +220,7 @@ class Node:
             durability=self._settings.durability,
             scrub=scrub,
             skip_orders=self._guard.order_count,
+            say=self._say,
         )
 
     def _snapshots(self, folder: Path) -> Snapshots:
@@ -250,6 +251,7 @@ class Node:
                 snapshot_source=snapshots,
                 snapshot_folder=self._data / "snapshots",
                 on_installed=self._on_installed,
+                report=lambda event, values: self._say.warning(event, **values),
             )
         except JournalDamagedError as error:
             raise SettingsError(

@@ -8,6 +8,7 @@ left out only if its index and its hash are those of an order.
 """
 
 import mmap
+import os
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +38,8 @@ class ApplyNote:
     def __init__(self, path: Path) -> None:
         """Open or make the file, and count the death it tells of. Raises: OSError."""
         with path.open("a+b") as file:
-            file.truncate(_FILE_BYTES)
+            # On a full disk a write to a hole in a mapped file kills the process.
+            os.posix_fallocate(file.fileno(), 0, _FILE_BYTES)
             self._map = mmap.mmap(file.fileno(), _FILE_BYTES)
         words = self._words = memoryview(self._map).cast("Q")
         if words[_KIND] != _MAGIC:

@@ -10,13 +10,16 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
+import msgspec
+
 from oms.bounds import (
     BATCH_COMMANDS_MAX,
     PIPELINE_ENTRIES_MAX,
     PUSH_COMMANDS_MAX,
     SEQUENCER_QUEUE_MAX,
 )
-from oms.messages.commands import Command
+from oms.messages.commands import Command, NewOrder, ReplaceOrder
+from oms.messages.enums import RejectReason
 from oms.messages.records import BATCH_HEADER, pack_batch
 from oms.node.engine import Engine
 
@@ -29,6 +32,15 @@ class Proposals(Protocol):
 
     def pending(self) -> int:
         """Entries on their way."""
+
+
+def _refused(command: Command) -> Command:
+    """What asks for more of the venue's storage gets its outcome, which is that; the rest passes:
+    cancels, logins, logouts, and what administrators do.
+    """
+    if isinstance(command, NewOrder | ReplaceOrder) and not command.refuse_reason:
+        return msgspec.structs.replace(command, refuse_reason=int(RejectReason.STORAGE_FULL))
+    return command
 
 
 class Sequencer:
@@ -44,6 +56,7 @@ class Sequencer:
         self._flying: deque[tuple[int, list[int]]] = deque()  # (entry timestamp, its tokens)
         self._proof_token = 0  # goes with the next entry, whatever is in it
         self._last_timestamp_ns = 0
+        self.is_squeezed = False  # the log lives on its reserve: no new orders
         self._is_refused = False  # the log took nothing at the last try (no room on its disk)
 
     # ---- in
@@ -148,8 +161,9 @@ class Sequencer:
         count = min(len(self._queue), BATCH_COMMANDS_MAX)
         queue = self._queue
         commands = [queue.popleft() for _ in range(count)]
+        packed = [_refused(command) for command in commands] if self.is_squeezed else commands
         timestamp_ns = self._stamp(now_ns)
-        if not log.propose(pack_batch(timestamp_ns, commands)):
+        if not log.propose(pack_batch(timestamp_ns, packed)):
             queue.extendleft(reversed(commands))
             return False
         self._queue_start += count

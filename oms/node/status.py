@@ -13,6 +13,7 @@ from oms.node.engine import Engine
 from oms.node.event_log import EventLog
 from oms.node.scrub import Scrub
 from oms.node.trading_days import TradingDays
+from oms.process_log import Log
 from oms.replication.port import LogStatus
 
 FENCED = "fenced"
@@ -43,6 +44,7 @@ class StatusReader:
         clock_watch: ClockWatch,
         scrub: Scrub,
         skip_orders: int,
+        say: Log,
     ) -> None:
         self.standing = Standing(
             LogStatus(
@@ -66,6 +68,7 @@ class StatusReader:
         self._clock_watch = clock_watch
         self._scrub = scrub
         self._skip_orders = skip_orders
+        self._say = say
         self._pid = os.getpid()
 
     def status(self) -> link.Status:
@@ -99,6 +102,7 @@ class StatusReader:
             events_base=self._event_log.base,
             outputs_missing=self._event_log.missing,
             stale_frames=log.stale_frames,
+            lines_dropped=self._say.dropped_count,
         )
 
     def not_leader(self) -> link.NotLeader:

@@ -86,6 +86,7 @@ class OneReplica:
             durability="disk",
             scrub=self.scrub,
             skip_orders=self.guard.order_count,
+            say=self.say,
         )
         self.queries = Queries(
             engine=self.engine,

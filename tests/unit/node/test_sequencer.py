@@ -1,13 +1,24 @@
 """The sequencer: order, time, bounds, and what it hands back."""
 
+import msgspec
 import pytest
 
 from oms import bounds
 from oms.bounds import BATCH_COMMANDS_MAX, PIPELINE_ENTRIES_MAX, PUSH_COMMANDS_MAX
+from oms.messages.commands import CancelOrder, Command, ReplaceOrder
+from oms.messages.enums import RejectReason
 from oms.messages.records import BATCH_HEADER, pack_batch
 from oms.node.sequencer import Sequencer
 from oms.reference.engine import Engine
-from tests.support.node_parts import NOW_NS, MemoryLog, genesis, login, order, started_engine
+from tests.support.node_parts import (
+    NOW_NS,
+    SESSION,
+    MemoryLog,
+    genesis,
+    login,
+    order,
+    started_engine,
+)
 
 
 def ignore(log_index: int, term: int, entry: bytes) -> None:
@@ -152,3 +163,29 @@ def test_clear_forgets_everything_and_numbers_go_on() -> None:
     sequencer.offer_submit(login(), token=6)
     sequencer.run(log, NOW_NS)
     assert sequencer.on_applied(log.entries[0]) == [6]
+
+
+def test_on_the_reserve_new_orders_are_refused_and_the_rest_passes() -> None:
+    """Cancels make room in the books, and whoever wants to leave must be able to."""
+    log, sequencer = held_log(), Sequencer(started_engine(), [])
+    replace = ReplaceOrder(SESSION, 1, 2, NOW_NS, 0, 1, 2, 1, 100, 1_000_000, b"C2", 89, 78)
+    cancel = CancelOrder(SESSION, 1, 3, NOW_NS, 0, 1, 0)
+    bad = msgspec.structs.replace(order(4), refuse_reason=int(RejectReason.BAD_SIDE))
+    commands: list[Command] = [order(1), replace, cancel, bad, login()]
+    sequencer.is_squeezed = True
+    sequencer.offer(commands)
+    sequencer.run(log, NOW_NS + 5)
+    full = int(RejectReason.STORAGE_FULL)
+    refused = [msgspec.structs.replace(item, refuse_reason=full) for item in (order(1), replace)]
+    assert log.entries == [pack_batch(NOW_NS + 5, [*refused, cancel, bad, login()])]
+
+
+def test_what_was_not_even_taken_is_judged_again() -> None:
+    """The reserve had ended; when room is back the orders are welcome."""
+    log, sequencer = held_log(), Sequencer(started_engine(), [])
+    log.refuses = sequencer.is_squeezed = True
+    sequencer.offer([order(1)])
+    sequencer.run(log, NOW_NS + 5)
+    log.refuses = sequencer.is_squeezed = False
+    sequencer.run(log, NOW_NS + 10)
+    assert log.entries == [pack_batch(NOW_NS + 10, [order(1)])]
