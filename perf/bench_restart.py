@@ -13,11 +13,16 @@ that was sent after that.
 Twice: first with what the filling left (at full speed no snapshot, so every node replays the whole
 log; the figures say where the newest one is), then with a snapshot that each node was asked for,
 `--behind` commands before the end. Exit code 1 when the bar is missed.
+
+With `--entry-commands N` the log is not traded but written by the nodes' own journal before they
+first start (prepared_log.py), N commands to an entry: what a quiet day leaves, in seconds. Then
+snapshots are taken away while nobody runs, so that the first figure is a replay of the whole log.
 """
 
 import argparse
 import asyncio
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Final
@@ -36,6 +41,8 @@ from oms.replication.snapshot_file import newest_first
 from perf.disk import sync_alone
 from perf.figures import Figures, progress, quantiles, show
 from perf.open_loop import OpenLoop
+from perf.order_flow import SESSIONS
+from perf.prepared_log import prepare
 
 SYMBOL: Final = "AAPL"
 BAR_S: Final = 5.0
@@ -43,7 +50,7 @@ GIVE_UP_S: Final = 120.0
 SNAPSHOT_S: Final = 60.0
 FLOW_MESSAGES: Final = 100_000
 PROBE_RATE: Final = 100.0
-FILLER, PROBES = 0, slice(1, 3)  # of the configuration's users
+FILLER, PROBES = SESSIONS, slice(SESSIONS + 1, SESSIONS + 3)  # users behind a prepared log's
 
 
 class Line(msgspec.Struct):
@@ -78,7 +85,7 @@ def fill(venue: LocalVenue, config: VenueConfig, commands: int, rate: float) -> 
     return result.report.messages
 
 
-async def restart(venue: LocalVenue, load: OpenLoop) -> tuple[float, int]:
+async def restart(venue: LocalVenue, load: OpenLoop, *, is_bare: bool) -> tuple[float, int]:
     """Seconds to the first new acceptance, and the wall clock at the start. Raises: TimeoutError"""
     names = [node.node_id for node in venue.nodes]
     async with load:
@@ -87,6 +94,8 @@ async def restart(venue: LocalVenue, load: OpenLoop) -> tuple[float, int]:
             venue.kill(name)
         for name in names:
             await asyncio.to_thread(venue.wait_gone, name, GIVE_UP_S)
+        if is_bare:
+            remove_snapshots(venue)
         started_ns = time.time_ns()
         watch = load.watch()
         for name in names:
@@ -125,6 +134,13 @@ def newest_snapshots(venue: LocalVenue) -> dict[str, int]:
     return newest
 
 
+def remove_snapshots(venue: LocalVenue) -> None:
+    """So that a start has the whole log before it; the nodes must not run."""
+    for node in venue.nodes:
+        for path in newest_first(venue.folder.path / node.node_id / "snapshots"):
+            path.unlink()
+
+
 class Restarts:
     """Some restarts at one filling of the log."""
 
@@ -134,16 +150,21 @@ class Restarts:
         self._rounds = rounds
         self.slowest_s = 0.0
 
-    def measure(self, commands_behind: int | None) -> Figures:
-        """Kill and start, that often. `commands_behind`: what came since the snapshots."""
+    def measure(self, commands_behind: int | None, *, is_bare: bool = False) -> Figures:
+        """Kill and start, that often. `commands_behind`: what came since the snapshots.
+
+        `is_bare`: snapshots are taken away while nobody runs.
+        """
         venue = self._venue
         took: list[float] = []
         last_stages: dict[str, float] = {}
         before = venue.wait_equal(GIVE_UP_S)[0]
         snapshots = newest_snapshots(venue)
+        if is_bare:
+            snapshots = dict.fromkeys(snapshots, 0)
         for number in range(self._rounds):
             load = OpenLoop(venue.gateway_addresses, self._probes, SYMBOL, PROBE_RATE)
-            took_s, started_ns = asyncio.run(restart(venue, load))
+            took_s, started_ns = asyncio.run(restart(venue, load, is_bare=is_bare))
             venue.wait_equal(GIVE_UP_S)
             took.append(took_s)
             self.slowest_s = max(self.slowest_s, took_s)
@@ -167,9 +188,11 @@ def run(options: argparse.Namespace, venue: LocalVenue, config: VenueConfig) -> 
     """Fill, restart, snapshot, fill a little more, restart. Raises: TimeoutError, VenueError."""
     alone = sync_alone(venue.folder.path)
     restarts = Restarts(venue, config, options.rounds)
-    filled = fill(venue, config, options.commands, options.rate)
+    filled = options.commands
+    if not options.entry_commands:
+        filled = fill(venue, config, options.commands, options.rate)
     progress(f"{filled} commands are in the log; killing all three nodes")
-    as_filled = restarts.measure(None)
+    as_filled = restarts.measure(None, is_bare=bool(options.entry_commands))
     for node in venue.nodes:
         asks = venue.requests()
         made = asks.ask(node.node_id, CreateSnapshot(), SnapshotMade, SNAPSHOT_S)
@@ -193,12 +216,21 @@ def main() -> int:
     parser.add_argument("--commands", type=int, default=1_000_000)
     parser.add_argument("--behind", type=int, default=100_000, help="commands after the snapshots")
     parser.add_argument("--rate", type=float, default=0, help="commands a second, 0: all at once")
+    parser.add_argument("--entry-commands", type=int, default=0, help="see above; 0: through TCP")
     parser.add_argument("--rounds", type=int, default=3, help="restarts of each kind")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    progress("starting a venue")
+    progress("making a venue")
     config = replay_config(symbol=SYMBOL, session_count=PROBES.stop)
-    with LocalVenue.temporary(config) as venue:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        LocalVenue.format(Path(folder) / "venue", config) as venue,
+    ):
+        if options.entry_commands:
+            progress(f"writing {options.commands} commands into each node's journal")
+            count = prepare(venue, options.commands, options.entry_commands)
+            progress(f"{count} entries; starting the venue")
+        venue.start(GIVE_UP_S)
         figures = run(options, venue, config)
     show(figures, as_json=options.json)
     return 0 if figures["bar_met"] else 1

@@ -41,18 +41,22 @@ class Played(NamedTuple):
 def opening_entries(now_ns: int) -> list[bytes]:
     """Genesis and logins; they must be applied first."""
     config = replay_config(account_count=ACCOUNTS, session_count=SESSIONS)
-    logins: list[c.Command] = [
-        c.Login(FIRST_SESSION + number, nonce=1, gateway_id=1) for number in range(SESSIONS)
-    ]
-    return [*build_genesis(config, CLUSTER_ID, now_ns), pack_batch(now_ns, logins)]
+    return [*build_genesis(config, CLUSTER_ID, now_ns), pack_batch(now_ns, logins())]
 
 
-def order_entries(seed: int, count: int, now_ns: int) -> Iterator[bytes]:
-    """`count` commands in full entries; the last one may be shorter."""
+def logins() -> list[c.Command]:
+    """Of the sessions that send the flow."""
+    return [c.Login(FIRST_SESSION + number, nonce=1, gateway_id=1) for number in range(SESSIONS)]
+
+
+def order_entries(
+    seed: int, count: int, now_ns: int, entry_commands: int = BATCH_COMMANDS_MAX
+) -> Iterator[bytes]:
+    """`count` commands in entries of so many; the last one may be shorter."""
     batch: list[c.Command] = []
     for command in _commands(seed, count):
         batch.append(command)
-        if len(batch) == BATCH_COMMANDS_MAX:
+        if len(batch) == entry_commands:
             yield pack_batch(now_ns, batch)
             batch.clear()
     if batch:
