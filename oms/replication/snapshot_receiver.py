@@ -3,8 +3,7 @@
 Called by raft_rules.py. Promises: a copy has no holes (a piece is taken only where the copy ends);
 it gets its name only when it is whole, every checksum is right and it is synced; a crash at any
 step leaves either the log as it was or, once the file has its name, an intention (`installing` in
-the journal's folder) that the next start carries out. No memory beyond a piece is taken until the
-file is checked.
+the journal's folder) that the next start carries out. No memory beyond a piece is taken.
 
 `installing`, little endian: 0 8s magic   8 u64 cluster_id   16 u64 log_index   24 u64 log_term
 32 u32 crc32 of 0..31.

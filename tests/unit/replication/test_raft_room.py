@@ -101,6 +101,9 @@ def test_only_node_with_all_entries_leads_though_it_has_no_room(
         ([NO_ROOM], True),
     ],
 )
-def test_squeezed_means_fewer_than_a_majority_have_room(levels: list[int], squeezed: bool) -> None:  # noqa: FBT001  # a case
+def test_squeezed_means_fewer_than_a_majority_have_room(
+    levels: list[int],
+    squeezed: bool,  # noqa: FBT001  # a case
+) -> None:
     """Nodes that are away alone are no reason: then it is they who are missing."""
     assert room.is_squeezed(levels, 3) is squeezed
