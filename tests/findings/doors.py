@@ -54,9 +54,7 @@ class _Register(SyncObj):  # type: ignore[misc]  # the library has no type infor
     def __init__(self, address: str, others: list[str]) -> None:
         # With others, no time-out of its own may change its term under a test.
         patience = {"raftMinTimeout": 90, "raftMaxTimeout": 99, "connectionTimeout": 99}
-        conf = SyncObjConf(
-            autoTick=False, appendEntriesUseBatch=False, **(patience if others else {})
-        )
+        conf = SyncObjConf(autoTick=False, **(patience if others else {}))
         super().__init__(address, others, conf)
         self.items: list[str] = []
 

@@ -32,13 +32,26 @@ class Bench(ABC):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    @abstractmethod
+    is_open = False
+
     def open(self) -> None:
         """Open, or make. Raises whatever it refuses with."""
+        self._open()
+        self.is_open = True
 
-    @abstractmethod
     def close(self) -> None:
         """As a process that was killed: nothing more is written."""
+        if self.is_open:
+            self.is_open = False
+            self._close()
+
+    @abstractmethod
+    def _open(self) -> None:
+        """The journal."""
+
+    @abstractmethod
+    def _close(self) -> None:
+        """The journal."""
 
     @abstractmethod
     def add(self, entry: Stored) -> None:
@@ -82,11 +95,11 @@ class LibraryBench(Bench):
 
     journal: FileJournal
 
-    def open(self) -> None:
+    def _open(self) -> None:
         self.folder.mkdir(exist_ok=True)
         self.journal = FileJournal(str(self.folder / "journal"))
 
-    def close(self) -> None:
+    def _close(self) -> None:
         self.journal._destroy()
 
     def add(self, entry: Stored) -> None:
@@ -125,13 +138,13 @@ class OurBench(Bench):
     segment_bytes = 4096
     covered = 0  # by the snapshot that there would be
 
-    def open(self) -> None:
+    def _open(self) -> None:
         self.journal = DiskJournal.open(
             self.folder, cluster_id=CLUSTER_ID, node_id="n1", start_index=self.covered,
             segment_bytes=self.segment_bytes, memory_bytes_max=4096, on_fatal=raise_fatal,
         )  # fmt: skip
 
-    def close(self) -> None:
+    def _close(self) -> None:
         self.journal.close(clean=False)
 
     def add(self, entry: Stored) -> None:

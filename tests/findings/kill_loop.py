@@ -21,7 +21,7 @@ from tests.support.raft_cluster import free_addresses
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NAMES = ("n1", "n2", "n3")
-SETTLE_S = 60.0
+SETTLE_S = 40.0
 STILL_S = 1.5
 
 
@@ -77,13 +77,14 @@ class KillLoop:
         process.kill()
         process.wait()
 
-    def run(self, seconds: float) -> None:
-        """Kill and start again until the time is over."""
+    def run(self, seconds: float, progress: int) -> None:
+        """Kill and start again until the time is over; before each kill, some `progress`."""
         for name in NAMES:
             self.start(name)
         end_s = time.monotonic() + seconds
         while time.monotonic() < end_s:
             time.sleep(self.random.uniform(0.3, 1.5))
+            self._wait_for(len(self.acked()) + progress)
             victims = NAMES if self.random.random() < 0.15 else (self._victim(),)
             for name in victims:
                 self.kill(name)
@@ -91,6 +92,11 @@ class KillLoop:
             time.sleep(self.random.uniform(0.0, 0.4))
             for name in victims:
                 self.start(name)
+
+    def _wait_for(self, count: int) -> None:
+        end_s = time.monotonic() + SETTLE_S
+        while len(self.acked()) < count and time.monotonic() < end_s:
+            time.sleep(0.02)
 
     def _victim(self) -> str:
         leaders = [name for name in NAMES if self._read(name, "leads") is True]
@@ -110,7 +116,7 @@ class KillLoop:
             if now != states or len(now) < len(NAMES):
                 states, still_since_s = now, time.monotonic()
             is_still = time.monotonic() - still_since_s > STILL_S
-            if is_still and (all(state == states[0] for state in states) or self.rig != "ours"):
+            if is_still and all(state == states[0] for state in states):
                 break
             time.sleep(0.1)
         return states
@@ -130,11 +136,11 @@ class KillLoop:
             self.kill(name)
 
 
-def play(rig: str, seed: int, seconds: float, folder: Path) -> Outcome:
-    """One run."""
+def play(rig: str, seed: int, seconds: float, folder: Path, progress: int = 0) -> Outcome:
+    """One run; with `progress`, so many are acknowledged between two kills however slow it is."""
     loop = KillLoop(rig, seed, folder)
     try:
-        loop.run(seconds)
+        loop.run(seconds, progress)
         states = loop.settle()
     finally:
         loop.close()

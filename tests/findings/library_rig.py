@@ -92,7 +92,13 @@ class LibraryRig(HandRig):
 
     def _close(self, name: str, *, is_clean: bool) -> None:  # noqa: ARG002
         # Its journal is mapped memory: a killed process leaves the same bytes as a clean stop.
-        self.nodes.pop(name).destroy()
+        node = self.nodes.pop(name)
+        node.destroy()
+        serializer = node._SyncObj__serializer
+        files = [sending["file"] for sending in serializer._Serializer__transmissions.values()]
+        for file in [*files, serializer._Serializer__incomingTransmissionFile]:
+            if file is not None:
+                file.close()
 
     def _tick(self, name: str) -> None:
         self.nodes[name].doTick(0.0)

@@ -6,6 +6,7 @@ import signal
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,11 +21,13 @@ ONE = Options(names=("n1",))
 
 
 @pytest.fixture
-def bench(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+def bench(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     """A journal; its segments are made at once, by no thread."""
     monkeypatch.setattr("oms.replication.journal.SegmentMaker", PromptMaker)
     folder = tmp_path / "journal"
-    return OurBench(folder) if kind == "ours" else LibraryBench(folder)
+    bench = OurBench(folder) if kind == "ours" else LibraryBench(folder)
+    yield bench
+    bench.close()
 
 
 def begin_alone(rig: HandRig) -> None:
