@@ -35,8 +35,8 @@ def test_faults_lose_nothing_and_leave_one_history(
     simulation = Simulation(tmp_path, seed, monkeypatch)
     simulation.run(seconds=6.0)
     assert simulation.faults > 30
-    assert len(simulation.acknowledged) > 50
     seen.update(simulation.seen)
+    seen["acknowledged"] += len(simulation.acknowledged)
 
 
 def test_runs_came_by_what_they_are_for(seen: Counter[str]) -> None:
@@ -46,3 +46,4 @@ def test_runs_came_by_what_they_are_for(seen: Counter[str]) -> None:
     print(dict(seen))
     for event in ("installed", "transfer", "replaced", "joined", "accepted on the reserve"):
         assert seen[event], event
+    assert seen["acknowledged"] > 100 * len(seeds())

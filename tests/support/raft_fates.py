@@ -229,8 +229,10 @@ class Simulation:
             case 9 if leading:
                 refusal = self.logs[leading[0]].transfer(rng.choice((None, name, other)))
                 self.seen["no transfer" if refusal else "transfer"] += 1
-            case 10 if name in self.logs:
-                self.logs[name].set_may_lead(rng.random() < 0.5)
+            case 10:
+                barred = name if rng.random() < 0.5 else ""  # a minority: the others agree on it
+                for each, log in self.logs.items():
+                    log.set_may_lead(each != barred)
             case 11:
                 self.fill_or_free(name)
             case 12 if name in self.logs:
