@@ -14,9 +14,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-import zmq
-
-from oms.config import NodeAddress, NodeSettings, SettingsError, load
+from oms.config import NodeSettings, SettingsError, load
 from oms.node import affinity, genesis, poison, restoring
 from oms.node.clock import Clock
 from oms.node.clock_watch import ClockWatch
@@ -29,7 +27,8 @@ from oms.node.feed import Feed
 from oms.node.ingress import Ingress
 from oms.node.leases import Leases
 from oms.node.loop import Loop, Parts
-from oms.node.outputs_fetch import OutputsFetch, Peer
+from oms.node.node_sockets import NodeSockets
+from oms.node.outputs_fetch import OutputsFetch
 from oms.node.queries import Queries
 from oms.node.replica import Replica
 from oms.node.requests import Requests
@@ -46,9 +45,7 @@ from oms.replication.journal_reader import JournalReader
 from oms.replication.raft_log import RaftLog
 from oms.replication.snapshot_file import path_of
 from oms.replication.snapshot_receiver import intended
-from oms.transport import keys, sockets, topics
-from oms.transport.keys import ZapHandler
-from oms.transport.sockets import Context, KeyPair, Socket
+from oms.transport import keys
 
 _READ = "docs/operating.md"
 
@@ -107,30 +104,15 @@ class Node:
         )
         is_new = not self._restored.log_index
         self._genesis = genesis.load_entries(Path(settings.genesis)) if is_new else []
-        self._context = sockets.context()
-        self._own_sockets: list[Socket] = []
+        self._sockets = NodeSockets(settings)
         self.wakeup = Wakeup()
         self.parts = self._compose(snapshot_folder)
-
-    def _address(self) -> NodeAddress:
-        for node in self._settings.nodes:
-            if node.node_id == self._settings.node_id:
-                return node
-        raise SettingsError(
-            what=f"node {self._settings.node_id!r} has no address",
-            why="it is not in the list of nodes",
-            do="add it to `nodes` in node.toml",
-            read=_READ,
-        )
 
     def _compose(self, snapshot_folder: Path) -> Parts:
         """From the outside in: sockets, what reads the state, what changes it, the log last."""
         settings, engine, event_log, say = self._settings, self._engine, self._event_log, self._say
-        address, folder = self._address(), Path(settings.keys)
-        pair = keys.load(folder, keys.node_name(settings.node_id))
         clock, symbols, index = self._clock, Symbols(engine), EventIndex(event_log)
-        zap = ZapHandler(self._context, keys.load_allow_list(folder))
-        pull, pub, feed_socket, router = self._bind(self._context, address, pair)
+        pull, pub, feed_socket, router = self._sockets.doors()
         feed = Feed(feed_socket, index, symbols, say)
         egress, leases, sequencer = Egress(pub, feed), Leases(), Sequencer(engine, self._genesis)
         digests = DigestWatch(len(settings.nodes))
@@ -186,9 +168,9 @@ class Node:
             status=status,
             days=days,
             snapshots=snapshots,
-            fetch=self._fetch(folder, pair),
-            zap=zap,
-            peers=self._subscribe(folder, pair),
+            fetch=self._fetch(),
+            zap=self._sockets.zap,
+            peers=self._sockets.statuses(),
             wakeup=self.wakeup,
             clock=clock,
             say=say,
@@ -276,65 +258,12 @@ class Node:
             read="docs/operating.md, Replace a node",
         )
 
-    def _bind(
-        self, context: Context, address: NodeAddress, pair: KeyPair
-    ) -> tuple[Socket, Socket, Socket, Socket]:
-        made: list[Socket] = []
-        for make, where in (
-            (sockets.pull, address.pull),
-            (sockets.pub, address.pub),
-            (sockets.feed, address.feed),
-            (sockets.router, address.router),
-        ):
-            try:
-                made.append(make(context, where, pair))
-            except zmq.ZMQError as error:
-                raise SettingsError(
-                    what=f"cannot listen on {where}",
-                    why=str(error),
-                    do="free the port, or write another address in node.toml",
-                    read=_READ,
-                ) from error
-        self._own_sockets += made
-        pull, pub, feed, router = made
-        return pull, pub, feed, router
-
-    def _subscribe(self, folder: Path, pair: KeyPair) -> list[Socket]:
-        """The other nodes' status, to compare digests."""
-        peers = [
-            sockets.subscriber(
-                self._context,
-                node.pub,
-                pair=pair,
-                server_public=keys.load_public(folder, keys.node_name(node.node_id)),
-                subscriptions=(topics.STATUS,),
-            )
-            for node in self._settings.nodes
-            if node.node_id != self._settings.node_id
-        ]
-        self._own_sockets += peers
-        return peers
-
-    def _fetch(self, folder: Path, pair: KeyPair) -> OutputsFetch | None:
+    def _fetch(self) -> OutputsFetch | None:
         """Who brings the outputs that are missing, if any are."""
         crc = self._restored.missing_crc
         if crc is None:
             return None
-        peers = [
-            Peer(
-                node.node_id,
-                sockets.dealer(
-                    self._context,
-                    node.router,
-                    pair=pair,
-                    server_public=keys.load_public(folder, keys.node_name(node.node_id)),
-                ),
-            )
-            for node in self._settings.nodes
-            if node.node_id != self._settings.node_id
-        ]
-        self._own_sockets += [peer.socket for peer in peers]
-        return OutputsFetch(self._event_log, peers, crc=crc, say=self._say)
+        return OutputsFetch(self._event_log, self._sockets.routers(), crc=crc, say=self._say)
 
     def _on_installed(self, log_index: int, path: Path) -> None:
         """The leader's snapshot is here: this process' state is of the past."""
@@ -379,10 +308,7 @@ class Node:
         parts.snapshots.stop(is_last_wanted=is_sound and has_genesis and is_current)
         self._event_log.close()
         self._guard.close()
-        parts.zap.close()
-        for socket in self._own_sockets:
-            socket.close(0)
-        self._context.term()
+        self._sockets.close()
         self._say.info("stopped", applied_index=self._engine.applied_index)
 
 
