@@ -19,7 +19,7 @@ from oms.config import SettingsError
 from oms.messages.record_fields import CommandText, batch_commands, batch_summary
 from oms.node import skip_orders, snapshot_shelf
 from oms.node.engine import make_engine
-from oms.node.event_file import AllEvents
+from oms.node.event_file import ARCHIVE, AllEvents
 from oms.node.log_replay import Difference, LogReplay, ReplayReport
 from oms.node.snapshot_shelf import NodeFolder
 from oms.replication.errors import JournalDamagedError
@@ -261,6 +261,7 @@ def _open(folder: NodeFolder) -> Iterator[JournalReader]:
             folder.journal,
             cluster_id=folder.cluster_id,
             node_id=folder.node_id,
+            archive=folder.path / ARCHIVE,
             on_progress=on_progress,
         )
     with reader:
