@@ -63,6 +63,14 @@ class OperatedVenue:
             client.session.cancel(orders[-1])
             client.query_account()
 
+    def trade_and_cancel(self) -> None:
+        """An order that leaves nothing behind."""
+        with self.client() as client:
+            order = client.enter(SYMBOL, "BUY", 1, self.low_price)
+            order.outcome(timeout=ANSWER_S)
+            client.session.cancel(order)
+            client.query_account()
+
     def client(self) -> Client:
         """The guest, logged in."""
         return Client.connect(self.open().gateway_addresses, GUEST, self._password)
