@@ -42,6 +42,11 @@ def wait(is_so: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
+def wait_said(venue: LocalVenue, node_id: str, event: str, count: int = 1) -> None:
+    """Wait until a node has said something so often."""
+    wait(lambda: len(said(venue, node_id, event)) >= count, event)
+
+
 def trade(rig: Rig, leader: str, epoch: int, first: int, pushes: int) -> int:
     """Push orders and wait for the last one's outcome; the next order's number."""
     answers = {EventKind.ORDER_ACCEPTED, EventKind.ORDER_REJECTED}
@@ -152,7 +157,7 @@ def test_a_node_killed_while_it_fetches_begins_anew(venue: LocalVenue) -> None:
     rolled = Rolled(venue)
     for count in range(1, 4):
         venue.start_node(rolled.away)
-        wait(lambda: len(said(venue, rolled.away, "outputs_missing")) >= count, "it lacks some")  # noqa: B023
+        wait_said(venue, rolled.away, "outputs_missing", count)
         venue.kill(rolled.away, signal.SIGKILL)
         assert venue.wait_gone(rolled.away, TIMEOUT_S)
         if said(venue, rolled.away, "outputs_fetched"):
@@ -184,6 +189,28 @@ def test_lost_outputs_come_from_the_log_or_from_the_others(venue: LocalVenue) ->
     venue.stop()
     for data in day_outputs(venue):
         assert data[: len(kept)] == kept
+
+
+def test_a_peer_that_answers_wrong_bytes_is_not_believed(venue: LocalVenue) -> None:
+    """One flipped bit at one node, on disk while it runs: it stays that node's trouble."""
+    rolled = Rolled(venue)
+    wrong = venue.folder.path / rolled.others[0] / "events.log"  # it is asked first
+    kept = flip(wrong, 70)
+    venue.start_node(rolled.away)
+    wait_said(venue, rolled.away, "outputs_not_fetched")
+    wait(rolled.is_whole, "from the other one")
+    assert flip(wrong, 70) != kept
+    rolled.check_equal()
+
+
+def flip(path: Path, at: int) -> int:
+    """Change a bit of a file in place; what was there."""
+    with path.open("r+b") as file:
+        file.seek(at)
+        [value] = file.read(1)
+        file.seek(at)
+        file.write(bytes([value ^ 4]))
+    return value
 
 
 def test_the_archive_has_the_whole_day_and_replays_it(venue: LocalVenue) -> None:

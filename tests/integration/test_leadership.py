@@ -4,6 +4,7 @@ Real processes, real clocks but for an offset that the test sets; the evidence i
 test_crashes.py.
 """
 
+import functools
 import json
 import signal
 import time
@@ -144,7 +145,8 @@ def test_a_leader_that_is_stopped_under_load_leaves_no_gap() -> None:
             term = max(status.term for status in statuses.values() if status)
             await load.aim()
             load.venue.kill(leader, signal.SIGTERM)
-            assert await load.blocking(lambda: load.venue.wait_gone(leader, PATIENCE_S))  # noqa: B023
+            wait_gone = functools.partial(load.venue.wait_gone, leader, PATIENCE_S)
+            assert await load.blocking(wait_gone)
             await load.acknowledged(50)
             statuses = await load.blocking(load.venue.statuses)
             assert {item.term for item in statuses.values() if item} == {term + 1}, "one election"
