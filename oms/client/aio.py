@@ -90,6 +90,11 @@ class _Wire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.end(str(exc) if exc else "the venue closed the connection")
 
+    def leave(self) -> None:
+        """Read no more, and let the connection stand until the next login has taken over."""
+        if not self.done.done():
+            self.done.set_result("")
+
     def end(self, reason: str | LoginRejected) -> None:
         """Drop the connection for this reason (the first one counts)."""
         if not self.done.done():
@@ -112,6 +117,7 @@ class AsyncClient:
         self._addresses = list(addresses)
         self._reconnect = reconnect
         self._wire: _Wire | None = None
+        self._probe: _Wire | None = None  # the one before, until its session is taken over
         self._events: deque[AnyEvent] = deque()
         self._lost_events = 0
         self._reader: asyncio.Future[None] | None = None
@@ -217,6 +223,7 @@ class AsyncClient:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self._end_probe()
         self._release()
 
     async def __aenter__(self) -> Self:
@@ -239,7 +246,9 @@ class AsyncClient:
             return
         self._dispatch(events)
         self._flush()
-        if self.session.state in (SessionState.REDIAL, SessionState.CLOSED):
+        if self.session.state is SessionState.REDIAL:
+            wire.leave()
+        elif self.session.state is SessionState.CLOSED:
             wire.end("the venue ended the session")
 
     def _check(self) -> None:
@@ -268,6 +277,7 @@ class AsyncClient:
                     if answer is not None and not answer.done():
                         answer.set_result(next_urn)
                 case o.LoggedIn():
+                    self._end_probe()
                     self._live_since_ns = time.monotonic_ns()
                     if not self._first_live.done():
                         self._first_live.set_result(None)
@@ -316,6 +326,8 @@ class AsyncClient:
             dial = loop.create_connection(lambda: _Wire(self), *address)
             _, wire = await asyncio.wait_for(dial, DIAL_S)
         except (OSError, TimeoutError) as error:
+            self.session.dial_failed()
+            self._end_probe()
             return f"cannot connect to {address[0]}:{address[1]}: {error}"
         self._wire = wire
         self.session.connected(time.monotonic_ns())
@@ -331,7 +343,16 @@ class AsyncClient:
             return wire.done.result()
         finally:
             self._wire = None
-            wire.end("closed")
+            self._end_probe()
+            if self.session.state is SessionState.REDIAL:
+                self._probe = wire
+            else:
+                wire.end("closed")
+
+    def _end_probe(self) -> None:
+        if self._probe is not None:
+            self._probe.end("closed")
+            self._probe = None
 
     def _fail(self, failure: ClientError | None) -> None:
         """No connection any more, and none will come."""

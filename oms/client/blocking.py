@@ -77,6 +77,7 @@ class Client:
         self._index = 0
         self._reconnect = reconnect
         self._socket: socket.socket | None = None
+        self._probe: socket.socket | None = None  # the one before, until its session is taken over
         self._unsent = b""
         self._dial_at_ns = 0
         self._delay_ns = CLIENT_RETRY_MIN_NS
@@ -193,6 +194,7 @@ class Client:
         with contextlib.suppress(OSError):  # the logout is a courtesy
             self._flush()
         self._drop("closed")
+        self._end_probe()
 
     def __enter__(self) -> Self:
         return self
@@ -259,6 +261,7 @@ class Client:
             raise
         self._keep(events)
         if self.session.state is SessionState.REDIAL:
+            self._probe, self._socket = self._socket, None
             self._drop("")
         elif self.session.state is SessionState.CLOSED:
             self._drop("the venue ended the session")
@@ -266,6 +269,7 @@ class Client:
     def _keep(self, events: list[AnyEvent]) -> None:
         for event in events:
             if isinstance(event, o.LoggedIn):
+                self._end_probe()
                 self._live_since_ns = time.monotonic_ns()
             elif isinstance(event, o.QueryAnswered) and event.number in self._answers:
                 self._answers[event.number] = event.next_user_ref_num
@@ -296,6 +300,7 @@ class Client:
         try:
             connection = socket.create_connection(address, DIAL_S)
         except OSError as error:
+            self.session.dial_failed()
             self._drop(f"cannot connect to {address[0]}:{address[1]}: {error}")
             return False
         connection.setblocking(False)
@@ -305,13 +310,20 @@ class Client:
         self._flush()
         return self._socket is not None
 
+    def _end_probe(self) -> None:
+        if self._probe is not None:
+            self._probe.close()
+            self._probe = None
+
     def _drop(self, reason: str) -> None:
         """The connection is over. Without `reconnect`, so is the client."""
+        is_redial = self.session.state is SessionState.REDIAL
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+        if not is_redial:
+            self._end_probe()
         self._unsent = b""
-        is_redial = self.session.state is SessionState.REDIAL
         self._keep(self.session.disconnected(reason))
         if is_redial or self.session.state is SessionState.CLOSED:
             return

@@ -7,9 +7,11 @@ and what has no outcome is written again in its old order before anything new.
 
 How it logs in. The stream does not say where its past ends, so a session that wants its past is
 logged in twice: once for "only what comes next" (sequence 0), which tells the number at which the
-past ends and voids whatever an older connection left behind; then from the number wanted. Behind
-that an Account Query is written. Its answer beyond the end of the past is the proof that all
-of the past was read, and its next UserRefNum is where new orders go on.
+past ends and voids whatever an older connection left behind; then from the number wanted, while
+the first connection still stands: the second login takes over, nobody is ever logged out, and a
+session that wants its orders canceled then keeps them. Behind that an Account Query is written.
+Its answer beyond the end of the past is the proof that all of the past was read, and its next
+UserRefNum is where new orders go on.
 
 What the venue passes over in silence (a cancel or a replace that came too late) is known to be
 done when the answer to something written later arrives; a query is written for that if need be.
@@ -89,6 +91,11 @@ class Session(Generic[OrderT]):
         else:
             self.state = SessionState.LOGIN
             self._out.append(connection.login(now_ns))
+
+    def dial_failed(self) -> None:
+        """No TCP connection could be made. What a probe has found out is of no use elsewhere."""
+        if self.state is SessionState.REDIAL:
+            self.state = SessionState.DOWN
 
     def disconnected(self, reason: str) -> list[AnyEvent]:
         """The TCP connection is gone. What is unacknowledged waits for the next one."""

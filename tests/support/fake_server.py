@@ -22,6 +22,8 @@ class FakeServer:
         self.lock = threading.Lock()  # around every touch of `venue` from outside
         self.is_deaf = threading.Event()  # takes requests in without processing them
         self.login_count = 0
+        self.open_count = 0
+        self.most_open = 0  # connections at a time
         self._password = password
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._doors: dict[socket.socket, FakeDoor] = {}
@@ -63,10 +65,12 @@ class FakeServer:
                     connection, _ = self._listener.accept()
                     self._doors[connection] = FakeDoor(self.venue, self._password)
                     self.login_count += 1
+                    self.most_open = max(self.most_open, len(self._doors))
                 else:
                     self._serve(readable)
             for connection in list(self._doors):
                 self._send(connection)
+            self.open_count = len(self._doors)
             if self._drop.is_set():
                 for connection in list(self._doors):
                     self._close(connection)

@@ -19,6 +19,7 @@ from oms.client.errors import (
     SessionClosed,
 )
 from oms.client.orders import OrderState
+from oms.client.session import SessionState
 from tests.support.fake_server import FakeServer
 from tests.support.fake_venue import UNLUCKY_QTY
 
@@ -196,4 +197,38 @@ def test_a_gateway_that_says_nothing_is_left_for_the_next_address() -> None:
             assert isinstance(await order.outcome(timeout=5), o.Accepted)
 
     with FakeServer() as server, socket.create_server(("127.0.0.1", 0)) as frozen:
+        run(story())
+
+
+def test_first_login_stands_until_the_second_has_taken_over() -> None:
+    """Closed before, it would be a disconnection: a session may want its orders canceled then."""
+
+    async def story() -> None:
+        async with await connect(server) as client:
+            assert server.most_open == 2
+            for _ in range(2_000):
+                if server.open_count == 1:
+                    return
+                await asyncio.sleep(0.001)
+            pytest.fail("the first connection was never closed")
+
+    with FakeServer() as server:
+        run(story())
+
+
+def test_gateway_that_dies_between_the_two_logins_is_left_for_the_next() -> None:
+    """What the first has found out is of no use elsewhere; dialing the dead for ever is neither."""
+
+    async def story() -> None:
+        doomed = AsyncClient(
+            [dead.getsockname(), server.address], "user", "SECRET", from_seq=1, reconnect=True
+        )
+        doomed.session.state = SessionState.REDIAL  # as after the first login there
+        dead.close()
+        doomed._task = asyncio.create_task(doomed._run())
+        async with doomed:
+            await doomed._first_live
+            assert doomed.is_live
+
+    with FakeServer() as server, socket.create_server(("127.0.0.1", 0)) as dead:
         run(story())

@@ -1,6 +1,7 @@
 """The blocking client over real sockets: waiting, time-outs, lost connections."""
 
 import socket
+import time
 
 import pytest
 
@@ -14,6 +15,7 @@ from oms.client.errors import (
     SessionClosed,
 )
 from oms.client.orders import OrderState
+from oms.client.session import SessionState
 from tests.support.fake_server import FakeServer
 from tests.support.fake_venue import UNLUCKY_QTY
 
@@ -123,4 +125,31 @@ def test_a_gateway_that_says_nothing_is_left_for_the_next_address() -> None:
     with FakeServer() as server, socket.create_server(("127.0.0.1", 0)) as frozen:
         addresses = [frozen.getsockname(), server.address]
         with Client.connect(addresses, "user", "SECRET", silent_s=0.2, timeout_s=8) as client:
-            assert client.enter("ALDER", "BUY", 100, 251_000).outcome(timeout=5)
+            order = client.enter("ALDER", "BUY", 100, 251_000)
+            assert isinstance(order.outcome(timeout=5), o.Accepted)
+
+
+def test_first_login_stands_until_the_second_has_taken_over() -> None:
+    """Closed before, it would be a disconnection: a session may want its orders canceled then."""
+    with FakeServer() as server, connect(server) as client:
+        assert server.most_open == 2
+        for _ in range(2_000):
+            if server.open_count == 1:
+                return
+            client.pump(time.monotonic() + 0.001)
+        pytest.fail("the first connection was never closed")
+
+
+def test_gateway_that_dies_between_the_two_logins_is_left_for_the_next() -> None:
+    """What the first has found out is of no use elsewhere; dialing the dead for ever is neither."""
+    with FakeServer() as server, socket.create_server(("127.0.0.1", 0)) as dead:
+        addresses = [dead.getsockname(), server.address]
+        doomed = Client(addresses, "user", "SECRET", from_seq=1, reconnect=True)
+        doomed.session.state = SessionState.REDIAL  # as after the first login there
+        dead.close()
+        with doomed:
+            for _ in range(200):
+                doomed.pump(time.monotonic() + 0.1)
+                if doomed.is_live:
+                    break
+            assert doomed.is_live

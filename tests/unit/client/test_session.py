@@ -355,7 +355,7 @@ def test_heartbeats_keep_an_idle_session_and_a_silent_venue_is_noticed(rig: Rig)
     assert not rig.session.is_silent(SERVER_SILENT_NS + 1)
 
 
-def test_a_shorter_limit_holds_for_every_login(rig: Rig) -> None:
+def test_a_shorter_limit_holds_for_every_login() -> None:
     """A gateway that takes the connection and never answers the login is silent as well."""
     session = Session("user", "SECRET", make_order=Order, silent_ns=500)
     session.connected(0)
