@@ -60,6 +60,7 @@ class UserConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     password: Annotated[str, Meta(min_length=1, max_length=10)]
     accounts: list[str]  # firms it may enter for; the first is the session's default
     protocol: str = "OUCH"
+    cancel_on_disconnect: bool = False  # its orders go when the log ends its login
 
 
 class CapacityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -208,12 +208,15 @@ def user_add(
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read it from stdin; else one is made up.")
     ] = False,
+    cancel_on_disconnect: Annotated[
+        bool, typer.Option("--cancel-on-disconnect", help="Its orders go when its login ends.")
+    ] = False,
 ) -> None:
     """Add a login with its session and its rights to accounts of one participant."""
     from oms.cli import admin_work as work
 
     password = typer.get_text_stream("stdin").readline().strip() if password_stdin else ""
-    work.user_add(data, name, account, password)
+    work.user_add(data, name, account, password, cancel_on_disconnect=cancel_on_disconnect)
 
 
 @day_app.command("start")

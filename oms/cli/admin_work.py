@@ -19,7 +19,7 @@ from oms.local.samples import random_password
 from oms.local.venue import LocalVenue
 from oms.messages import commands as c
 from oms.messages import link
-from oms.messages.enums import Entitlement, Phase, Protocol, RejectReason
+from oms.messages.enums import Entitlement, Phase, Protocol, RejectReason, SessionOption
 from oms.messages.records import Event
 
 _UNSIGNED = (0, 0, 0, 0)
@@ -223,7 +223,9 @@ def account_add(data: Path, config: AccountConfig) -> None:
             _applied(event, f"{to_text(cash)} into account {config.firm}")
 
 
-def user_add(data: Path, name: str, firms: list[str], password: str) -> None:
+def user_add(
+    data: Path, name: str, firms: list[str], password: str, *, cancel_on_disconnect: bool = False
+) -> None:
     """One more login: user, session, rights. Without a password one is made up and printed."""
     chosen = password or random_password()
     if not chosen.isascii() or not 0 < len(chosen) <= len(random_password()):
@@ -243,8 +245,11 @@ def user_add(data: Path, name: str, firms: list[str], password: str) -> None:
             bits = OWN_ACCOUNT
             event = session.execute(c.Grant(*_UNSIGNED, user_id, account.account_id, bits))
             _applied(event, f"{name.upper()} may use account {account.firm.strip()}")
+        options = SessionOption.CANCEL_ON_DISCONNECT if cancel_on_disconnect else 0
         event = session.execute(
-            c.OpenSession(*_UNSIGNED, session_id, user_id, accounts[0].account_id, Protocol.OUCH)
+            c.OpenSession(
+                *_UNSIGNED, session_id, user_id, accounts[0].account_id, Protocol.OUCH, int(options)
+            )
         )
         _applied(event, f"session {session_id} of {name.upper()}")
     if not password:

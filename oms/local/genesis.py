@@ -23,7 +23,7 @@ from oms.config import AccountConfig, InstrumentConfig, SettingsError, UserConfi
 from oms.local.decimals import to_units
 from oms.local.samples import demo_config, replay_config
 from oms.messages import commands as c
-from oms.messages.enums import Entitlement, Phase, Protocol
+from oms.messages.enums import Entitlement, Phase, Protocol, SessionOption
 from oms.messages.records import pack_batch
 
 __all__ = [
@@ -207,7 +207,12 @@ def _users(
         participant = _known(participants, user.participant, user.name)
         added.append(add_user(user.name, user.password, number, participant))
         default = firms[0] if firms else 0
-        sessions.append(c.OpenSession(*_UNSIGNED, number, number, default, Protocol[user.protocol]))
+        options = SessionOption.CANCEL_ON_DISCONNECT if user.cancel_on_disconnect else 0
+        sessions.append(
+            c.OpenSession(
+                *_UNSIGNED, number, number, default, Protocol[user.protocol], int(options)
+            )
+        )
         grants += [c.Grant(*_UNSIGNED, number, firm, OWN_ACCOUNT) for firm in firms]
     return [*added, *sessions, *grants]
 

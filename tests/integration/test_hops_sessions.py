@@ -30,6 +30,11 @@ def lost_gateways(hops: HopVenue) -> int:
     return sum(len(hops.said(node, "gateway_lost")) for node in NODES)
 
 
+def canceled(hops: HopVenue, trader: Trader) -> int:
+    """How many of a trader's orders are canceled."""
+    return hops.count(trader, EventKind.ORDER_CANCELED)
+
+
 def test_gateway_paused_past_its_lease_has_lost_its_sessions(hops: HopVenue) -> None:
     """It wakes up with orders in its sockets and logins that are over: none has an effect."""
 
@@ -51,21 +56,80 @@ def test_gateway_paused_past_its_lease_has_lost_its_sessions(hops: HopVenue) -> 
 
 
 def test_session_of_a_killed_gateway_is_not_disturbed_by_its_late_loss(hops: HopVenue) -> None:
-    """The client is elsewhere long before the leader misses the dead one."""
+    """The client is elsewhere long before the leader misses the dead one: it keeps its orders,
+    though it wants them canceled when it is disconnected.
+    """
 
     async def story(trader: Trader) -> None:
         await trader.settled(trader.enter(20))
         await hops.kill("g1")
         await hops.until(lambda: trader.logins == 2, "the login at the other gateway")
-        orders = trader.enter(20)
-        await hops.until(lambda: lost_gateways(hops) > before, "the lease's end")
         trader.enter(20)
-        await trader.settled()
+        await hops.until(lambda: lost_gateways(hops) > before, "the lease's end")
+        await trader.settled(trader.enter(20))
         assert trader.logins == 2
-        assert all(order.is_open for order in orders)
+        assert canceled(hops, trader) == 0
 
     before = lost_gateways(hops)
-    hops.play(story)
+    hops.play(story, is_canceler=True)
+
+
+def test_orders_of_a_lost_gateways_client_are_canceled_with_its_lease(hops: HopVenue) -> None:
+    """Nobody says goodbye for a process that was killed but the leader."""
+
+    async def story(trader: Trader) -> None:
+        await trader.settled(trader.enter(20))
+        trader.client._reconnect = False
+        await hops.kill("g1")
+        await hops.until(lambda: lost_gateways(hops) > before, "the lease's end")
+        await hops.until(lambda: canceled(hops, trader) == 20, "the cancels")
+        await hops.started("g1")
+        await trader.connect()
+
+    before = lost_gateways(hops)
+    hops.play(story, is_canceler=True)
+
+
+def test_orders_of_a_broken_connection_are_canceled(hops: HopVenue) -> None:
+    """The gateway logs the session out when what it sent is decided; the rest is state."""
+
+    async def story(trader: Trader) -> None:
+        await trader.settled(trader.enter(20))
+        trader.client._reconnect = False
+        hops.door["g1"].drop()
+        await hops.until(lambda: canceled(hops, trader) == 20, "the cancels")
+        await trader.connect()
+        await trader.settled(trader.enter(10))
+        assert canceled(hops, trader) == 20
+
+    hops.play(story, is_canceler=True)
+
+
+def test_late_logout_cancels_nothing_of_the_next_connection(hops: HopVenue) -> None:
+    """It waits in the pipe while the client is elsewhere: a takeover is no disconnect."""
+
+    async def story(trader: Trader) -> None:
+        await trader.settled(trader.enter(20))
+        leader = await hops.leader()
+        await hops.heard("g1", leader)
+        push = hops.push["g1", leader]
+        push.hold(Way.UP)
+        trader.client._reconnect = False
+        closed = len(hops.said("g1", "connection_closed"))
+        hops.door["g1"].drop()
+        await hops.until(
+            lambda: len(hops.said("g1", "connection_closed")) > closed, "the gateway's notice"
+        )
+        await trader.connect(gateways=("g2", "g1"))
+        await trader.settled(trader.enter(10))
+        passed = push.passed(Way.UP)
+        push.release(Way.UP)
+        await hops.until(lambda: push.passed(Way.UP) > passed, "the late logout")
+        await trader.settled(trader.enter(10))
+        assert trader.logins == 1
+        assert canceled(hops, trader) == 0
+
+    hops.play(story, is_canceler=True)
 
 
 def test_late_copy_of_a_login_ends_nobodys_connection(hops: HopVenue) -> None:

@@ -52,6 +52,7 @@ from tests.support.relay import Relay, Relays
 PATIENCE_S: Final = 30.0
 POLL_S: Final = 0.005
 USERS: Final = 40
+CANCELERS: Final = 8  # users whose orders go when they are disconnected
 SYMBOL: Final = "OAK"
 PASSWORD: Final = "HOP"
 NODES: Final = ("n1", "n2", "n3")
@@ -60,7 +61,7 @@ GATEWAYS: Final = ("g1", "g2")
 
 def config() -> VenueConfig:
     """One instrument, and more users than there are tests in a file."""
-    names = [f"H{number:02}" for number in range(1, USERS + 1)]
+    names = [*_names("H", USERS), *_names("C", CANCELERS)]
     return VenueConfig(
         instruments=[InstrumentConfig(symbol=SYMBOL, reference_price="10.00")],
         participants=["HOPS"],
@@ -69,7 +70,13 @@ def config() -> VenueConfig:
             for name in names
         ],
         users=[
-            UserConfig(name=name, participant="HOPS", password=PASSWORD, accounts=[name])
+            UserConfig(
+                name=name,
+                participant="HOPS",
+                password=PASSWORD,
+                accounts=[name],
+                cancel_on_disconnect=name.startswith("C"),
+            )
             for name in names
         ],
         capacity=CapacityConfig(
@@ -82,6 +89,10 @@ def config() -> VenueConfig:
             positions_max=4_096,
         ),
     )
+
+
+def _names(letter: str, count: int) -> list[str]:
+    return [f"{letter}{number:02}" for number in range(1, count + 1)]
 
 
 class Trader:
@@ -167,7 +178,8 @@ class HopVenue:
         self.router: dict[tuple[str, str], Relay] = {}
         self.raft: dict[tuple[str, str], Relay] = {}  # lower id dials higher id
         self.door: dict[str, Relay] = {}
-        self._users = iter(f"H{number:02}" for number in range(1, USERS + 1))
+        self._users = iter(_names("H", USERS))
+        self._cancelers = iter(_names("C", CANCELERS))
         self._narrow_bytes = 4_096 if narrow else 0
         if narrow:
             (venue.folder.path / hop_faults.NARROW).touch()
@@ -215,9 +227,9 @@ class HopVenue:
 
     # ---- stories
 
-    def play(self, story: Story) -> Trader:
+    def play(self, story: Story, *, is_canceler: bool = False) -> Trader:
         """Everything whole; a trader logs in; the story; every outcome; the proof."""
-        crew = [Trader(self, next(self._users))]
+        crew = [Trader(self, next(self._cancelers if is_canceler else self._users))]
         self._play(crew, lambda: story(*crew))
         return crew[0]
 
@@ -314,6 +326,11 @@ class HopVenue:
             assert self.venue.kill(name), f"{name} does not run"
         for name in names:
             await self.gone(name)
+
+    async def end(self, name: str) -> None:
+        """SIGTERM, and wait for the end: what it had is in its files."""
+        assert self.venue.kill(name, signal.SIGTERM), f"{name} does not run"
+        await self.gone(name)
 
     async def gone(self, name: str) -> None:
         """A process is no more."""

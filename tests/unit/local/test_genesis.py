@@ -11,8 +11,16 @@ from oms.bounds import BATCH_COMMANDS_MAX, BATCH_HEADER_BYTES, COMMAND_BYTES
 from oms.config import AccountConfig, InstrumentConfig, SettingsError, UserConfig, VenueConfig
 from oms.local.genesis import build_genesis, hash_password, trading_day
 from oms.local.samples import SYMBOLS, demo_config, replay_config
-from oms.messages.enums import CommandKind, Entitlement, EventKind, Phase, Protocol
+from oms.messages.enums import (
+    CommandKind,
+    Entitlement,
+    EventKind,
+    Phase,
+    Protocol,
+    SessionOption,
+)
 from oms.messages.link import AccountView, Directory, Totals
+from oms.messages.record_fields import batch_commands
 from oms.messages.records import BATCH_HEADER, unpack_events
 
 NOW_NS = 1_790_000_000_123_456_789  # 2026-09-21 UTC
@@ -129,6 +137,24 @@ def test_user_gets_a_session_with_the_first_account_as_default(
     session = applied(make_engine(), small_config()).directory().sessions[1]
     assert (session.user_id, session.protocol) == (2, Protocol.OUCH)
     assert session.default_account_id == 2
+
+
+def test_session_wants_its_orders_canceled_only_if_the_configuration_says_so() -> None:
+    """An option that decides outcomes stands in the log, and the default is no."""
+    config = small_config()
+    users = [
+        msgspec.structs.replace(config.users[0], cancel_on_disconnect=wanted)
+        for wanted in (False, True)
+    ]
+    for user, expected in zip(users, (0, SessionOption.CANCEL_ON_DISCONNECT), strict=True):
+        made = build_genesis(msgspec.structs.replace(config, users=[user]), CLUSTER_ID, NOW_NS)
+        options = [
+            command.fields.get("options", 0)
+            for entry in made
+            for command in batch_commands(entry)
+            if command.kind == "OPEN_SESSION"
+        ]
+        assert options == [0, expected]
 
 
 def test_password_is_kept_as_salted_scrypt_of_its_upper_case(
