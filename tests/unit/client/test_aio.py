@@ -204,7 +204,7 @@ def test_first_login_stands_until_the_second_has_taken_over() -> None:
     """Closed before, it would be a disconnection: a session may want its orders canceled then."""
 
     async def story() -> None:
-        async with await connect(server) as client:
+        async with await connect(server):
             assert server.most_open == 2
             for _ in range(2_000):
                 if server.open_count == 1:
