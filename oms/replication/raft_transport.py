@@ -327,6 +327,9 @@ class RaftTransport(Transport):  # type: ignore[misc]  # the library has no type
             message = decode(body)
         except msgspec.DecodeError as error:
             raise LinkError(str(error)) from None
+        finally:
+            body.release()  # whoever keeps this frame alive must not keep the buffer from shrinking
+            frame.release()
         peer_id = link.session.peer_id
         if peer_id is not None and self._links.get(peer_id) is link:
             self._standing.heard(peer_id, trading_date)

@@ -88,7 +88,8 @@ class SnapshotReceiver:
         try:
             self._write(m.data)
         except OSError as error:
-            self._failed(error)
+            self._give_up(error)
+            raise
 
     def install(self, log_term: int) -> Path | None:
         """Check the copy, give it its name and begin the journal behind it; the file's path, or
@@ -111,7 +112,8 @@ class SnapshotReceiver:
             sync_folder(self._folder)
         except OSError as error:
             _remove_intent(self._journal_folder)
-            self._failed(error)
+            self._give_up(error)
+            raise
         self._journal.rebase(name.log_index, log_term)
         _remove_intent(self._journal_folder)
         self.drop()
@@ -135,7 +137,8 @@ class SnapshotReceiver:
             flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
             self._fd = os.open(self._path(name), flags, 0o600)
         except OSError as error:
-            self._failed(error)
+            self._give_up(error)
+            raise
         self._name = name
 
     def _write(self, data: bytes) -> None:
@@ -158,12 +161,11 @@ class SnapshotReceiver:
             return f"{path.name} is of cluster {snapshot.cluster_id:016x}"
         return "" if snapshot.log_index == name.log_index else f"{path.name} is not what it says"
 
-    def _failed(self, error: OSError) -> NoReturn:
+    def _give_up(self, error: OSError) -> None:
         """No space is for the caller to bear; any other error of a disk ends the process."""
-        if error.errno in _NO_SPACE:
-            self.drop()
-            raise error
-        self._on_fatal("snapshot_io_error", str(error))
+        if error.errno not in _NO_SPACE:
+            self._on_fatal("snapshot_io_error", str(error))
+        self.drop()
 
     def _remove_aside(self) -> None:
         if self._aside.is_dir():

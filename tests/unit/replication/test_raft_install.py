@@ -1,16 +1,17 @@
 """Followers that need what is in no journal any more: they get a snapshot, whole or not at all."""
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from oms import bounds
-from oms.replication import snapshot_sender
+from oms.replication import snapshot_receiver, snapshot_sender
 from oms.replication.raft_log import RaftLog
 from oms.replication.raft_messages import InstallSnapshot, Message
 from oms.replication.raft_transport import RankedNode
-from tests.support.raft_cluster import Cluster
+from tests.support.raft_cluster import Cluster, Fatal, Shelf
 
 
 @pytest.fixture
@@ -22,7 +23,11 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 
 def fill(cluster: Cluster, first: int, last: int, size: int = 4000) -> None:
-    cluster.put(*(b"%d " % number + bytes(size) for number in range(first, last)))
+    leader = cluster.leader()
+    for number in range(first, last):
+        while not leader.propose(b"%d " % number + bytes(size)):
+            cluster.turn()  # small segments are full sooner than the next one is made
+    cluster.until(lambda: leader.pending() == 0)
 
 
 def numbers(cluster: Cluster, name: str) -> list[int]:
@@ -132,6 +137,105 @@ def test_leader_without_a_snapshot_says_so_and_leads_on(
     cluster.snapshot(cluster.leader_name())
     cluster.settle()
     assert numbers(cluster, away) == list(range(306))
+
+
+class Crash(Exception):
+    """The follower's process dies here."""
+
+
+def dies(*_args: object) -> None:
+    raise Crash
+
+
+CRASHES = [
+    "oms.replication.snapshot_file.check",
+    "oms.replication.snapshot_receiver._write_intent",
+    "pathlib.Path.rename",
+    "oms.replication.snapshot_receiver.sync_folder",
+    "oms.replication.journal.DiskJournal.rebase",
+    "oms.replication.snapshot_receiver._remove_intent",
+]
+
+
+@pytest.mark.parametrize("step", CRASHES)
+def test_crash_at_any_step_leaves_a_node_that_starts_and_catches_up(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Before the file has its name nothing happened, from then on the next start goes on."""
+    away = leave_behind(cluster)
+    cluster.start(away)
+    monkeypatch.setattr(step, dies)
+    with pytest.raises(Crash):
+        cluster.until(lambda: bool(cluster.installed))
+    cluster.kill(away)
+    monkeypatch.undo()
+    cluster.start(away)
+    cluster.settle()
+    assert numbers(cluster, away) == list(range(305))
+    assert not list(cluster.shelf(away).folder.glob("installing/*"))
+    assert not (cluster.folder / away / "installing").exists()
+
+
+def test_leader_that_dies_in_the_middle_is_replaced_and_the_next_one_sends_its_own(
+    cluster: Cluster,
+) -> None:
+    away = leave_behind(cluster, count=400)
+    log = cluster.start(away)
+    cluster.until(lambda: log.status().installing > 0)
+    dead = cluster.leader_name()
+    cluster.kill(dead)
+    cluster.settle()
+    assert numbers(cluster, away) == list(range(405))
+    cluster.start(dead)
+    cluster.settle()
+
+
+def test_follower_without_space_for_the_file_tries_again(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of the copy stays behind: it would take the space that the log needs."""
+    monkeypatch.setattr(snapshot_sender, "AGAIN_S", 0.05)
+    away = leave_behind(cluster)
+    full = OSError(errno.ENOSPC, "no space left")
+
+    def refuse(*_args: object) -> int:
+        raise full
+
+    monkeypatch.setattr(snapshot_receiver.SnapshotReceiver, "_write", refuse)
+    cluster.start(away)
+    cluster.until(lambda: any("no space" in reason for _, _, reason in cluster.reports))
+    assert not list(cluster.shelf(away).folder.glob("installing/*"))
+    monkeypatch.undo()
+    cluster.settle()
+    assert numbers(cluster, away) == list(range(305))
+
+
+def test_failing_disk_ends_the_follower(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = leave_behind(cluster)
+    broken = OSError(errno.EIO, "input/output error")
+
+    def fail(*_args: object) -> int:
+        raise broken
+
+    monkeypatch.setattr(snapshot_receiver.SnapshotReceiver, "_write", fail)
+    cluster.start(away)
+    with pytest.raises(Fatal, match="snapshot_io_error"):
+        cluster.until(lambda: bool(cluster.installed))
+    cluster.kill(away)
+
+
+def test_snapshot_of_another_cluster_is_refused(cluster: Cluster) -> None:
+    """The bytes are right, and mean nothing here."""
+    away = leave_behind(cluster)
+    leader = cluster.leader_name()
+    index, state = cluster.shelf(leader).load()
+    Shelf(cluster.shelf(leader).folder, cluster_id=9).put(index, state)
+    cluster.start(away)
+    cluster.until(lambda: any("of cluster" in reason for _, _, reason in cluster.reports))
+    assert cluster.installed == []
+    cluster.shelf(leader).put(index, state)
+    cluster.settle()
+    assert numbers(cluster, away) == list(range(305))
 
 
 def changed(leader: RaftLog, away: str, patch: pytest.MonkeyPatch, times: int) -> list[int]:
