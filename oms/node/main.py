@@ -41,7 +41,7 @@ from oms.node.trading_days import TradingDays
 from oms.node.wakeup import Wakeup
 from oms.process_log import Log
 from oms.replication.errors import JournalDamagedError
-from oms.replication.journal_reader import JournalReader
+from oms.replication.journal_recovery import base_of
 from oms.replication.raft_log import RaftLog
 from oms.replication.snapshot_file import path_of
 from oms.replication.snapshot_receiver import intended
@@ -185,10 +185,7 @@ class Node:
             return intent[0]  # a crash interrupted the installation, and the log will carry it out
         if not folder.is_dir() or not any(folder.iterdir()):
             return 0  # not made yet
-        with JournalReader(
-            folder, cluster_id=self._cluster_id, node_id=self._settings.node_id
-        ) as reader:
-            return reader.base_index
+        return base_of(folder, cluster_id=self._cluster_id, node_id=self._settings.node_id)
 
     def _status(self, days: TradingDays, clock_watch: ClockWatch, scrub: Scrub) -> StatusReader:
         return StatusReader(

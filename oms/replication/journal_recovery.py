@@ -122,8 +122,25 @@ def index_of(
 
 
 def recover(folder: Path, *, cluster_id: int, node_id: str) -> Recovered:
-    """Read the journal in `folder`. Raises: SettingsError, JournalDamagedError."""
+    """Read the journal in `folder`, and make its end clean. Raises: SettingsError,
+    JournalDamagedError.
+    """
     remove_unfinished(folder)
+    found, data, synced = _scan(folder, cluster_id, node_id)
+    _cut(found, folder, data, synced)
+    found.segment_crc = zlib.crc32(memoryview(data)[: found.span.end])
+    return found
+
+
+def base_of(folder: Path, *, cluster_id: int, node_id: str) -> int:
+    """The index behind which the log in `folder` begins; nothing is changed, not even a torn end.
+    For what must be known before the journal is opened. Raises: as `recover`.
+    """
+    return _scan(folder, cluster_id, node_id)[0].map.base_index
+
+
+def _scan(folder: Path, cluster_id: int, node_id: str) -> tuple[Recovered, bytes, int]:
+    """All that is whole; the last used segment's bytes; what the mark calls synced."""
     found = Recovered()
     first = first_segment(folder, cluster_id)
     numbers = [number for number in segment_numbers(folder) if number >= first]
@@ -147,9 +164,7 @@ def recover(folder: Path, *, cluster_id: int, node_id: str) -> Recovered:
     for number, head in zip(numbers, heads, strict=True):
         if number > found.span.number and any(head):
             raise found.damaged(f"segment {number} is used, the one before is not")
-    _cut(found, folder, data, synced)
-    found.segment_crc = zlib.crc32(memoryview(data)[: found.span.end])
-    return found
+    return found, data, synced
 
 
 def check_start(base_index: int, last_index: int, start_index: int) -> None:

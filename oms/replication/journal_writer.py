@@ -109,8 +109,7 @@ class JournalWriter:
         what must be written nevertheless. A disk without space says no before anything is full:
         what is left is for when `allow_reserve` was called.
         """
-        if self._maker.broken is not None:
-            self._on_fatal("journal_io_error", self._maker.broken)
+        self._check_maker()
         if self._maker.is_low and not self._may_use_reserve:
             return False
         needed = self.offset + fmt.record_bytes(length) + _MARGIN_BYTES
@@ -170,6 +169,7 @@ class JournalWriter:
         """Close the full segment durably, then start the prepared one durably: recovery relies
         on every segment but the last being whole and on headers never being torn.
         """
+        self._check_maker()
         if not self._is_next_ready(hurry=True):
             reason = self._maker.fault or "the next segment is still being made"
             raise JournalFullError(reason)
@@ -194,6 +194,10 @@ class JournalWriter:
         self._crc = zlib.crc32(packed)
         self._plan_next()
         self._maker.write_index(full)  # not earlier: a segment is full once another was begun
+
+    def _check_maker(self) -> None:
+        if self._maker.broken is not None:
+            self._on_fatal("journal_io_error", self._maker.broken)
 
     def _index(self) -> SegmentIndex:
         """Of the segment that is open and full."""

@@ -11,7 +11,7 @@ from oms.replication.elections import LogEnd
 from oms.replication.errors import JournalDamagedError, ReplicationError
 from oms.replication.journal import DiskJournal
 from oms.replication.journal_reader import JournalReader
-from oms.replication.journal_recovery import recover
+from oms.replication.journal_recovery import base_of, recover
 from oms.replication.segment_maker import segment_path
 from tests.support.journals import CLUSTER, copy, entry, fill, flip, make, reopen, wait_for_room
 from tests.support.raft_cluster import Fatal, raise_fatal
@@ -166,6 +166,22 @@ def test_the_reader_begins_behind_the_base(tmp_path: Path) -> None:
         assert (reader.damage, reader.bases) == (None, 1)
         assert (reader.base_index, reader.first_index, reader.last_index) == (50, 51, 55)
         assert [found.log_index for found in reader.entries()] == [51, 52, 53, 54, 55]
+
+
+def test_the_base_can_be_asked_for_without_opening(tmp_path: Path) -> None:
+    """A start must know it before it chooses a snapshot; nothing is changed by asking."""
+    journal = make(tmp_path / "j")
+    fill(journal, 1, 10)
+    journal.rebase(50, 1)
+    fill(journal, 51, 55)
+    journal.close(clean=False)
+    torn = segment_path(tmp_path / "j", 1)
+    data = bytearray(torn.read_bytes())
+    data[len(data.rstrip(b"\0")) + 40] = 1
+    torn.write_bytes(data)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "j").iterdir()}
+    assert base_of(tmp_path / "j", cluster_id=CLUSTER, node_id="n1") == 50
+    assert {path.name: path.read_bytes() for path in (tmp_path / "j").iterdir()} == before
 
 
 class Model:
