@@ -301,12 +301,14 @@ class DiskJournal(Journal):  # type: ignore[misc]  # the library has no type inf
             )
         result: list[Entry] = []
         size = 0
-        for log_index in range(from_index, min(from_index + count, self._map.last_index + 1)):
-            entry = self._cache.get(log_index)
-            size += len(entry[0])
-            if result and size > bytes_max:
-                break
-            result.append(entry)
+        last = min(from_index + count - 1, self._map.last_index)
+        while from_index <= last:
+            for entry in self._cache.run(from_index, last):
+                size += len(entry[0])
+                if result and size > bytes_max:
+                    return result
+                result.append(entry)
+            from_index = result[-1][1] + 1
         return result
 
     def truncate_from(self, log_index: int) -> None:

@@ -17,6 +17,8 @@ Entry = tuple[bytes, int, int]  # command, log_index, term: the order PySyncObj 
 
 ENTRY_OVERHEAD_BYTES: Final = 194  # what an entry costs in memory beside its bytes
 _OPEN_SEGMENTS_MAX: Final = 16
+_RUN_BYTES_MAX: Final = 1 << 18
+_LAST_BYTES: Final = 4_096  # read for the last entry of a run, whose length is not known yet
 
 
 class EntryCache:
@@ -46,16 +48,41 @@ class EntryCache:
         if log_index == self._log.base_index:
             return (b"", log_index, self._log.base_term)
         number, offset = unpack_position(self._log.position_of(log_index))
+        header = self._pread(number, fmt.RECORD_HEADER_BYTES, offset)
+        length = fmt.RECORD_HEADER_BYTES + fmt.payload_length(header)
+        found = fmt.entry_at(self._pread(number, length, offset), 0, log_index)
+        if found is None:
+            self._on_fatal("journal_damaged", f"entry {log_index} changed on disk")
+        return (found[0], log_index, found[1])
+
+    def run(self, first: int, last: int) -> list[Entry]:
+        """Entries that exist from `first` on, at least one and none behind `last`: as many as one
+        read of a segment gives. A start reads its whole log through here.
+        """
+        if first >= self._low:
+            return [self._memory[log_index] for log_index in range(first, last + 1)]
+        position_of = self._log.position_of
+        last = min(last, self._low - 1)
+        number, offset = unpack_position(position_of(first))
+        last_number, last_offset = unpack_position(position_of(last))
+        length = _RUN_BYTES_MAX
+        if last_number == number:
+            length = min(length, last_offset - offset + _LAST_BYTES)
+        data = self._pread(number, length, offset)
+        entries: list[Entry] = []
+        for log_index in range(first, last + 1):
+            place_number, place = unpack_position(position_of(log_index))
+            found = fmt.entry_at(data, place - offset, log_index)
+            if found is None or place_number != number:
+                break
+            entries.append((found[0], log_index, found[1]))
+        return entries or [self.get(first)]
+
+    def _pread(self, number: int, length: int, offset: int) -> bytes:
         try:
-            fd = self._fd(number)
-            header = os.pread(fd, fmt.RECORD_HEADER_BYTES, offset)
-            length = fmt.payload_length(header)
-            payload = os.pread(fd, length, offset + fmt.RECORD_HEADER_BYTES)
+            return os.pread(self._fd(number), length, offset)
         except OSError as error:
             self._on_fatal("journal_io_error", str(error))
-        if not fmt.payload_matches(header, log_index, payload):
-            self._on_fatal("journal_damaged", f"entry {log_index} changed on disk")
-        return (payload, log_index, fmt.record_term(header))
 
     def put(self, entry: Entry) -> None:
         """The newest entry; older ones give way."""

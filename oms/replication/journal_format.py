@@ -168,27 +168,28 @@ def read_record(data: memoryview, offset: int, previous_chain: int) -> Record | 
     return Record(offset, log_index, term, kind, length, synced_records, chain)
 
 
-def payload_matches(header: bytes, log_index: int, payload: bytes) -> bool:
-    """Whether bytes read back from a segment are the entry they are taken for."""
-    fields = _RECORD_HEAD.unpack_from(header)
-    return bool(
-        fields[0] == RECORD_MARKER
-        and fields[1] == len(payload)
-        and fields[2] == log_index
-        and fields[5] == zlib.crc32(payload)
-    )
-
-
 def payload_length(header: bytes) -> int:
     """Length of the payload behind a record header read back from a segment."""
     length: int = _RECORD_HEAD.unpack_from(header)[1]
     return length
 
 
-def record_term(header: bytes) -> int:
-    """Term of a record header read back from a segment."""
-    term: int = _RECORD_HEAD.unpack_from(header)[3]
-    return term
+def entry_at(data: bytes, at: int, log_index: int) -> tuple[bytes, int] | None:
+    """Payload and term of an entry's record in bytes read back from a segment; None when it is not
+    that entry as it was written, or not whole there.
+    """
+    begin = at + RECORD_HEADER_BYTES
+    if at < 0 or begin > len(data):
+        return None
+    fields = _RECORD_HEAD.unpack_from(data, at)
+    payload = data[begin : begin + fields[1]]
+    is_it = (
+        fields[0] == RECORD_MARKER
+        and fields[1] == len(payload)
+        and fields[2] == log_index
+        and fields[5] == zlib.crc32(payload)
+    )
+    return (payload, fields[3]) if is_it else None
 
 
 def later_proof_of_sync(data: bytes, offset: int) -> int:

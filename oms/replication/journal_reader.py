@@ -284,15 +284,16 @@ class JournalReader:
                 self._fd = os.open(self._path(number), os.O_RDONLY | os.O_CLOEXEC)
                 self._fd_number = number
             header = os.pread(self._fd, fmt.RECORD_HEADER_BYTES, offset)
-            length = fmt.payload_length(header)
-            payload = os.pread(self._fd, length, offset + fmt.RECORD_HEADER_BYTES)
+            length = fmt.RECORD_HEADER_BYTES + fmt.payload_length(header)
+            found = fmt.entry_at(os.pread(self._fd, length, offset), 0, log_index)
         except OSError as error:
             raise _unreadable(self._folder, error.strerror or str(error)) from error
-        if not fmt.payload_matches(header, log_index, payload):
+        if found is None:
             raise JournalDamagedError(log_index, f"changed in segment {number} at offset {offset}")
+        payload, term = found
         is_ours = payload[:1] == OWN_TYPE
         batch = payload[1:] if is_ours else b""
-        return JournalEntry(log_index, fmt.record_term(header), batch, is_ours, number, offset)
+        return JournalEntry(log_index, term, batch, is_ours, number, offset)
 
 
 def _is_used(segment: Path) -> bool:
