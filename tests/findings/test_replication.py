@@ -226,6 +226,19 @@ def test_finding_13_what_a_client_was_refused_does_not_happen_later(make_rig: Ma
     promise(f"refused is not applied: {happened} were", holds=not happened)
 
 
+def test_finding_13_whoever_asks_is_answered(make_rig: MakeRig) -> None:
+    """In the library, a request lost on its way to the leader is never spoken of again."""
+    rig = make_rig()
+    rig.begin()
+    rig.put("n2", "asked")
+    rig.tick("n2")
+    rig.disconnect("n1", "n2")
+    rig.connect("n1", "n2")
+    rig.settle(rounds=200)
+    answered = rig.acknowledged + rig.refused
+    promise("ten seconds later there is an answer", holds="asked" in answered)
+
+
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("kind", ["ours", "library"])

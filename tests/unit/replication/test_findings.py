@@ -1,4 +1,4 @@
-"""What was observed in the stock library (docs/adr/0011), tried on ours: `test_finding_NN_...`.
+"""What was observed in the stock library (docs/findings.md), tried on ours alone, a message deep.
 
 The messages are given to one node's core by hand, so each case is the exact one that went wrong.
 """
