@@ -167,7 +167,10 @@ def main() -> int:
     if options.keep is not None:
         outcome = play(options.rig, options.seed, options.seconds, options.keep)
     else:
-        with tempfile.TemporaryDirectory(prefix="kill-loop-") as folder:
+        with tempfile.TemporaryDirectory(
+            prefix="kill-loop-",
+            ignore_cleanup_errors=True,  # a dead library node's fork may still be writing
+        ) as folder:
             outcome = play(options.rig, options.seed, options.seconds, Path(folder))
     print(json.dumps(asdict(outcome)))
     return 0 if outcome.is_right else 1

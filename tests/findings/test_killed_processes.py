@@ -72,11 +72,13 @@ def until(condition: Callable[[], bool]) -> None:
 @pytest.fixture
 def process(kind: str, tmp_path: Path) -> Iterator[Process]:
     process = Process(kind, tmp_path)
-    process.start()
-    yield process
-    (tmp_path / "hold").unlink(missing_ok=True)
-    if process.process.poll() is None:
-        process.kill()
+    try:
+        process.start()
+        yield process
+    finally:
+        (tmp_path / "hold").unlink(missing_ok=True)
+        if process.process.poll() is None:
+            process.kill()
 
 
 def test_finding_01_a_kill_when_a_snapshot_is_renamed_loses_nothing(process: Process) -> None:
