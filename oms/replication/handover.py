@@ -20,6 +20,7 @@ class Successor:
     node_id: str
     matched: int  # everything up to here is on its disk
     is_connected: bool
+    is_heard: bool  # it answered a moment ago
     may_lead: bool  # as it said in its last reply
     room: int  # raft_messages.ROOM, NO_ROOM or NO_RESERVE
 
@@ -27,6 +28,8 @@ class Successor:
         """Why it cannot take over, "" when it can."""
         if not self.is_connected:
             return f"{self.node_id} is not connected"
+        if not self.is_heard:
+            return f"{self.node_id} does not answer"
         if not self.may_lead:
             return f"{self.node_id} may not lead now"
         return ""

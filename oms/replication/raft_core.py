@@ -182,6 +182,10 @@ class RaftCore(SyncObj):  # type: ignore[misc]  # the library has no type inform
         """`node` follows this leader: it counts against the step-down."""
         self._SyncObj__lastResponseTime[node] = at_s
 
+    def _is_heard(self, node: RankedNode) -> bool:
+        """Whether `node` answered this leader a moment ago."""
+        return self._clock() - self._SyncObj__lastResponseTime[node] < TIMEOUT_MIN_S
+
     def _forgive_silence(self, at_s: float) -> None:
         """Nobody is judged silent for longer than since `at_s`."""
         heard = self._SyncObj__lastResponseTime

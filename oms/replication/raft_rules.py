@@ -123,7 +123,7 @@ class RaftRules(RaftVoter):
         if self._handover.is_under_way:
             target = self._handover.target
             return "" if to in {None, target} else f"{target} is taking over already"
-        successors = {one.node_id: one for one in self._replicator.successors()}
+        successors = {one.node_id: one for one in self._replicator.successors(self._is_heard)}
         if to is None:
             best = most_up_to_date(successors.values())
             if best is None:
@@ -250,7 +250,7 @@ class RaftRules(RaftVoter):
         if self._handover.may_begin_unasked(now):
             own_room = self._own_room()
             if not self.may_lead or own_room != ROOM:
-                best = most_up_to_date(self._replicator.successors())
+                best = most_up_to_date(self._replicator.successors(self._is_heard))
                 if best is not None and (not self.may_lead or best.room < own_room):
                     self._handover.begin(best.node_id, now)
         if not self._handover.is_under_way or self._handover.is_told:

@@ -7,6 +7,7 @@ the journal and is read from there). A follower without room is sent heartbeats 
 what the journal no longer has is sent a snapshot (snapshot_sender.py).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -87,13 +88,14 @@ class Replicator:
         is_connected = self._transport.is_connected
         return [p.room for peer, p in self._progress.items() if is_connected(peer)]
 
-    def successors(self) -> list[Successor]:
+    def successors(self, is_heard: Callable[[RankedNode], bool]) -> list[Successor]:
         """The followers, as they could take over."""
         return [
             Successor(
                 peer.node_id,
                 self._matched[peer],
                 self._transport.is_connected(peer),
+                is_heard(peer),
                 progress.may_lead,
                 progress.room,
             )

@@ -18,8 +18,8 @@ from oms.replication.port import SnapshotSource
 from oms.replication.raft_messages import InstallReply, InstallSnapshot
 from oms.replication.raft_transport import RaftTransport, RankedNode
 
-AGAIN_S: Final = 1.0  # a piece without answer is repeated, a missing snapshot looked for again
-PAUSE_S: Final = 0.2  # before a file is begun again
+AGAIN_S: Final = 1.0  # a piece without answer is repeated; what failed is begun again
+PAUSE_S: Final = 0.2  # after an answer that is no progress
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ class SnapshotSender:
             return
         self.drop(peer)
         if not reply.is_done:  # the copy was lost, or was not good: begin again
-            self._not_before_s[peer.node_id] = now + PAUSE_S
+            self._not_before_s[peer.node_id] = now + AGAIN_S
 
     def reconnected(self, peer: RankedNode) -> None:
         """What was on its way is lost: ask for the place by repeating the piece."""

@@ -75,3 +75,18 @@ def test_handing_over_costs_a_few_milliseconds_not_a_time_out(simulation: Simula
         simulation.step()
     assert accepting(simulation) != [old]
     assert simulation.network.now_s - start_s < 0.1
+
+
+def test_node_that_does_not_answer_is_not_handed_over_to(simulation: Simulation) -> None:
+    """Its connection is open still: waiting for it would stop the venue for nothing."""
+    old = accepting(simulation)[0]
+    silent, other = (name for name in simulation.names if name != old)
+    simulation.paused_until_s[silent] = simulation.network.now_s + 10.0
+    for _ in range(int(0.4 / STEP_S)):
+        simulation.step()
+    leader = simulation.logs[old]
+    assert leader.transfer(silent) == f"{silent} does not answer"
+    leader.set_may_lead(False)
+    while accepting(simulation) != [other]:
+        simulation.step()
+    assert simulation.leaders[simulation.logs[other].status().term] == other
