@@ -75,6 +75,15 @@ def _lock(folder: Path) -> int:
     return fd
 
 
+def _damaged(error: JournalDamagedError) -> SettingsError:
+    return SettingsError(
+        what=f"journal damaged at log index {error.log_index}",
+        why=f"{error.reason}: no node is better than one that remembers otherwise",
+        do="delete nothing: the other nodes have the entry; keep the folder, go on without",
+        read=_READ,
+    )
+
+
 class Node:
     """All parts of one node, and the order in which they begin and end."""
 
@@ -185,7 +194,10 @@ class Node:
             return intent[0]  # a crash interrupted the installation, and the log will carry it out
         if not folder.is_dir() or not any(folder.iterdir()):
             return 0  # not made yet
-        return base_of(folder, cluster_id=self._cluster_id, node_id=self._settings.node_id)
+        try:
+            return base_of(folder, cluster_id=self._cluster_id, node_id=self._settings.node_id)
+        except JournalDamagedError as error:
+            raise _damaged(error) from error
 
     def _status(self, days: TradingDays, clock_watch: ClockWatch, scrub: Scrub) -> StatusReader:
         return StatusReader(
@@ -233,12 +245,7 @@ class Node:
                 report=lambda event, values: self._say.warning(event, **values),
             )
         except JournalDamagedError as error:
-            raise SettingsError(
-                what=f"journal damaged at log index {error.log_index}",
-                why=f"{error.reason}: no node is better than one that remembers otherwise",
-                do="delete nothing: the other nodes have the entry; keep the folder, go on without",
-                read=_READ,
-            ) from error
+            raise _damaged(error) from error
 
     def _check_journal(self) -> None:
         """Beginning with an empty journal, this node could deny what it voted for and acknowledged.
