@@ -106,7 +106,7 @@ def _allocate(fd: int, size: int) -> None:
     once a second, would again and again take the last ones from everybody else on this disk.
     """
     free = os.fstatvfs(fd)
-    if free.f_bavail * free.f_frsize < size:
+    if free.f_blocks and free.f_bavail * free.f_frsize < size:  # some file systems do not tell
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     os.posix_fallocate(fd, 0, size)
 
