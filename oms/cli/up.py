@@ -3,6 +3,7 @@
 Called by `main.py`. Everything it does is `oms.local`; this file prints.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -26,9 +27,7 @@ def up(data: Path, config_file: Path | None, node_count: int) -> None:
         venue = LocalVenue.open(data)
         if config_file is not None:
             _say(f"--config is not used: the venue in {data} was made before; see `oms admin`")
-        if all(venue.pids().values()) and venue.leader() is not None:
-            _say(f"the venue in {data} is running already")
-            _show(venue)
+        if _shows_running(venue):
             return
     else:
         config = demo_config(0) if config_file is None else load(config_file, VenueConfig)
@@ -36,14 +35,15 @@ def up(data: Path, config_file: Path | None, node_count: int) -> None:
         _say(f"made a venue in {data}: cluster {venue.folder.venue.cluster_id}")
         if config_file is None:
             _keep_logins(venue, config)
-    venue.start()
-    _show(venue)
+    with contextlib.closing(venue):
+        venue.start()
+        _show(venue)
 
 
 def status(data: Path, *, as_json: bool) -> int:
     """Print how the venue is; 0 when it accepts orders, else 3. Raises: SettingsError."""
-    venue = LocalVenue.open(data)
-    statuses = venue.statuses()
+    with contextlib.closing(LocalVenue.open(data)) as venue:
+        statuses = venue.statuses()
     if as_json:
         print(json.dumps(_as_json(venue, statuses), indent=2))
     else:
@@ -60,6 +60,16 @@ def down(data: Path, names: Sequence[str], *, is_now: bool) -> None:
         _say(f"stopped {', '.join(ended)}")
     else:
         _say(f"nothing was running of {', '.join(names) or f'the venue in {data}'}")
+
+
+def _shows_running(venue: LocalVenue) -> bool:
+    """Say so when everything runs and accepts."""
+    with contextlib.closing(venue):
+        if not all(venue.pids().values()) or venue.leader() is None:
+            return False
+        _say(f"the venue in {venue.folder.path} is running already")
+        _show(venue)
+        return True
 
 
 def _show(venue: LocalVenue) -> None:

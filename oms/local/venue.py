@@ -192,10 +192,15 @@ class LocalVenue:
             gateway_names = {gateway.name for gateway in self.folder.venue.gateways}
             self._processes.stop([name for name in wanted if name in gateway_names], grace_s)
             self._processes.stop([name for name in wanted if name not in gateway_names], grace_s)
-            if self._requests is not None and not names:
-                self._requests.close()
-                self._requests = None
+        if not names:
+            self.close()
         return ran
+
+    def close(self) -> None:
+        """Close the questions' end; the processes go on. A later question opens it again."""
+        if self._requests is not None:
+            self._requests.close()
+            self._requests = None
 
     def _check_names(self, names: Sequence[str]) -> None:
         unknown = [name for name in names if name not in self.names]

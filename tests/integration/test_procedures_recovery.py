@@ -21,15 +21,6 @@ def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatedVenue]:
         yield made
 
 
-def check_files(venue: OperatedVenue) -> None:
-    """Logs, outputs and snapshots of all nodes are as written, and of one history."""
-    done = venue.terminal.run("oms log verify --json")
-    assert done.returncode == 0, done.stdout
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len({(line["last_index"], line["digest"]) for line in lines}) == 1
-    assert all(line["events_not_kept"] == 0 for line in lines)
-
-
 def newest_snapshot(venue: OperatedVenue, node_id: str) -> Path:
     """The one that a start would take."""
     return max((venue.data / node_id / "snapshots").glob("*.snapshot"))
@@ -47,7 +38,7 @@ def test_a_node_that_died_or_hangs_comes_back(
         venue.strike(node_id, sent)
         venue.wait_accepting(without=node_id)
         venue.terminal.follow("A node does not run, or hangs", {"n2": node_id})
-    check_files(venue)
+    venue.check_files()
 
 
 def test_all_nodes_are_killed(venue: OperatedVenue) -> None:
@@ -56,7 +47,7 @@ def test_all_nodes_are_killed(venue: OperatedVenue) -> None:
         for node_id in ("n1", "n2", "n3"):
             venue.strike(node_id, signal.SIGKILL)
         venue.terminal.follow("No node runs")
-    check_files(venue)
+    venue.check_files()
 
 
 def test_a_damaged_snapshot_is_passed_over(venue: OperatedVenue) -> None:
@@ -67,7 +58,7 @@ def test_a_damaged_snapshot_is_passed_over(venue: OperatedVenue) -> None:
         flip(damaged, damaged.stat().st_size // 2)
         words = venue.terminal.follow("A snapshot is damaged")
     assert words["FILE"] == damaged.name
-    check_files(venue)
+    venue.check_files()
 
 
 def test_a_snapshot_of_another_node_is_restored(venue: OperatedVenue) -> None:
@@ -77,7 +68,7 @@ def test_a_snapshot_of_another_node_is_restored(venue: OperatedVenue) -> None:
     log = venue.open().log_file("n2").read_text().splitlines()
     restored = [line for line in log if '"snapshot_restored"' in line]
     assert json.loads(restored[-1])["log_index"] == int(words["FILE"].partition(".")[0], 16)
-    check_files(venue)
+    venue.check_files()
 
 
 def test_a_damaged_event_log_is_made_again(venue: OperatedVenue) -> None:
@@ -103,4 +94,4 @@ def test_a_venue_comes_back_from_a_backup(venue: OperatedVenue, tmp_path: Path) 
     venue.terminal.follow("Restore the venue from a backup", {"BACKUP": str(backup)})
     assert venue.facts() == before
     venue.trade()
-    check_files(venue)
+    venue.check_files()

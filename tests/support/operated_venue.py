@@ -4,6 +4,7 @@ Used by tests/integration/test_procedures_*.py: one venue for each file, healthy
 each procedure.
 """
 
+import json
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -95,7 +96,7 @@ class OperatedVenue:
                 ).orders
             ]
         finally:
-            requests.close()
+            venue.close()
         return Facts(
             (totals.cash_issued, totals.cash_total, totals.hold_total),
             totals.shares_total,
@@ -109,7 +110,7 @@ class OperatedVenue:
         try:
             return str(venue.leader())
         finally:
-            venue.requests().close()
+            venue.close()
 
     def strike(self, name: str, sent: signal.Signals = signal.SIGKILL) -> None:
         """Kill or pause a node."""
@@ -123,7 +124,7 @@ class OperatedVenue:
         try:
             wait_for(lambda: venue.leader() not in {None, without})
         finally:
-            venue.requests().close()
+            venue.close()
 
     @contextmanager
     def unchanged(self) -> Iterator[Facts]:
@@ -134,6 +135,19 @@ class OperatedVenue:
         assert healthy.returncode == 0, healthy.stdout
         assert self.facts() == before
         self.trade()
+
+    def check_files(self) -> None:
+        """Logs, outputs and snapshots of all nodes are as written, and of one history. The nodes
+        run, so they may be read at different lengths: then once more.
+        """
+
+        def are_alike() -> bool:
+            done = self.terminal.run("oms log verify --json")
+            assert done.returncode == 0, done.stdout
+            lines = [json.loads(line) for line in done.stdout.splitlines()]
+            return len({(line["last_index"], line["digest"]) for line in lines}) == 1
+
+        wait_for(are_alike)
 
     def end(self) -> None:
         """No process is left."""

@@ -6,8 +6,10 @@ with, the lines under it what it prints. `...` stands for anything: alone on a l
 of lines. A capital word that is not known yet (FILE, N, HASH) is learned where it is printed.
 """
 
+import io
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -15,10 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import pytest
+
+from oms.cli import main as command_line
+from oms.local import venue as local_venue
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs" / "operating.md"
 COMMAND_S: Final = 90
 _UNKNOWN: Final = re.compile(r"\b(?:FILE|N|HASH|DATE|BACKUP|EVIDENCE|ELSEWHERE)\b")
+_OF_A_SHELL: Final = frozenset("|<>;&*`(")
 _NODE: Final = re.compile(r"\bn[1-9]\b")
 _EXIT_CODE: Final = re.compile(r"\s+# exit code (\d)$")
 
@@ -99,7 +107,15 @@ class Terminal:
         return known
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        """One command line."""
+        """One command line. `oms` alone runs in this process: importing it anew for each command
+        would take most of the time.
+        """
+        words = shlex.split(command)
+        if words[0] == "oms" and not set(command) & _OF_A_SHELL:
+            data = self._environment["OMS_DATA"]
+            words = [word.replace("$OMS_DATA", data) for word in words]
+            code, said = self._run_here(words)
+            return subprocess.CompletedProcess(words, code, said)
         return subprocess.run(
             ["bash", "-c", command],
             env=self._environment,
@@ -110,6 +126,25 @@ class Terminal:
             timeout=COMMAND_S,
             check=False,
         )
+
+    def _run_here(self, words: list[str]) -> tuple[int, str]:
+        said = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self._environment.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", words)
+            patch.setattr(sys, "stdout", said)
+            patch.setattr(sys, "stderr", said)
+            patch.setattr(local_venue, "_NODE_MODULE", self._environment["OMS_TEST_NODE_MODULE"])
+            try:
+                command_line.main()
+            except SystemExit as end:
+                code = end.code
+            else:
+                code = 0
+        said.seek(0)
+        assert code is None or isinstance(code, int)
+        return code or 0, said.read()
 
     def _type(self, step: Step, known: dict[str, str]) -> None:
         command = _put_in(step.command, known)
