@@ -23,8 +23,9 @@ from typing import Final, TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from oms.client.errors import ClientError
 from oms.local.samples import replay_config
-from oms.local.venue import LocalVenue
+from oms.local.venue import LocalVenue, VenueError
 from oms.messages.link import Status
 from perf.disk import sync_alone
 from perf.figures import Figures, progress, quantiles, show
@@ -152,10 +153,14 @@ def main() -> int:
     options = parser.parse_args()
     progress("starting a venue")
     config = replay_config(symbol=SYMBOL, session_count=SESSIONS)
-    with LocalVenue.temporary(config) as venue:
-        alone = sync_alone(venue.folder.path)
-        load = OpenLoop(venue.gateway_addresses, config.users, SYMBOL, options.rate)
-        figures = asyncio.run(measure(options, venue, load))
+    try:
+        with LocalVenue.temporary(config) as venue:
+            alone = sync_alone(venue.folder.path)
+            load = OpenLoop(venue.gateway_addresses, config.users, SYMBOL, options.rate)
+            figures = asyncio.run(measure(options, venue, load))
+    except (ClientError, TimeoutError, VenueError) as error:
+        print(f"no figure: {error}", file=sys.stderr)
+        return 1
     show({**figures, "fdatasync_beside_idle_nodes_us": alone}, as_json=options.json)
     return 0 if figures["bars_met"] else 1
 

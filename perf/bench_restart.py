@@ -32,9 +32,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from oms.client.errors import ClientError
 from oms.config import VenueConfig
 from oms.local.samples import replay_config
-from oms.local.venue import LocalVenue
+from oms.local.venue import LocalVenue, VenueError
 from oms.messages.link import CreateSnapshot, SnapshotMade
 from oms.replay import flow, runner, synthetic
 from oms.replication.snapshot_file import newest_first
@@ -222,16 +223,20 @@ def main() -> int:
     options = parser.parse_args()
     progress("making a venue")
     config = replay_config(symbol=SYMBOL, session_count=PROBES.stop)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        LocalVenue.format(Path(folder) / "venue", config) as venue,
-    ):
-        if options.entry_commands:
-            progress(f"writing {options.commands} commands into each node's journal")
-            count = prepare(venue, options.commands, options.entry_commands)
-            progress(f"{count} entries; starting the venue")
-        venue.start(GIVE_UP_S)
-        figures = run(options, venue, config)
+    try:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            LocalVenue.format(Path(folder) / "venue", config) as venue,
+        ):
+            if options.entry_commands:
+                progress(f"writing {options.commands} commands into each node's journal")
+                count = prepare(venue, options.commands, options.entry_commands)
+                progress(f"{count} entries; starting the venue")
+            venue.start(GIVE_UP_S)
+            figures = run(options, venue, config)
+    except (ClientError, TimeoutError, VenueError) as error:
+        print(f"no figure: {error}", file=sys.stderr)
+        return 1
     show(figures, as_json=options.json)
     return 0 if figures["bar_met"] else 1
 

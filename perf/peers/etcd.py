@@ -37,8 +37,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
+from oms.client.errors import ClientError
 from oms.local.samples import replay_config
-from oms.local.venue import LocalVenue
+from oms.local.venue import LocalVenue, VenueError
 from oms.replay.flow import Flow, build
 from oms.replay.lobster import MESSAGE, Kind
 from perf.disk import sync_alone
@@ -305,7 +306,12 @@ def main() -> int:
         )
         return 0
     options.concurrency = [int(text) for text in options.concurrency.split(",")]
-    show(measure(options), as_json=options.json)
+    try:
+        figures = measure(options)
+    except (CallFailed, ClientError, OSError, Unavailable, VenueError) as error:
+        print(f"no figure: {error}", file=sys.stderr)
+        return 1
+    show(figures, as_json=options.json)
     return 0
 
 
