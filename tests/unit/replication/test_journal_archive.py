@@ -242,3 +242,32 @@ def test_a_flipped_bit_in_the_file_that_names_the_first_segment_is_refused(node:
             open_journal(node)
         flip(path, bit)
     open_journal(node).close()
+
+
+@pytest.mark.parametrize("has_archive", [True, False])
+def test_what_is_archived_while_it_is_read_is_no_damage(
+    node: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    has_archive: bool,  # noqa: FBT001
+) -> None:
+    """A reader of both finds it in its new place; one of the journal alone begins again."""
+    journal = open_journal(node)
+    whole_read, moved = Path.read_bytes, []
+
+    def late(path: Path) -> bytes:
+        if path == segment_path(node / "journal", 2) and not moved:
+            moved.extend(journal.archive(node / "archive" / "1", 300))
+        return whole_read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", late)
+    archive = node / "archive" if has_archive else None
+    with JournalReader(
+        node / "journal", cluster_id=CLUSTER, node_id="n1", archive=archive
+    ) as reader:
+        assert moved
+        assert reader.damage is None
+        assert reader.base_index == (0 if has_archive else journal.base_index)
+        assert reader.archived_segments == (len(moved) if has_archive else 0)
+        first = reader.first_index
+        assert [found.log_index for found in reader.entries()] == list(range(first, 401))
+    journal.close()
