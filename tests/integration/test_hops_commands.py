@@ -12,8 +12,9 @@ from collections.abc import Iterator
 import pytest
 
 from oms.messages.enums import EventKind
-from tests.support.hops import HopVenue, Trader, hop_venue
-from tests.support.relay import Way
+from tests.support.hop_trader import Trader
+from tests.support.hops import HopVenue, hop_venue
+from tests.support.relay_flow import Way
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 HUNDREDS = 600

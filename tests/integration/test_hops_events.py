@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import pytest
 
 from oms.messages.enums import EventKind
-from tests.support.hops import GATEWAYS, NODES, HopVenue, Trader, hop_venue
-from tests.support.relay import Way
+from tests.support.hop_trader import GATEWAYS, Trader
+from tests.support.hops import NODES, HopVenue, hop_venue
+from tests.support.relay_flow import Way
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 

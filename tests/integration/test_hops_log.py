@@ -13,8 +13,9 @@ import pytest
 
 from oms.bounds import EVENT_BYTES
 from oms.messages.enums import EventKind
-from tests.support.hops import HopVenue, Trader, hop_venue
-from tests.support.relay import Way
+from tests.support.hop_trader import Trader
+from tests.support.hops import HopVenue, hop_venue
+from tests.support.relay_flow import Way
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 

@@ -11,7 +11,6 @@ import shutil
 import signal
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,18 +19,7 @@ from unittest import mock
 
 import msgspec
 
-from oms.client import orders as o
-from oms.config import (
-    AccountConfig,
-    CapacityConfig,
-    GatewaySettings,
-    InstrumentConfig,
-    NodeAddress,
-    NodeSettings,
-    UserConfig,
-    VenueConfig,
-    load,
-)
+from oms.config import GatewaySettings, NodeAddress, NodeSettings, load
 from oms.local import venue as local_venue
 from oms.local.folder import to_toml
 from oms.local.venue import LocalVenue
@@ -45,122 +33,21 @@ from tests.support.crash_evidence import (
     directory_of,
     session_stream,
 )
-from tests.support.crash_load import TapedClient
+from tests.support.hop_trader import (
+    CANCELERS,
+    GATEWAYS,
+    PATIENCE_S,
+    USERS,
+    Trader,
+    assert_each_once,
+    config,
+    names,
+)
 from tests.support.node_rig import replay_events
 from tests.support.relay import Relay, Relays
 
-PATIENCE_S: Final = 30.0
 POLL_S: Final = 0.005
-USERS: Final = 40
-CANCELERS: Final = 8  # users whose orders go when they are disconnected
-SYMBOL: Final = "OAK"
-PASSWORD: Final = "HOP"
 NODES: Final = ("n1", "n2", "n3")
-GATEWAYS: Final = ("g1", "g2")
-
-
-def config() -> VenueConfig:
-    """One instrument, and more users than there are tests in a file."""
-    names = [*_names("H", USERS), *_names("C", CANCELERS)]
-    return VenueConfig(
-        instruments=[InstrumentConfig(symbol=SYMBOL, reference_price="10.00")],
-        participants=["HOPS"],
-        accounts=[
-            AccountConfig(firm=name, participant="HOPS", cash="1000000000", all_shares=1_000_000)
-            for name in names
-        ],
-        users=[
-            UserConfig(
-                name=name,
-                participant="HOPS",
-                password=PASSWORD,
-                accounts=[name],
-                cancel_on_disconnect=name.startswith("C"),
-            )
-            for name in names
-        ],
-        capacity=CapacityConfig(
-            orders_max=1 << 17,
-            instruments_max=16,
-            participants_max=16,
-            accounts_max=64,
-            users_max=64,
-            sessions_max=64,
-            positions_max=4_096,
-        ),
-    )
-
-
-def _names(letter: str, count: int) -> list[str]:
-    return [f"{letter}{number:02}" for number in range(1, count + 1)]
-
-
-class Trader:
-    """One user's client, and the UserRefNums of everything it entered."""
-
-    def __init__(self, hops: "HopVenue", name: str) -> None:
-        self.hops = hops
-        self.name = name
-        self.entered: list[o.Order] = []
-        self.clients: list[TapedClient] = []
-
-    @property
-    def client(self) -> TapedClient:
-        """The newest connection's."""
-        return self.clients[-1]
-
-    async def connect(
-        self, gateways: Sequence[str] = GATEWAYS, *, silent_s: float = 4.0
-    ) -> TapedClient:
-        """Log in, through the first gateway if it answers."""
-        client = await TapedClient.connect(
-            self.hops.doors(gateways), self.name, PASSWORD, silent_s=silent_s,
-            timeout_s=PATIENCE_S,
-        )  # fmt: skip
-        self.clients.append(client)
-        return client
-
-    def enter(self, count: int, *, side: str = "BUY", mark: bool = False) -> list[o.Order]:
-        """So many orders that rest (buys) or trade with those that do (sells)."""
-        cl_ord_id = hop_faults.MARK.decode() if mark else ""
-        orders: list[o.Order] = [
-            self.client.enter(SYMBOL, side, 10, "10.00", cl_ord_id=cl_ord_id) for _ in range(count)
-        ]
-        self.entered += orders
-        return orders
-
-    async def stream_in(self, count: int, pause_s: float = 0.001) -> list[o.Order]:
-        """The same, one after the other, as a busy client would."""
-        orders = []
-        for _ in range(count):
-            orders += self.enter(1)
-            await asyncio.sleep(pause_s)
-        return orders
-
-    @property
-    def undecided(self) -> int:
-        """What has no outcome yet."""
-        return len(self.client.session.unacknowledged)
-
-    @property
-    def logins(self) -> int:
-        """How often this client was let in."""
-        return len(self.client.resent)
-
-    async def settled(self, orders: list[o.Order] | None = None) -> None:
-        """Every order (or these) has its outcome."""
-        if orders is None:
-            await self.hops.until(lambda: self.undecided == 0, f"{self.name}: every outcome")
-            return
-        await self.hops.until(
-            lambda: all(order.state is not o.OrderState.PENDING for order in orders),
-            f"{self.name}: these outcomes",
-        )
-
-    async def close(self) -> None:
-        """Log out, all of them."""
-        for client in self.clients:
-            await client.close()
 
 
 Story = Callable[[Trader], Awaitable[None]]
@@ -178,8 +65,8 @@ class HopVenue:
         self.router: dict[tuple[str, str], Relay] = {}
         self.raft: dict[tuple[str, str], Relay] = {}  # lower id dials higher id
         self.door: dict[str, Relay] = {}
-        self._users = iter(_names("H", USERS))
-        self._cancelers = iter(_names("C", CANCELERS))
+        self._users = iter(names("H", USERS))
+        self._cancelers = iter(names("C", CANCELERS))
         self._narrow_bytes = 4_096 if narrow else 0
         if narrow:
             (venue.folder.path / hop_faults.NARROW).touch()
@@ -406,18 +293,6 @@ class HopVenue:
         status = self.venue.statuses()[node]
         assert status is not None, f"{node} does not answer"
         return status
-
-
-def assert_each_once(trader: Trader, stream: list[Event]) -> None:
-    """Every order that has an outcome has one, and nothing was accepted that was not entered."""
-    accepted = Counter(e.user_ref_num for e in stream if e.kind == EventKind.ORDER_ACCEPTED)
-    wanted = [order.urn for order in trader.entered if order.state is not o.OrderState.IGNORED]
-    doubled = [urn for urn, count in accepted.items() if count > 1]
-    assert not doubled, f"{trader.name}: accepted twice: {doubled}"
-    lost = sorted(set(wanted) - accepted.keys())
-    assert not lost, f"{trader.name}: entered and not accepted: {lost}"
-    strange = sorted(accepted.keys() - set(wanted))
-    assert not strange, f"{trader.name}: accepted and not entered: {strange}"
 
 
 @contextmanager

@@ -15,60 +15,17 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from enum import IntEnum, unique
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
+from tests.support.relay_flow import Faults, Flow, Way
+
 READ_BYTES_MAX: Final = 1 << 16
-WAITING_BYTES_MAX: Final = 1 << 20  # beyond, the source is not read, unless its bytes are held
 HISTORY_BYTES_MAX: Final = 1 << 20  # of one connection, for `repeat`
 ANSWER_S: Final = 20.0
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close means RST
 
 _T = TypeVar("_T")
-
-
-@unique
-class Way(IntEnum):
-    """A direction: UP is from the side that connects, DOWN is back to it."""
-
-    UP = 0
-    DOWN = 1
-
-
-class _Faults:
-    """What is wrong with one direction of a link now."""
-
-    def __init__(self) -> None:
-        self.is_held = False  # read, but passed on only after `release`
-        self.is_full = False  # not read at all: the sender's buffers fill
-        self.delay_s = 0.0
-        self.left = -1  # bytes until the connection is dropped; -1: no such thing
-        self.passed = 0  # bytes handed to the target's socket, all connections
-        self.lost = 0  # bytes that were read and went down with a connection
-
-
-class _Flow:
-    """One direction of one connection."""
-
-    def __init__(self, source: socket.socket, sink: socket.socket, faults: _Faults) -> None:
-        self.source = source
-        self.sink = sink
-        self.faults = faults
-        self.waiting: deque[tuple[float, bytes]] = deque()  # when it may go on; what
-        self.waiting_bytes = 0
-        self.has_ended = False  # nothing more comes from the source
-        self.is_shut = False  # and the sink has been told
-
-    def is_read(self) -> bool:
-        """Whether the source's bytes are wanted now."""
-        if self.has_ended or self.faults.is_full:
-            return False
-        return self.faults.is_held or self.waiting_bytes < WAITING_BYTES_MAX
-
-    def is_due(self, now: float) -> bool:
-        """Whether something may be passed on now."""
-        return bool(self.waiting) and not self.faults.is_held and self.waiting[0][0] <= now
 
 
 class _Pair:
@@ -78,7 +35,7 @@ class _Pair:
         self.relay = relay
         self.sockets = (client, server)
         up, down = relay.faults
-        self.flows = (_Flow(client, server, up), _Flow(server, client, down))
+        self.flows = (Flow(client, server, up), Flow(server, client, down))
         self.history = bytearray()
         for one in self.sockets:
             one.setblocking(False)
@@ -91,7 +48,7 @@ class Relay:
     def __init__(self, hub: "Relays", target: tuple[str, int], buffer_bytes: int) -> None:
         self._hub = hub
         self.target = target
-        self.faults = (_Faults(), _Faults())
+        self.faults = (Faults(), Faults())
         self.is_cut = False
         self.pairs: dict[_Pair, None] = {}
         self.listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -316,7 +273,7 @@ class Relays:
                 self._read(pair, flow)
         self.move(pair)
 
-    def _read(self, pair: _Pair, flow: _Flow) -> None:
+    def _read(self, pair: _Pair, flow: Flow) -> None:
         try:
             data = flow.source.recv(READ_BYTES_MAX)
         except BlockingIOError:
@@ -333,7 +290,7 @@ class Relays:
         flow.waiting.append((time.monotonic() + flow.faults.delay_s, data))
         flow.waiting_bytes += len(data)
 
-    def _forget(self, flow: _Flow) -> None:
+    def _forget(self, flow: Flow) -> None:
         """Its sink is broken: nothing can arrive there any more."""
         flow.faults.lost += flow.waiting_bytes
         flow.waiting.clear()
@@ -359,7 +316,7 @@ class Relays:
             return
         self._watch(pair, now)
 
-    def _pass_on(self, pair: _Pair, flow: _Flow) -> bool:
+    def _pass_on(self, pair: _Pair, flow: Flow) -> bool:
         """One piece. False: the sink is full, or there is nothing left to do."""
         faults = flow.faults
         due, data = flow.waiting.popleft()

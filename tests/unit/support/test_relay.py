@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.relay import Relay, Relays, Way
+from tests.support.relay import Relay, Relays
+from tests.support.relay_flow import Way
 
 SECONDS = 10.0
 
@@ -47,6 +48,13 @@ def ends() -> Iterator[Ends]:
         made = Ends(relays)
         yield made
         made.close()
+
+
+def knock(relay: Relay) -> None:
+    """Connect and wait for a word; refused at once, or a moment later."""
+    host, _, port = relay.address.rpartition(":")
+    with socket.create_connection((host, int(port)), SECONDS) as visitor:
+        visitor.recv(1)
 
 
 def wait_for(what: int, ends: Ends) -> None:
@@ -108,10 +116,8 @@ def test_dropped_connection_loses_what_was_held(ends: Ends) -> None:
 def test_cut_link_refuses_until_it_is_mended(ends: Ends) -> None:
     """A partition, not only a lost connection."""
     ends.relay.cut()
-    host, _, port = ends.relay.address.rpartition(":")
-    refused = socket.create_connection((host, int(port)), SECONDS)
-    with refused, pytest.raises(ConnectionError):
-        refused.recv(1)
+    with pytest.raises(ConnectionError):
+        knock(ends.relay)
     ends.relay.mend()
     client, server = ends.connect()
     assert ends.relay.open_count == 1
