@@ -112,6 +112,13 @@ cdef inline uint64_t state_digest(const State* state) noexcept nogil:
 
 cdef inline void take_numbers(Hash* hash_, const State* state) noexcept nogil:
     cdef uint32_t slot = state.pool.free_head
+    take_counters(hash_, state)
+    while slot:
+        take(hash_, slot)
+        slot = state.pool.orders[slot].next
+
+
+cdef inline void take_counters(Hash* hash_, const State* state) noexcept nogil:
     take(hash_, state.numbers.applied_index)
     take(hash_, <uint64_t>state.numbers.last_timestamp)
     take(hash_, state.numbers.event_seq)
@@ -126,53 +133,60 @@ cdef inline void take_numbers(Hash* hash_, const State* state) noexcept nogil:
     take(hash_, state.numbers.genesis_left)
     take(hash_, state.pool.highest)
     take(hash_, state.pool.free_count)
-    while slot:
-        take(hash_, slot)
-        slot = state.pool.orders[slot].next
 
 
 cdef inline void take_instruments(Hash* hash_, const State* state) noexcept nogil:
-    cdef const Instrument* instrument
     cdef uint32_t i
     take(hash_, state.numbers.instrument_count)
     for i in range(1, state.numbers.instrument_count + 1):
-        instrument = &state.instruments[i]
-        take(hash_, i)
-        take(hash_, instrument.symbol)
-        take(hash_, instrument.lot_size)
-        take(hash_, <uint64_t>instrument.tick_size)
-        take(hash_, <uint64_t>instrument.reference_price)
-        take(hash_, <uint64_t>instrument.last_price)
-        take(hash_, instrument.price_collar_bps)
-        take(hash_, instrument.market_collar_bps)
-        take(hash_, instrument.phase)
-        take(hash_, instrument.price_scale)
-        take(hash_, <uint64_t>instrument.shares_issued)
-        take(hash_, instrument.topic_seq)
+        take_instrument(hash_, state, i)
+
+
+cdef inline void take_instrument(Hash* hash_, const State* state, uint32_t i) noexcept nogil:
+    cdef const Instrument* instrument = &state.instruments[i]
+    take(hash_, i)
+    take(hash_, instrument.symbol)
+    take(hash_, instrument.lot_size)
+    take(hash_, <uint64_t>instrument.tick_size)
+    take(hash_, <uint64_t>instrument.reference_price)
+    take(hash_, <uint64_t>instrument.last_price)
+    take(hash_, instrument.price_collar_bps)
+    take(hash_, instrument.market_collar_bps)
+    take(hash_, instrument.phase)
+    take(hash_, instrument.price_scale)
+    take(hash_, <uint64_t>instrument.shares_issued)
+    take(hash_, instrument.topic_seq)
 
 
 cdef inline void take_parties(Hash* hash_, const State* state) noexcept nogil:
     """Participants and accounts."""
-    cdef const Account* account
     cdef uint32_t i
     take(hash_, state.numbers.participant_count)
     for i in range(1, state.numbers.participant_count + 1):
-        take(hash_, i)
-        take(hash_, state.participants[i].name[0])
-        take(hash_, state.participants[i].name[1])
+        take_participant(hash_, state, i)
     take(hash_, state.numbers.account_count)
     for i in range(1, state.numbers.account_count + 1):
-        account = &state.accounts[i]
-        take(hash_, i)
-        take(hash_, account.participant_id)
-        take(hash_, account.firm)
-        take(hash_, <uint64_t>account.cash)
-        take(hash_, <uint64_t>account.hold)
-        take(hash_, <uint64_t>account.max_order_qty)
-        take(hash_, <uint64_t>account.max_order_value)
-        take(hash_, <uint64_t>account.long_limit)
-        take(hash_, <uint64_t>account.short_limit)
-        take(hash_, account.topic_seq)
+        take_account(hash_, state, i)
+
+
+cdef inline void take_participant(Hash* hash_, const State* state, uint32_t i) noexcept nogil:
+    take(hash_, i)
+    take(hash_, state.participants[i].name[0])
+    take(hash_, state.participants[i].name[1])
+
+
+cdef inline void take_account(Hash* hash_, const State* state, uint32_t i) noexcept nogil:
+    cdef const Account* account = &state.accounts[i]
+    take(hash_, i)
+    take(hash_, account.participant_id)
+    take(hash_, account.firm)
+    take(hash_, <uint64_t>account.cash)
+    take(hash_, <uint64_t>account.hold)
+    take(hash_, <uint64_t>account.max_order_qty)
+    take(hash_, <uint64_t>account.max_order_value)
+    take(hash_, <uint64_t>account.long_limit)
+    take(hash_, <uint64_t>account.short_limit)
+    take(hash_, account.topic_seq)
 
 
 cdef inline int compare_positions(const void* left, const void* right) noexcept nogil:
@@ -198,74 +212,88 @@ cdef inline PositionKey* sorted_positions(const State* state) noexcept nogil:
 
 cdef inline void take_positions(Hash* hash_, const State* state) noexcept nogil:
     cdef PositionKey* keys = sorted_positions(state)
-    cdef const Position* position
     cdef uint32_t i
     take(hash_, state.positions.count)
     for i in range(state.positions.count):
-        position = &state.positions.positions[keys[i].slot]
-        take(hash_, position.account_id)
-        take(hash_, position.instrument_id)
-        take(hash_, <uint64_t>position.qty)
-        take(hash_, <uint64_t>position.open_buys)
-        take(hash_, <uint64_t>position.open_sells)
-        take(hash_, <uint64_t>position.held)
+        take_position(hash_, &state.positions.positions[keys[i].slot])
     free(keys)
+
+
+cdef inline void take_position(Hash* hash_, const Position* position) noexcept nogil:
+    take(hash_, position.account_id)
+    take(hash_, position.instrument_id)
+    take(hash_, <uint64_t>position.qty)
+    take(hash_, <uint64_t>position.open_buys)
+    take(hash_, <uint64_t>position.open_sells)
+    take(hash_, <uint64_t>position.held)
 
 
 cdef inline void take_users(Hash* hash_, const State* state) noexcept nogil:
     """Users and grants."""
-    cdef const User* user
     cdef uint64_t count = 0
     cdef uint32_t i
     cdef uint32_t account
     take(hash_, state.numbers.user_count)
     for i in range(1, state.numbers.user_count + 1):
-        user = &state.users[i]
-        take(hash_, i)
-        take(hash_, user.participant_id)
-        take(hash_, user.name[0])
-        take(hash_, user.name[1])
-        take(hash_, user.salt[0])
-        take(hash_, user.salt[1])
-        for account in range(4):
-            take(hash_, user.key_hash[account])
+        take_user(hash_, state, i)
         for account in range(state.numbers.account_count + 1):
             count += grant_of(state, i, account)[0] != 0
     take(hash_, count)
     for i in range(1, state.numbers.user_count + 1):
-        for account in range(state.numbers.account_count + 1):
-            if grant_of(state, i, account)[0]:
-                take(hash_, i)
-                take(hash_, account)
-                take(hash_, grant_of(state, i, account)[0])
+        take_grants(hash_, state, i)
+
+
+cdef inline void take_user(Hash* hash_, const State* state, uint32_t i) noexcept nogil:
+    cdef const User* user = &state.users[i]
+    cdef uint32_t word
+    take(hash_, i)
+    take(hash_, user.participant_id)
+    take(hash_, user.name[0])
+    take(hash_, user.name[1])
+    take(hash_, user.salt[0])
+    take(hash_, user.salt[1])
+    for word in range(4):
+        take(hash_, user.key_hash[word])
+
+
+cdef inline void take_grants(Hash* hash_, const State* state, uint32_t i) noexcept nogil:
+    """What one user may do, account by account."""
+    cdef uint32_t account
+    for account in range(state.numbers.account_count + 1):
+        if grant_of(state, i, account)[0]:
+            take(hash_, i)
+            take(hash_, account)
+            take(hash_, grant_of(state, i, account)[0])
 
 
 cdef inline void take_sessions(Hash* hash_, const State* state) noexcept nogil:
-    cdef const Session* session
-    cdef uint64_t seq
     cdef uint32_t i
     take(hash_, state.numbers.session_count)
     for i in range(1, state.numbers.session_count + 1):
-        session = &state.sessions[i]
-        take(hash_, i)
-        take(hash_, session.user_id)
-        take(hash_, session.protocol)
-        take(hash_, session.default_account_id)
-        take(hash_, session.conn_epoch)
-        take(hash_, session.is_logged_in)
-        take(hash_, session.login_nonce)
-        take(hash_, session.gateway_id)
-        take(hash_, session.client_seq)
-        take(hash_, session.out_seq)
-        take(hash_, session.last_user_ref_num)
-        take(hash_, session.live_orders)
-        take(hash_, session.options)
-        for seq in range(session_oldest(session), session.client_seq + 1):
-            take(hash_, session_outcome(session, seq))
+        take_session(hash_, state, i)
+
+
+cdef inline void take_session(Hash* hash_, const State* state, uint32_t i) noexcept nogil:
+    cdef const Session* session = &state.sessions[i]
+    cdef uint64_t seq
+    take(hash_, i)
+    take(hash_, session.user_id)
+    take(hash_, session.protocol)
+    take(hash_, session.default_account_id)
+    take(hash_, session.conn_epoch)
+    take(hash_, session.is_logged_in)
+    take(hash_, session.login_nonce)
+    take(hash_, session.gateway_id)
+    take(hash_, session.client_seq)
+    take(hash_, session.out_seq)
+    take(hash_, session.last_user_ref_num)
+    take(hash_, session.live_orders)
+    take(hash_, session.options)
+    for seq in range(session_oldest(session), session.client_seq + 1):
+        take(hash_, session_outcome(session, seq))
 
 
 cdef inline void take_orders(Hash* hash_, const State* state) noexcept nogil:
-    cdef const Order* order
     cdef LevelWalk walk
     cdef uint32_t level
     cdef uint32_t slot
@@ -279,23 +307,27 @@ cdef inline void take_orders(Hash* hash_, const State* state) noexcept nogil:
             while level:
                 slot = state.levels.levels[level].head
                 while slot:
-                    order = &state.pool.orders[slot]
-                    take(hash_, order.order_id)
-                    take(hash_, slot)
-                    take(hash_, order.session_id)
-                    take(hash_, order.user_ref_num)
-                    take(hash_, order.account_id)
-                    take(hash_, order.instrument_id)
-                    take(hash_, order.side)
-                    take(hash_, order.time_in_force)
-                    take(hash_, order.price)
-                    take(hash_, order.leaves)
-                    take(hash_, order.cum)
-                    take(hash_, order.capacity)
-                    take(hash_, order.cross_type)
-                    take(hash_, order.firm)
-                    slot = order.next
+                    take_order(hash_, state, slot)
+                    slot = state.pool.orders[slot].next
                 level = level_next(&walk)
+
+
+cdef inline void take_order(Hash* hash_, const State* state, uint32_t slot) noexcept nogil:
+    cdef const Order* order = &state.pool.orders[slot]
+    take(hash_, order.order_id)
+    take(hash_, slot)
+    take(hash_, order.session_id)
+    take(hash_, order.user_ref_num)
+    take(hash_, order.account_id)
+    take(hash_, order.instrument_id)
+    take(hash_, order.side)
+    take(hash_, order.time_in_force)
+    take(hash_, order.price)
+    take(hash_, order.leaves)
+    take(hash_, order.cum)
+    take(hash_, order.capacity)
+    take(hash_, order.cross_type)
+    take(hash_, order.firm)
 
 
 cdef inline void take_tasks(Hash* hash_, const State* state) noexcept nogil:

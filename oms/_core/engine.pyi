@@ -49,6 +49,11 @@ class Engine:
     def state_digest(self) -> int:
         """Hash of the canonical state; a full walk. 64 bits."""
 
+    def scrub_digest(self, step: int) -> int:
+        """Hash of a slice of the canonical state, in bounded time; `step` turns through all of it.
+        64 bits.
+        """
+
     def verify(self) -> None:
         """Walk every structure (tests). Raises: AssertionError with the number of the promise."""
 

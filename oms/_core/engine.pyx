@@ -18,6 +18,7 @@ from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.order_pool cimport Order
 from oms._core.restore cimport read_snapshot
+from oms._core.scrub cimport scrub_digest
 from oms._core.sessions cimport Session
 from oms._core.snapshot cimport Writer, write_snapshot
 from oms._core.state cimport State, grant_of, has_account, has_instrument, state_clear, state_close
@@ -108,6 +109,10 @@ cdef class Engine:
     def state_digest(self):
         """Hash of the canonical state; a full walk. 64 bits."""
         return state_digest(&self.state)
+
+    def scrub_digest(self, uint64_t step):
+        """Hash of a slice of the canonical state, bounded; all of it has its step. 64 bits."""
+        return scrub_digest(&self.state, step)
 
     def verify(self):
         """Walk every structure. Raises: AssertionError with the number of the broken promise."""

@@ -35,7 +35,7 @@ class Status(msgspec.Struct, frozen=True, array_like=True, gc=False):
     pid: int
     cluster_id: int
     scrub_index: int = 0  # log index of the last scrub since the node's start; 0: none yet
-    scrub_digest: str = ""  # hash of the whole state there, 16 hex digits
+    scrub_digest: str = ""  # hash of a slice of the state there, 16 hex digits
     skip_orders: int = 0  # entries that an operator ordered this node to leave out
     clock_skew_ns: int = 0  # this clock less the others' (the nearest one's); 0: not known
     may_lead: bool = True  # False: its clock differs from a majority's, so it does not lead

@@ -10,7 +10,7 @@ from typing import Final
 from oms.messages.link import Status
 
 KEPT: Final = 1 << 13  # entries remembered: several status periods at full load
-STATES_KEPT: Final = 4  # scrubs remembered: a peer may be one ahead or behind
+STATES_KEPT: Final = 64  # scrubs remembered: what a peer tells of is a status period old
 
 
 class DigestWatch:

@@ -52,6 +52,9 @@ class Engine(Protocol):
     def state_digest(self) -> int:
         """Hash of the canonical state; a full walk, for comparisons off the path of orders."""
 
+    def scrub_digest(self, step: int) -> int:
+        """Hash of a slice of the canonical state, in bounded time; `step` turns through it."""
+
     def snapshot(self) -> bytes:
         """The whole state."""
 

@@ -125,7 +125,7 @@ class Node:
         feed = Feed(feed_socket, index, symbols, say)
         egress, leases, sequencer = Egress(pub, feed), Leases(), Sequencer(engine, self._genesis)
         digests = DigestWatch(len(settings.nodes))
-        scrub = Scrub(engine, digests, say)
+        scrub = Scrub(engine, digests)
         snapshots = self._snapshots(snapshot_folder)
         days = TradingDays(
             self._data,

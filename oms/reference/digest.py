@@ -7,7 +7,8 @@ import struct
 from collections.abc import Iterable, Iterator
 
 from oms.bounds import OUTCOME_WINDOW
-from oms.reference.state import Session, Venue
+from oms.reference.order import Order
+from oms.reference.state import Account, Instrument, Participant, Position, Session, User, Venue
 
 _MULTIPLIER = 0x9E37_79B9_7F4A_7C15
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
@@ -52,6 +53,19 @@ def state_digest(venue: Venue) -> int:
 
 
 def _state_words(venue: Venue) -> Iterator[int]:
+    yield from counter_words(venue)
+    yield from reversed(venue.free_slots)
+    yield from _identity_words(venue)
+    yield len(venue.sessions)
+    for session in venue.sessions:
+        yield from session_words(session)
+    yield from _order_words(venue)
+    yield venue.numbers.cash_issued
+    yield from task_words(venue)
+
+
+def counter_words(venue: Venue) -> Iterator[int]:
+    """The numbers that stand alone."""
     n = venue.numbers
     yield from (
         n.applied_index, n.last_timestamp, n.event_seq, n.next_order_id, n.next_match_id,
@@ -59,13 +73,10 @@ def _state_words(venue: Venue) -> Iterator[int]:
         n.genesis_left, n.highest_slot,
     )  # fmt: skip
     yield len(venue.free_slots)
-    yield from reversed(venue.free_slots)
-    yield from _identity_words(venue)
-    yield len(venue.sessions)
-    for session in venue.sessions:
-        yield from _session_words(session)
-    yield from _order_words(venue)
-    yield n.cash_issued
+
+
+def task_words(venue: Venue) -> Iterator[int]:
+    """The queued work."""
     yield len(venue.tasks)
     for t in venue.tasks:
         yield from (
@@ -78,39 +89,63 @@ def _state_words(venue: Venue) -> Iterator[int]:
 def _identity_words(venue: Venue) -> Iterator[int]:
     yield len(venue.instruments)
     for i in venue.instruments:
-        yield from (
-            i.instrument_id, *words_of(i.symbol), i.lot_size, i.tick_size, i.reference_price,
-            i.last_price, i.price_collar_bps, i.market_collar_bps, i.phase, i.price_scale,
-            i.shares_issued, i.topic_seq,
-        )  # fmt: skip
+        yield from instrument_words(i)
     yield len(venue.participants)
     for p in venue.participants:
-        yield from (p.participant_id, *words_of(p.name))
+        yield from participant_words(p)
     yield len(venue.accounts)
     for a in venue.accounts:
-        yield from (
-            a.account_id, a.participant_id, *words_of(a.firm), a.cash, a.hold, a.max_order_qty,
-            a.max_order_value, a.long_limit, a.short_limit, a.topic_seq,
-        )  # fmt: skip
+        yield from account_words(a)
     yield len(venue.positions)
-    for (account_id, instrument_id), position in venue.positions.items():
-        yield from (
-            account_id, instrument_id, position.qty, position.open_buy_qty,
-            position.open_sell_qty, position.held_qty,
-        )  # fmt: skip
+    for key, position in venue.positions.items():
+        yield from position_words(key, position)
     yield len(venue.users)
     for u in venue.users:
-        yield from (
-            u.user_id, u.participant_id, *words_of(u.name), *words_of(u.salt),
-            *words_of(u.key_hash),
-        )  # fmt: skip
+        yield from user_words(u)
     grants = [(*key, bits) for key, bits in venue.grants.items() if bits]
     yield len(grants)
     for grant in grants:
         yield from grant
 
 
-def _session_words(s: Session) -> Iterator[int]:
+def instrument_words(i: Instrument) -> Iterator[int]:
+    """One instrument."""
+    yield from (
+        i.instrument_id, *words_of(i.symbol), i.lot_size, i.tick_size, i.reference_price,
+        i.last_price, i.price_collar_bps, i.market_collar_bps, i.phase, i.price_scale,
+        i.shares_issued, i.topic_seq,
+    )  # fmt: skip
+
+
+def participant_words(p: Participant) -> Iterator[int]:
+    """One participant."""
+    yield from (p.participant_id, *words_of(p.name))
+
+
+def account_words(a: Account) -> Iterator[int]:
+    """One account."""
+    yield from (
+        a.account_id, a.participant_id, *words_of(a.firm), a.cash, a.hold, a.max_order_qty,
+        a.max_order_value, a.long_limit, a.short_limit, a.topic_seq,
+    )  # fmt: skip
+
+
+def position_words(key: tuple[int, int], position: Position) -> Iterator[int]:
+    """One position, of (account_id, instrument_id)."""
+    yield from (
+        *key, position.qty, position.open_buy_qty, position.open_sell_qty, position.held_qty,
+    )  # fmt: skip
+
+
+def user_words(u: User) -> Iterator[int]:
+    """One user, without grants."""
+    yield from (
+        u.user_id, u.participant_id, *words_of(u.name), *words_of(u.salt), *words_of(u.key_hash),
+    )  # fmt: skip
+
+
+def session_words(s: Session) -> Iterator[int]:
+    """One session and its window."""
     yield from (
         s.session_id, s.user_id, s.protocol, s.default_account_id, s.conn_epoch, s.is_logged_in,
         s.login_nonce, s.gateway_id, s.client_seq, s.out_seq, s.last_user_ref_num, s.live_orders,
@@ -124,8 +159,12 @@ def _order_words(venue: Venue) -> Iterator[int]:
     yield len(venue.live)
     for book in venue.books:
         for o in book.orders():
-            yield from (
-                o.order_id, o.slot, o.session_id, o.user_ref_num, o.account_id, o.instrument_id,
-                o.side, o.time_in_force, o.price, o.leaves, o.cum, o.capacity, o.cross_type,
-                *words_of(o.firm),
-            )  # fmt: skip
+            yield from order_words(o)
+
+
+def order_words(o: Order) -> Iterator[int]:
+    """One live order."""
+    yield from (
+        o.order_id, o.slot, o.session_id, o.user_ref_num, o.account_id, o.instrument_id, o.side,
+        o.time_in_force, o.price, o.leaves, o.cum, o.capacity, o.cross_type, *words_of(o.firm),
+    )  # fmt: skip

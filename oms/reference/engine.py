@@ -8,7 +8,17 @@ from oms import bounds
 from oms.bounds import BATCH_HEADER_BYTES, COMMAND_BYTES
 from oms.messages import link, records
 from oms.messages.enums import CommandKind, EventKind
-from oms.reference import admin, day, digest, mass_cancel, matcher, sessions, snapshot, views
+from oms.reference import (
+    admin,
+    day,
+    digest,
+    mass_cancel,
+    matcher,
+    scrub,
+    sessions,
+    snapshot,
+    views,
+)
 from oms.reference.events import Draft, Events
 from oms.reference.records import HEAD_FIELDS, Head
 from oms.reference.records import head as read_head
@@ -137,6 +147,10 @@ class Engine:
     def state_digest(self) -> int:
         """Hash of the canonical state."""
         return digest.state_digest(self._venue)
+
+    def scrub_digest(self, step: int) -> int:
+        """Hash of a slice of the canonical state; `step` turns through all of it."""
+        return scrub.scrub_digest(self._venue, step)
 
     def snapshot(self) -> bytes:
         """The whole state, in this engine's own format."""

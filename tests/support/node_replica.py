@@ -56,7 +56,7 @@ class OneReplica:
         self.said = io.StringIO()
         self.say = Log("n1", self.said)
         self.guard = poison.open_guard(folder, cluster_id=CLUSTER_ID, node_id="n1", say=self.say)
-        self.scrub = Scrub(self.engine, self.digests, self.say)
+        self.scrub = Scrub(self.engine, self.digests)
         (folder / "snapshots").mkdir(exist_ok=True)
         self.snapshots = Snapshots(
             folder / "snapshots",

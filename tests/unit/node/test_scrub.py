@@ -5,7 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from oms.messages.commands import DepositCash, Login
+from oms.bounds import SCRUB_EVERY_ENTRIES
+from oms.messages.commands import DepositCash
 from oms.node import replica, scrub
 from oms.node.digests import STATES_KEPT
 from oms.reference.engine import Engine
@@ -16,9 +17,9 @@ from tests.support.node_replica import OneReplica
 class FlippedEngine(Engine):
     """A state with one bit that flipped; nothing that was said so far shows it."""
 
-    def state_digest(self) -> int:
+    def scrub_digest(self, step: int) -> int:
         """Of the state as it is."""
-        return super().state_digest() ^ 1
+        return super().scrub_digest(step) ^ 1
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +38,7 @@ def test_a_scrub_comes_at_multiples_also_when_the_entry_is_the_logs_own(one: One
     for log_index in range(one.engine.applied_index + 1, 5):
         one.replica.on_skip(log_index)
     assert one.engine.applied_index == 4
-    expected = (4, f"{one.engine.state_digest():016x}")
+    expected = (4, f"{one.engine.scrub_digest(4 // SCRUB_EVERY_ENTRIES):016x}")
     one.replica.on_commit(5, 1, entry(login()))
     status = one.status.status()
     assert (status.scrub_index, status.scrub_digest) == expected
@@ -55,17 +56,22 @@ def test_before_the_first_scrub_the_status_says_so(
     assert (status.scrub_index, status.scrub_digest) == (0, "")
 
 
-def test_a_venue_with_too_many_orders_leaves_the_scrub_out(
-    one: OneReplica, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The walk must not stop the loop for longer than its bound allows."""
-    monkeypatch.setattr(scrub, "SCRUB_ORDERS_MAX", 1)
-    before = one.scrub.log_index
-    one.apply(login(), order(1), order(2))
-    for _ in range(4):
-        one.apply(Login(ADMIN_SESSION, 5, 1))
-    assert one.scrub.log_index == before
-    assert "scrub_left_out" in one.said.getvalue()
+def test_each_scrub_takes_the_next_slice(one: OneReplica, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many orders are open: no walk of the whole state, and no part is left out."""
+    steps: list[int] = []
+
+    def note(_engine: Engine, step: int) -> int:
+        steps.append(step)
+        return step
+
+    monkeypatch.setattr(scrub, "SCRUB_EVERY_ENTRIES", 4)
+    monkeypatch.setattr(Engine, "scrub_digest", note)
+    one.apply(login())
+    for number in range(1, 16):
+        one.apply(order(number))
+    first = steps[0]
+    assert steps == list(range(first, first + 4))
+    assert one.scrub.log_index == 4 * steps[-1]
 
 
 def test_a_state_that_differs_is_seen_though_the_chain_is_equal(tmp_path: Path) -> None:

@@ -1,0 +1,95 @@
+"""A slice of the canonical state, hashed: docs/rules.md, Digest, `scrub_digest`.
+
+Called by the engine class, at fixed log indexes. Promises: the same value on every replica for the
+same log and step; a bounded number of words, however large the venue is; every part of the state
+is in the slice of some step, and again after as many steps as the largest table needs.
+"""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from oms._core.digest cimport (
+    Hash, hash_end, hash_start, take, take_account, take_counters, take_grants, take_instrument,
+    take_order, take_participant, take_position, take_session, take_tasks, take_user,
+)
+from oms._core.ledger cimport Position
+from oms._core.state cimport State
+
+cdef enum:
+    SCRUB_SLOTS = 4096  # order slots in one step
+    SCRUB_ENTITIES = 1024  # instruments, participants, accounts
+    SCRUB_HEAVY = 16  # users (each with its grants), sessions (each with its window)
+
+cdef struct Window:
+    uint32_t first  # ids first .. last
+    uint32_t last
+
+
+cdef inline Window window_at(uint64_t step, uint64_t count, uint64_t width) noexcept nogil:
+    """Which ids of a table of `count` are in the slice."""
+    cdef Window window
+    cdef uint64_t windows = (count + width - 1) // width
+    cdef uint64_t start = (step % windows) * width if windows else 0
+    window.first = <uint32_t>(start + 1)
+    window.last = <uint32_t>min(start + width, count)
+    return window
+
+
+cdef inline uint64_t scrub_digest(const State* state, uint64_t step) noexcept nogil:
+    cdef Hash hash_
+    hash_start(&hash_)
+    take_counters(&hash_, state)
+    take_slots(&hash_, state, window_at(step, state.pool.highest, SCRUB_SLOTS))
+    take_directory(&hash_, state, step)
+    take(&hash_, <uint64_t>state.numbers.cash_issued)
+    take_tasks(&hash_, state)
+    return hash_end(&hash_)
+
+
+cdef inline void take_slots(Hash* hash_, const State* state, Window window) noexcept nogil:
+    """Orders, and free slots, each with the slot that comes behind it."""
+    cdef uint32_t slot
+    for slot in range(window.first, window.last + 1):
+        if state.pool.orders[slot].leaves:
+            take_order(hash_, state, slot)
+        else:
+            take(hash_, slot)
+        take(hash_, state.pool.orders[slot].next)
+
+
+cdef inline void take_directory(Hash* hash_, const State* state, uint64_t step) noexcept nogil:
+    cdef Window window
+    cdef uint32_t i
+    window = window_at(step, state.numbers.instrument_count, SCRUB_ENTITIES)
+    for i in range(window.first, window.last + 1):
+        take_instrument(hash_, state, i)
+    window = window_at(step, state.numbers.participant_count, SCRUB_ENTITIES)
+    for i in range(window.first, window.last + 1):
+        take_participant(hash_, state, i)
+    window = window_at(step, state.numbers.account_count, SCRUB_ENTITIES)
+    for i in range(window.first, window.last + 1):
+        take_account(hash_, state, i)
+    take_positions_of(hash_, state, window)
+    window = window_at(step, state.numbers.user_count, SCRUB_HEAVY)
+    for i in range(window.first, window.last + 1):
+        take_user(hash_, state, i)
+        take_grants(hash_, state, i)
+    window = window_at(step, state.numbers.session_count, SCRUB_HEAVY)
+    for i in range(window.first, window.last + 1):
+        take_session(hash_, state, i)
+
+
+cdef inline void take_positions_of(Hash* hash_, const State* state, Window window) noexcept nogil:
+    """Of the accounts in the window. In no order: their places in the table are nobody's
+    promise, so their hashes are added up.
+    """
+    cdef const Position* position
+    cdef Hash single
+    cdef uint64_t total = 0
+    cdef uint32_t slot
+    for slot in range(1, state.positions.count + 1):
+        position = &state.positions.positions[slot]
+        if window.first <= position.account_id <= window.last:
+            hash_start(&single)
+            take_position(&single, position)
+            total += hash_end(&single)
+    take(hash_, total)
