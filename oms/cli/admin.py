@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    help="Change and show what the venue knows: accounts, instruments, limits, phases, the day.",
+    help="Change and show accounts, instruments, limits, phases, the day.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -95,7 +95,10 @@ def grant(
     ],
     data: Data,
 ) -> None:
-    """Set what a login may do with an account; replaces what it might before."""
+    """Set what a login may do with an account.
+
+    It replaces what it might before.
+    """
     from oms.cli import admin_work as work
 
     work.grant(data, user, account, rights)
@@ -212,7 +215,10 @@ def user_add(
         bool, typer.Option("--cancel-on-disconnect", help="Its orders go when its login ends.")
     ] = False,
 ) -> None:
-    """Add a login with its session and its rights to accounts of one participant."""
+    """Add a login, its session and its rights to accounts.
+
+    All of its accounts are of one participant.
+    """
     from oms.cli import admin_work as work
 
     password = typer.get_text_stream("stdin").readline().strip() if password_stdin else ""
@@ -289,7 +295,10 @@ def show_orders(
 
 @show_app.command("totals")
 def show_totals(data: Data, *, linearizable: Linearizable = False, as_json: Json = False) -> None:
-    """The proof that money and shares are conserved: issued against held."""
+    """The proof that money and shares are conserved.
+
+    Issued against held; exit code 1 if they differ.
+    """
     from oms.cli import admin_show as show
 
     raise typer.Exit(show.totals(data, linearizable=linearizable, as_json=as_json))

@@ -21,7 +21,10 @@ LagMax = Annotated[int, typer.Option(min=0, help="Entries a node may be behind."
 
 @app.command()
 def status(data: Data, *, lag_max: LagMax = 1_000, as_json: Json = False) -> None:
-    """Show each node: role, indexes, lag, digest, clock, room; exit code 3 if none accepts."""
+    """Show each node: role, indexes, lag, digest, clock, room.
+
+    Exit code 3 if none accepts orders.
+    """
     from oms.cli import cluster_work as work
 
     raise typer.Exit(work.status(data, lag_max, as_json=as_json))
@@ -41,7 +44,10 @@ def health(
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")] = 60.0,
     as_json: Json = False,
 ) -> None:
-    """Exit code 0: healthy. 1: digests differ. 3: nobody accepts orders. 4: degraded."""
+    """Say whether the cluster is well: a word, reasons, an exit code.
+
+    0: healthy. 1: digests differ, or a node is fenced. 3: nobody accepts orders. 4: degraded.
+    """
     from oms.cli import cluster_work as work
 
     wanted = work.Wanted(lag_max=lag_max, is_majority_enough=majority)
@@ -53,13 +59,17 @@ def health(
 def transfer(
     data: Data,
     node: Annotated[
-        str | None, typer.Argument(help="Who is to lead (else the one that is furthest).")
+        str | None,
+        typer.Argument(metavar="NODE", help="Who is to lead (else the one that is furthest)."),
     ] = None,
     *,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for it.")] = 20.0,
     as_json: Json = False,
 ) -> None:
-    """Let another node lead, without a gap; exit code 3 if it is not known who leads."""
+    """Let another node lead, without a gap.
+
+    Exit code 1 if the leader refuses, 3 if it is not known who leads.
+    """
     from oms.cli import cluster_transfer as work
 
     raise typer.Exit(work.transfer(data, node, timeout, as_json=as_json))
@@ -67,11 +77,14 @@ def transfer(
 
 @app.command()
 def replace(
-    old: Annotated[str, typer.Argument(help="The node that does not come back.")],
-    new: Annotated[str, typer.Argument(help="The new node's name; no node ever had it.")],
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The node that does not come back.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="A name that no node ever had.")],
     data: Data,
 ) -> None:
-    """Put a new, empty node in the place of a lost one; the whole venue must be stopped."""
+    """Put a new, empty node in the place of a lost one.
+
+    The whole venue must be stopped. Interrupted, it is finished by the same command.
+    """
     from oms.cli import cluster_replace as work
 
     raise typer.Exit(work.replace(data, old, new))

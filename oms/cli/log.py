@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    help="Read, check and export a node's log (nothing is changed, and the node may run); skip an"
+    help="Read, check and export a node's log; nothing is changed, and the node may run. Skip an"
     " entry that kills nodes.",
+    short_help="Read, check and export a node's log.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -34,7 +35,10 @@ def inspect(
     records: Annotated[bool, typer.Option("--records", help="Show every command.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Print entries: index, term, time, commands by kind."""
+    """Print entries: index, term, time, commands by kind.
+
+    Archive and journal are one log. Exit code 1 if it is damaged.
+    """
     from oms.cli import log_work as work
 
     span = work.Span(from_index, count) if index is None else work.Span(index, 1)
@@ -49,7 +53,10 @@ def verify(
     node: Annotated[str | None, typer.Option(help="Whose log (else every node's).")] = None,
     as_json: Json = False,
 ) -> None:
-    """Check every byte, replay the log, compare with snapshots and event log."""
+    """Check every byte, replay the log, compare what was made of it.
+
+    Archive and journal are one log. Exit code 1 if anything is not as it was written.
+    """
     from oms.cli import log_work as work
 
     raise typer.Exit(work.verify(data, node, as_json=as_json))
@@ -69,7 +76,10 @@ def export(
         bool, typer.Option("--raw", help="The batches as they are, one behind the other.")
     ] = False,
 ) -> None:
-    """Write a range as JSON lines, or as raw batches."""
+    """Write a range as JSON lines, or as raw batches.
+
+    Archive and journal are one log.
+    """
     from oms.cli import log_work as work
 
     raise typer.Exit(work.export(data, node, out, work.Range(from_index, to_index), is_raw=raw))
@@ -83,7 +93,7 @@ def skip(
     entry_hash: Annotated[str, typer.Option("--hash", help="The hash that it names.")],
     reason: Annotated[str, typer.Option(help="Why, for those who read the order later.")] = "",
 ) -> None:
-    """Order every node of a stopped venue to leave out an entry that kills them."""
+    """Order a stopped venue to leave out an entry that kills nodes."""
     from oms.cli import log_skip as work
 
     raise typer.Exit(work.skip(data, index, entry_hash, reason))

@@ -17,6 +17,8 @@ app = typer.Typer(
     name="oms",
     help="Quorate: a replicated order management system and matching venue."
     " Accepted means committed by a majority.",
+    epilog="Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 3 the outcome is not known, or"
+    " orders are not accepted; 4 (cluster health) something is missing. docs/operating.md",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,  # importing rich for a help text takes longer than the help text
@@ -42,7 +44,10 @@ def up(
     ] = None,
     nodes: Annotated[int, typer.Option(min=1, max=7, help="How many nodes a new venue has.")] = 3,
 ) -> None:
-    """Start the venue in a data folder; make it at the first start."""
+    """Start the venue in a data folder; make it at the first start.
+
+    What runs already goes on; exit code 1 if a node or gateway does not start.
+    """
     from oms.cli import up as verb
 
     verb.up(data, config, nodes)
@@ -50,7 +55,10 @@ def up(
 
 @app.command()
 def status(data: DataOption, *, as_json: JsonOption = False) -> None:
-    """Show every process: role, log index, digest."""
+    """Show every process: role, log index, digest.
+
+    Exit code 3 if no node accepts orders.
+    """
     from oms.cli import up as verb
 
     raise typer.Exit(verb.status(data, as_json=as_json))
@@ -60,14 +68,14 @@ def status(data: DataOption, *, as_json: JsonOption = False) -> None:
 def down(
     data: DataOption,
     names: Annotated[
-        list[str] | None, typer.Argument(help="Nodes or gateways (else every process).")
+        list[str] | None, typer.Argument(metavar="NAME", help="Nodes or gateways (else all).")
     ] = None,
     *,
     now: Annotated[
         bool, typer.Option("--now", help="SIGKILL at once: safe, and what a hanging node needs.")
     ] = False,
 ) -> None:
-    """Stop the venue's processes, or some of them; all state stays in the data folder."""
+    """Stop the venue, or some of its processes; all state stays."""
     from oms.cli import up as verb
 
     verb.down(data, names or [], is_now=now)
@@ -86,7 +94,10 @@ def demo(
     rate: Annotated[float, typer.Option(min=1, help="Orders a second, all robots.")] = 800,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a venue with robot traders; press k to kill the leader and watch nothing get lost."""
+    """Run a venue with robot traders; press k to kill its leader.
+
+    Exit code 1 if anything was lost, duplicated or differs afterwards.
+    """
     from oms.cli import demo as verb
 
     raise typer.Exit(
@@ -131,7 +142,7 @@ def replay(
     symbol: Annotated[str, typer.Option(help="The instrument.")] = "AAPL",
     as_json: JsonOption = False,
 ) -> None:
-    """Send recorded order flow through a venue and report what came of it."""
+    """Send recorded order flow through a venue, and report."""
     from oms.cli import replay as verb
 
     target = verb.parse_target(venue, user or [], password or [], firm or [])

@@ -21,7 +21,10 @@ Node = Annotated[str | None, typer.Option(help="Whose snapshots (else every node
 
 @app.command("list")
 def list_snapshots(data: Data, *, node: Node = None, as_json: Json = False) -> None:
-    """Show every snapshot: log index, time, size, digest, valid or not."""
+    """Show every snapshot: log index, time, size, digest.
+
+    Exit code 1 if one is damaged.
+    """
     from oms.cli import snapshot_work as work
 
     raise typer.Exit(work.show(data, node, as_json=as_json))
@@ -37,7 +40,10 @@ def verify(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Restore every snapshot into an engine and compute its digest again."""
+    """Restore every snapshot into an engine; compare its digest.
+
+    Exit code 1 if one is not what it says.
+    """
     from oms.cli import snapshot_work as work
 
     raise typer.Exit(work.verify(data, node, is_replayed=replay, as_json=as_json))
@@ -51,7 +57,10 @@ def create(
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for it.")] = 60.0,
     as_json: Json = False,
 ) -> None:
-    """Have a running node write one now, and wait until it is on disk."""
+    """Have a running node write one now, and wait for it.
+
+    Exit code 3 if it is not known whether it did.
+    """
     from oms.cli import snapshot_work as work
 
     raise typer.Exit(work.create(data, node, timeout, as_json=as_json))
@@ -59,7 +68,7 @@ def create(
 
 @app.command()
 def restore(
-    file: Annotated[Path, typer.Argument(help="A snapshot, from another node or a backup.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="From another node or a backup.")],
     data: Data,
     *,
     node: Annotated[str, typer.Option(help="The stopped node that is to start from it.")],

@@ -117,3 +117,20 @@ def test_configurations_in_the_tree_can_be_used(name: str) -> None:
     """An example that is refused teaches nothing."""
     config = load(ROOT / "config" / name, VenueConfig)
     assert build_genesis(config, 1, 1_790_000_000_000_000_000)
+
+
+def check_help(words: list[str]) -> int:
+    """One command's help, and those of the commands in it; returns how many there are."""
+    done = CliRunner().invoke(command_line.app, [*words, "--help"], env={"COLUMNS": "80"})
+    assert done.exit_code == 0, words
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80, (words, lines)
+    assert not [line for line in lines[1:] if line.endswith("...")], (words, lines)
+    assert lines[2].strip(), words
+    names = re.findall(r"^  (\w+)  ", done.stdout.partition("Commands:\n")[2], re.MULTILINE)
+    return 1 + sum(check_help([*words, name]) for name in names)
+
+
+def test_every_help_is_whole_on_a_terminal_of_80_columns() -> None:
+    """A summary that is cut is read by nobody; every command says what it is for."""
+    assert check_help([]) > 30
