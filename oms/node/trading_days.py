@@ -67,6 +67,7 @@ class TradingDays:
         self._say = say
         self.trading_date = engine.directory().trading_date if engine.has_genesis else 0
         self._is_archived = False
+        self._fault = ""  # why the log could not be archived
 
     def eve(self) -> Eve | None:
         """Before an entry that may start a day; None on the eve of the first day ever."""
@@ -103,8 +104,10 @@ class TradingDays:
         try:
             moved = log.archive(days[-1], eve_index)
         except OSError as error:
-            self._say.error("log_not_archived", reason=str(error))
+            if str(error) != self._fault:  # tried again in every turn, said once
+                self._say.error("log_not_archived", reason=str(error))
+            self._fault = str(error)
             return
-        self._is_archived = not moved  # a few segments at a time: the rest in the next turns
+        self._is_archived, self._fault = True, ""
         if moved:
             self._say.info("log_archived", day=days[-1].name, segments=len(moved))

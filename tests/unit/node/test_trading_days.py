@@ -138,6 +138,27 @@ def test_the_log_goes_to_the_archive_once_the_eves_snapshot_is_durable(venue: Ve
     assert office.asked == [(venue.folder / "archive" / str(first_day), eve_index)]
 
 
+def test_a_log_that_cannot_be_archived_is_tried_again_and_told_once(
+    venue: Venue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk or another file system: the journal stays as it is, the node goes on."""
+    office = Office()
+    venue.trade()
+    venue.roll(20261124)
+    venue.write()
+
+    def fail(_folder: Path, _up_to_index: int) -> list[Path]:
+        raise OSError(18, "Invalid cross-device link")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(office, "archive", fail)
+        for _ in range(3):
+            venue.one.days.archive_log(office)
+    assert venue.one.said.getvalue().count("log_not_archived") == 1
+    venue.one.days.archive_log(office)
+    assert len(office.asked) == 1
+
+
 def test_the_snapshot_of_the_eve_outlives_newer_ones(venue: Venue) -> None:
     eve_index, _ = venue.roll(20261124)
     for _ in range(6):
