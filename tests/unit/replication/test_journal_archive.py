@@ -252,7 +252,8 @@ def test_what_is_archived_while_it_is_read_is_no_damage(
 ) -> None:
     """A reader of both finds it in its new place; one of the journal alone begins again."""
     journal = open_journal(node)
-    whole_read, moved = Path.read_bytes, []
+    whole_read = Path.read_bytes
+    moved: list[Path] = []
 
     def late(path: Path) -> bytes:
         if path == segment_path(node / "journal", 2) and not moved:
