@@ -118,6 +118,24 @@ def phase(
     work.phase(data, symbol, name)
 
 
+@app.command()
+def cancel(
+    data: Data,
+    *,
+    user: Annotated[str | None, typer.Option(help="Orders of this login.")] = None,
+    account: Annotated[str | None, typer.Option(help="Orders for this account.")] = None,
+    symbol: Annotated[str | None, typer.Option(help="Orders of this instrument.")] = None,
+    side: Annotated[str | None, typer.Option(help="BUY or SELL.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every order of the venue, if nothing else is named.")
+    ] = False,
+) -> None:
+    """Cancel live orders: those that fit all that is named."""
+    from oms.cli import admin_work as work
+
+    work.cancel(data, work.CancelScope(user, account, symbol, side, everything))
+
+
 @instrument_app.command("add")
 def instrument_add(
     symbol: Symbol,

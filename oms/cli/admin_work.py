@@ -19,7 +19,7 @@ from oms.local.samples import random_password
 from oms.local.venue import LocalVenue
 from oms.messages import commands as c
 from oms.messages import link
-from oms.messages.enums import Entitlement, Phase, Protocol, RejectReason, SessionOption
+from oms.messages.enums import Entitlement, Phase, Protocol, RejectReason, Side, SessionOption
 from oms.messages.records import Event
 
 _UNSIGNED = (0, 0, 0, 0)
@@ -36,6 +36,17 @@ class InstrumentChange:
     lot_size: int | None
     price_collar_bps: int | None
     market_collar_bps: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelScope:
+    """Which orders `cancel` means: those that fit everything that is named."""
+
+    user: str | None = None
+    account: str | None = None
+    symbol: str | None = None
+    side: str | None = None
+    is_all: bool = False  # nothing else is named, and that is meant
 
 
 class Names:
@@ -142,6 +153,36 @@ def phase(data: Path, symbol: str, name: str) -> None:
         one = 0 if symbol == "all" else names_of(session).instrument(symbol).instrument_id
         event = session.execute(c.SetPhase(*_UNSIGNED, one, Phase[name.upper()]))
     _applied(event, f"{symbol} is {name.upper()}")
+
+
+def cancel(data: Path, scope: CancelScope) -> None:
+    """Every live order within the scope; the venue does it in bounded pieces."""
+    if scope == CancelScope() and not scope.is_all:
+        raise _wrong("this would cancel every order of the venue", "say so with --all, or say whose")
+    if scope.side is not None and scope.side.upper() not in {"BUY", "SELL"}:
+        raise _wrong(f"{scope.side!r} is no side", "there are BUY and SELL")
+    with administrator(data) as session:
+        names = names_of(session)
+        event = session.execute(
+            c.AdminMassCancel(
+                *_UNSIGNED,
+                0 if scope.user is None else names.session(scope.user).session_id,
+                0 if scope.account is None else names.account(scope.account).account_id,
+                0 if scope.symbol is None else names.instrument(scope.symbol).instrument_id,
+                0 if scope.side is None else int(Side[scope.side.upper()]),
+            )
+        )
+    whose = [
+        f"{name} {value}"
+        for name, value in (
+            ("user", scope.user),
+            ("account", scope.account),
+            ("symbol", scope.symbol),
+            ("side", scope.side),
+        )
+        if value is not None
+    ]
+    _applied(event, f"live orders are canceled: {', '.join(whose) or 'all'}")
 
 
 def instrument_add(data: Path, symbol: str, change: InstrumentChange, phase_name: str) -> None:

@@ -62,6 +62,21 @@ def test_everything_is_restarted_without_a_gap(venue: OperatedVenue) -> None:
     assert outcomes
 
 
+def test_a_member_and_the_market_are_stopped(venue: OperatedVenue) -> None:
+    """Its orders are gone, and nothing else; then it may trade again."""
+    before = venue.facts()
+    assert before.orders
+    venue.terminal.follow("Stop a member, or the market")
+    after = venue.facts()
+    assert after.orders == []
+    assert after.totals == (*before.totals[:2], 0)
+    assert after.shares == before.shares
+    with venue.unchanged():
+        venue.trade_and_cancel()
+    for words in ("oms admin cancel", "oms admin cancel --side UP"):
+        assert venue.terminal.run(words).returncode == 1
+
+
 def test_a_day_ends_and_the_next_begins(venue: OperatedVenue) -> None:
     """What is over lies in the archive, and is still one log with the rest."""
     before = venue.facts()
