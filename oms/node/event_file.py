@@ -17,11 +17,17 @@ EVENTS: Final = "events.log"
 ARCHIVE: Final = "archive"
 CRC_RECORDS: Final = 8_192  # read at a time for the checksum
 _SEQ_OFFSET: Final = 8
+_TOPIC_OFFSET: Final = 24
 
 
 def seq_at(data: bytes, offset: int = 0) -> int:
     """event_seq of a record."""
     return int.from_bytes(data[offset + _SEQ_OFFSET : offset + _SEQ_OFFSET + 8], "little")
+
+
+def topic_seq_at(record: bytes) -> int:
+    """topic_seq of a record; 0 when it has none."""
+    return int.from_bytes(record[_TOPIC_OFFSET : _TOPIC_OFFSET + 8], "little")
 
 
 class EventFile:

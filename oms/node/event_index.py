@@ -1,22 +1,26 @@
 """Where a session's, an account's or an instrument's records are in the event log.
 
 Called by requests (replay) and egress (last numbers). Built lazily in chunks of bounded work by
-`catch_up`, never on the path of an order. Holds what is in the event log, of streams and topics the
-trading day's: what older days said is in the archive only.
+`catch_up`, never on the path of an order. Holds what is in the event log; of the day before, while
+this process lives, the topics, for those who lost their last frames: what older days said is in the
+archive only.
 """
 
 from array import array
 from bisect import bisect_left
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from oms.messages.enums import EventKind
+from oms.node.event_file import EventFile, topic_seq_at
 from oms.node.event_log import EventLog
 
 CHUNK_RECORDS: Final = 16_384  # indexed in one go, about a millisecond
 _U16_MAX: Final = 0xFFFF
+Table = dict[int, "array[int]"]
 _Positions = npt.NDArray[np.int64]
 _Records = npt.NDArray[np.void]
 
@@ -34,6 +38,19 @@ def _groups(keys: npt.NDArray[np.uint32]) -> list[tuple[int, npt.NDArray[np.int6
     return [(int(keys[group[0]]), group) for group in np.split(order, starts)]
 
 
+@dataclass(frozen=True, slots=True)
+class _DayBefore:
+    """Where the topics of the day before are, in its file."""
+
+    file: EventFile
+    accounts: Table
+    instruments: Table
+
+    def read(self, position: int) -> bytes:
+        """The record at a position."""
+        return self.file.read(self.file.base + 1 + position, 1)
+
+
 class EventIndex:
     """Positions (0-based record numbers) by session, account and instrument."""
 
@@ -44,6 +61,7 @@ class EventIndex:
         self._sessions: dict[int, array[int]] = {}
         self._accounts: dict[int, array[int]] = {}
         self._instruments: dict[int, array[int]] = {}
+        self._before: _DayBefore | None = None
 
     @property
     def lag(self) -> int:
@@ -59,8 +77,16 @@ class EventIndex:
             self._add(records[self._indexed : end], self._indexed)
             self._indexed = end
 
+    def roll(self, archived: EventFile) -> None:
+        """The day's file is in the archive now, and another one begins."""
+        if self._before is not None:
+            self._before.file.close()
+        self._before = _DayBefore(archived, self._accounts, self._instruments)
+        self._accounts, self._instruments = {}, {}
+        self.restart()
+
     def restart(self) -> None:
-        """Another day's file, or one whose missing records have come: begin anew."""
+        """Another file, or one whose missing records have come: begin anew."""
         for table in (self._sessions, self._accounts, self._instruments):
             table.clear()
         self._day_start = 0
@@ -125,45 +151,71 @@ class EventIndex:
         """Positions of a session's records from `from_out_seq` (at least 1) on."""
         return _cut(self._sessions.get(session_id), from_out_seq - 1, count)
 
-    def account(self, account_id: int, from_topic_seq: int, count: int) -> _Positions:
-        """Positions of an account's records from `from_topic_seq` on. Raises: LookupError when
-        that number is from before what is kept.
+    def account(self, account_id: int, from_topic_seq: int, count: int) -> bytes:
+        """An account's records from `from_topic_seq` on. Raises: LookupError when that number is
+        from before what is kept.
         """
-        return self._topic(self._accounts.get(account_id), from_topic_seq, count)
+        before = self._before.accounts.get(account_id) if self._before else None
+        return self._topic(before, self._accounts.get(account_id), from_topic_seq, count)
 
-    def instrument(self, instrument_id: int, from_topic_seq: int, count: int) -> _Positions:
-        """Positions of an instrument's records. Raises: LookupError, as above."""
-        return self._topic(self._instruments.get(instrument_id), from_topic_seq, count)
+    def instrument(self, instrument_id: int, from_topic_seq: int, count: int) -> bytes:
+        """An instrument's records. Raises: LookupError, as above."""
+        before = self._before.instruments.get(instrument_id) if self._before else None
+        return self._topic(before, self._instruments.get(instrument_id), from_topic_seq, count)
 
-    def _topic(self, positions: "array[int] | None", from_topic_seq: int, count: int) -> _Positions:
-        if not positions:
-            return _cut(None, 0, 0)
-        first = int(self._log.records()["topic_seq"][positions[0]])
-        if from_topic_seq < first:
-            msg = f"topic_seq {from_topic_seq} is older than what is kept, from {first} on"
-            raise LookupError(msg)
-        return _cut(positions, from_topic_seq - first, count)
+    def _topic(
+        self,
+        before: "array[int] | None",
+        today: "array[int] | None",
+        from_topic_seq: int,
+        count: int,
+    ) -> bytes:
+        data, first = b"", self._first(today)
+        if before and self._before is not None and (not first or from_topic_seq < first):
+            old = topic_seq_at(self._before.read(before[0]))
+            _check(from_topic_seq, old)
+            chosen = before[from_topic_seq - old :][:count]
+            data = b"".join(self._before.read(position) for position in chosen)
+            from_topic_seq += len(chosen)
+            count -= len(chosen)
+        if first and count:
+            _check(from_topic_seq, first)
+            data += self._log.gather(_cut(today, from_topic_seq - first, count))
+        return data
 
     def account_last(self, account_id: int) -> int:
         """Last topic_seq of an account's topic, 0 when nothing is kept."""
-        return self._last(self._accounts.get(account_id))
+        before = self._before.accounts.get(account_id) if self._before else None
+        return self._last(before, self._accounts.get(account_id))
 
     def instrument_last(self, instrument_id: int) -> int:
         """Last topic_seq of an instrument's topic, 0 when nothing is kept."""
-        return self._last(self._instruments.get(instrument_id))
+        before = self._before.instruments.get(instrument_id) if self._before else None
+        return self._last(before, self._instruments.get(instrument_id))
 
-    def _last(self, positions: "array[int] | None") -> int:
-        if not positions:
-            return 0
-        return int(self._log.records()["topic_seq"][positions[-1]])
+    def _first(self, positions: "array[int] | None") -> int:
+        return int(self._log.records()["topic_seq"][positions[0]]) if positions else 0
+
+    def _last(self, before: "array[int] | None", today: "array[int] | None") -> int:
+        if today:
+            return int(self._log.records()["topic_seq"][today[-1]])
+        if before and self._before is not None:
+            return topic_seq_at(self._before.read(before[-1]))
+        return 0
 
     def accounts(self) -> list[int]:
         """Accounts that have records, in order."""
-        return sorted(self._accounts)
+        return sorted(self._accounts.keys() | (self._before.accounts if self._before else {}))
 
     def instruments(self) -> list[int]:
         """Instruments that have records, in order."""
-        return sorted(self._instruments)
+        return sorted(self._instruments.keys() | (self._before.instruments if self._before else {}))
+
+
+def _check(from_topic_seq: int, first: int) -> None:
+    if from_topic_seq < first:
+        msg = f"topic_seq {from_topic_seq} is older than what is kept, from {first} on"
+        raise LookupError(msg)
 
 
 def _drop_below(positions: "array[int]", bound: int) -> None:

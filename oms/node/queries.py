@@ -9,7 +9,6 @@ from typing import Final, TypeVar
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from oms.bounds import EVENT_BYTES, REPLAY_BYTES_MAX
 from oms.messages import link
@@ -165,29 +164,28 @@ class Queries:
             raise CannotAnswer(FETCHING)
         self._index.catch_up()
         try:
-            positions, last = self._find_topic(topic, from_topic_seq)
+            data, last = self._find_topic(topic, from_topic_seq)
         except (LookupError, ValueError) as error:
             raise CannotAnswer(str(error)) from error
-        data = self._event_log.gather(positions)
         ids = np.frombuffer(data, EVENT_DTYPE)["instrument_id"].tolist()
         return link.Frames(
             to_frames(data, [self._symbols.symbol(number) for number in ids]),
             last,
-            is_end=from_topic_seq + len(positions) > last,
+            is_end=from_topic_seq + len(ids) > last,
         )
 
-    def _find_topic(self, topic: str, from_topic_seq: int) -> tuple[npt.NDArray[np.int64], int]:
-        """Positions to send, and the topic's last number. Raises: LookupError, ValueError."""
+    def _find_topic(self, topic: str, from_topic_seq: int) -> tuple[bytes, int]:
+        """Records to send, and the topic's last number. Raises: LookupError, ValueError."""
         match topics.parse(topic.encode()):
             case Executions(account_id):
-                positions = self._index.account(account_id, from_topic_seq, FRAMES_MAX)
-                return positions, self._index.account_last(account_id)
+                data = self._index.account(account_id, from_topic_seq, FRAMES_MAX)
+                return data, self._index.account_last(account_id)
             case MarketData(symbol):
                 instrument_id = self._symbols.instrument_id(symbol)
                 if not instrument_id:
                     raise LookupError(f"there is no instrument {symbol!r}")
-                positions = self._index.instrument(instrument_id, from_topic_seq, FRAMES_MAX)
-                return positions, self._index.instrument_last(instrument_id)
+                data = self._index.instrument(instrument_id, from_topic_seq, FRAMES_MAX)
+                return data, self._index.instrument_last(instrument_id)
 
 
 def _found(view: _V | None, what: str) -> _V:

@@ -122,12 +122,14 @@ def _restored(node: Path, cluster_id: int, snapshot: Snapshot, crc: int | None =
 
 def _eve_index(node: Path, cluster_id: int, events_base: int) -> int:
     """Log index of the snapshot of the day's eve: it has none of the day's outputs."""
+    if not events_base:
+        return 0  # the first day ever
     for path in reversed(snapshot_file.newest_first(node / "snapshots")):
         try:
             snapshot = read(path, cluster_id)
         except (SnapshotDamaged, OSError):
             continue
-        if events_base and snapshot.event_seq == snapshot.events_base == events_base:
+        if snapshot.event_seq == snapshot.events_base == events_base:
             return snapshot.log_index
     return 0
 

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from oms.bounds import BATCH_HEADER_BYTES, COMMAND_BYTES, EVENT_BYTES
 from oms.messages.enums import CommandKind, EventKind
 from oms.node.engine import Engine
-from oms.node.event_file import ARCHIVE, EVENTS
+from oms.node.event_file import ARCHIVE, EVENTS, EventFile
 from oms.node.event_index import EventIndex
 from oms.node.event_log import EventLog
 from oms.node.snapshots import Snapshots
@@ -82,16 +82,22 @@ class TradingDays:
         if eve is None:
             return
         base = eve.snapshot.event_seq
-        if self._event_log.missing:  # another node's archive has them
-            self._event_log.begin_at(base)
-        else:
-            try:
-                self._event_log.roll(self._archive / str(eve.trading_date) / EVENTS)
-            except OSError as error:
-                self._say.error("events_not_archived", reason=str(error))
-        self._index.restart()
+        self._roll_files(base, self._archive / str(eve.trading_date) / EVENTS)
         self._snapshots.start_day(eve.snapshot)
         self._is_archived = False
+
+    def _roll_files(self, base: int, archived: Path) -> None:
+        if self._event_log.missing:  # another node's archive has them
+            self._event_log.begin_at(base)
+            self._index.restart()
+            return
+        self._index.catch_up()
+        try:
+            self._event_log.roll(archived)
+        except OSError as error:
+            self._say.error("events_not_archived", reason=str(error))
+            return
+        self._index.roll(EventFile.open(archived))
 
     def archive_log(self, log: Archiving) -> None:
         """Once the snapshot of the day's eve is durable: the log before it goes to the archive."""

@@ -1,4 +1,4 @@
-"""The index: a session's day, an account's topic, who came in through which gateway."""
+"""The index: a session's day, an account's topic, an instrument's."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from oms.messages.enums import EventKind
+from oms.messages.records import unpack_events
 from oms.node import event_index
+from oms.node.event_file import EventFile
 from oms.node.event_index import EventIndex
 from oms.node.event_log import EventLog
 from tests.support.node_parts import NOW_NS, event
@@ -24,6 +26,11 @@ def log(tmp_path: Path) -> Iterator[EventLog]:
 @pytest.fixture
 def index(log: EventLog) -> EventIndex:
     return EventIndex(log)
+
+
+def numbers(data: bytes) -> list[int]:
+    """event_seq of each record."""
+    return [event.event_seq for event in unpack_events(data)]
 
 
 def accepted(number: int, *, session_id: int = 1, out_seq: int, at: int = NOW_NS) -> bytes:
@@ -77,9 +84,10 @@ def test_topics_are_numbered_from_what_is_kept(log: EventLog, index: EventIndex)
         + event(K.ORDER_REJECTED, 5, account_id=7, topic_seq=0)
     )
     index.catch_up()
-    assert index.account(7, 1, 10).tolist() == [0, 2]
-    assert index.instrument(7, 2, 10).tolist() == [3]
-    assert index.account(7, 3, 10).tolist() == []
+    assert numbers(index.account(7, 1, 10)) == [1, 3]
+    assert numbers(index.account(7, 1, 1)) == [1]
+    assert numbers(index.instrument(7, 2, 10)) == [4]
+    assert numbers(index.account(7, 3, 10)) == []
     assert (index.account_last(7), index.instrument_last(7), index.account_last(8)) == (2, 2, 0)
     assert (index.accounts(), index.instruments()) == ([7], [7])
 
@@ -88,15 +96,22 @@ def test_topics_keep_the_day_before_and_say_what_is_too_old(
     log: EventLog, index: EventIndex
 ) -> None:
     """The end of a day is read after the next has begun; what is older is refused, not empty."""
-    number = 0
-    for day in range(1, 4):
+    for number, day in zip((0, 2, 4), (1, 2, 3), strict=True):
+        if day > 1:
+            index.catch_up()
+            archived = log.folder / f"{day}"
+            log.roll(archived)
+            index.roll(EventFile.open(archived))
+            assert index.account_last(7) == day - 1, "heartbeats go on before the first record"
+            assert index.accounts() == [7]
         at = NOW_NS + day * 1_000
         log.append(
             event(K.DAY_STARTED, number + 1, timestamp_ns=at, order_id=20261100 + day)
             + event(K.ORDER_ACCEPTED, number + 2, account_id=7, topic_seq=day, timestamp_ns=at + 1)
         )
-        number += 2
     index.catch_up()
-    assert index.account(7, 2, 10).tolist() == [3, 5]
+    assert numbers(index.account(7, 2, 10)) == [4, 6]
+    assert numbers(index.account(7, 2, 1)) == [4]
+    assert numbers(index.account(7, 3, 10)) == [6]
     with pytest.raises(LookupError, match="from 2 on"):
         index.account(7, 1, 10)
