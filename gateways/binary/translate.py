@@ -17,7 +17,15 @@ from oms.messages.commands import (
     RefusedRequest,
     ReplaceOrder,
 )
-from oms.messages.enums import OUCH_POLICY, OrdType, RejectReason, Side, TimeInForce
+from oms.messages.enums import (
+    OUCH_POLICY,
+    OrdType,
+    PostOnly,
+    RejectReason,
+    SelfTrade,
+    Side,
+    TimeInForce,
+)
 from oms.wire import ouch_messages as m
 from oms.wire.appendage import Option, Tag, parse_appendage
 from oms.wire.ouch import decode_inbound
@@ -46,6 +54,13 @@ _SIDES: Final[dict[int, int]] = {
 }
 _TIFS: Final[dict[int, int]] = {m.TIF_DAY: _DAY, m.TIF_IOC: _IOC}
 _TIFS_NOT_OFFERED: Final = frozenset(b"56E")
+_POST_ONLY: Final[dict[int | bytes, int]] = {ord("N"): 0, ord("P"): PostOnly.CANCEL.value}
+_SELF_TRADE: Final[dict[int | bytes, int]] = {
+    ord("*"): 0,
+    ord("W"): SelfTrade.CANCEL_NEWEST.value,
+    ord("O"): SelfTrade.CANCEL_OLDEST.value,
+    ord("D"): SelfTrade.DECREMENT.value,
+}
 _CAPACITIES: Final = frozenset(b"APRO")
 _MARKET_PRICES: Final = frozenset((m.PRICE_MARKET, m.PRICE_MARKET_ROUND, m.PRICE_MARKET_U64))
 
@@ -59,7 +74,6 @@ _NEUTRAL: Final[dict[int, frozenset[int | bytes]]] = {
     Tag.DISCRETION_PRICE: frozenset((0,)),
     Tag.DISCRETION_PRICE_TYPE: frozenset(b"L"),
     Tag.DISCRETION_PEG_OFFSET: frozenset((0,)),
-    Tag.POST_ONLY: frozenset(b"N"),
     Tag.RANDOM_RESERVES: frozenset((0,)),
     Tag.ROUTE: frozenset((b"",)),
     Tag.EXPIRE_TIME: frozenset((0,)),
@@ -68,21 +82,22 @@ _NEUTRAL: Final[dict[int, frozenset[int | bytes]]] = {
     Tag.GROUP_ID: frozenset((0,)),
     Tag.SIDE: frozenset(),
     Tag.USER_REF_IDX: frozenset((0,)),
-    Tag.AIQ_STRATEGY: frozenset(b"*"),
     Tag.AIQ_GROUP_ID: frozenset((b"",)),
 }
 _BAD_TYPE_TAGS: Final = frozenset((int(Tag.STOP_PRICE), int(Tag.STOP_TRIGGER)))
 
 
 class Extras(NamedTuple):
-    """What an appendage comes to. Shape: the account's name, the minimum, why it is refused."""
+    """What an appendage comes to. Shape: the account's name, the minimum, codes of the command."""
 
     firm: bytes
     min_qty: int
+    self_trade: int
+    post_only: int
     refuse_reason: int
 
 
-_NO_EXTRAS: Final = Extras(b"", 0, _NONE)
+_NO_EXTRAS: Final = Extras(b"", 0, 0, 0, _NONE)
 
 
 class Translator:
@@ -136,11 +151,9 @@ class Translator:
         tif = _TIFS.get(message.time_in_force, 0)
         if tif == 0 and not refuse:
             refuse = _bad_tif(message.time_in_force)
-        if extras.min_qty and not refuse:
-            if tif == _IOC and extras.min_qty == qty:
-                tif = _FOK
-            else:
-                refuse = _NOT_OFFERED
+        min_qty = extras.min_qty
+        if tif == _IOC and min_qty and min_qty == qty:
+            tif, min_qty = _FOK, 0
         if not refuse and (
             message.display != m.DISPLAY_VISIBLE
             or message.iso != m.ISO_NO
@@ -162,7 +175,7 @@ class Translator:
             self._accounts.get(firm, 0) if firm else self._default_account_id,
             self._instruments.get(message.symbol, 0), _SIDES.get(message.side, 0), ord_type, tif,
             qty, price, message.cl_ord_id, firm, message.display, message.capacity, message.iso,
-            message.cross_type, refuse,
+            message.cross_type, refuse, min_qty, extras.self_trade, extras.post_only,
         )  # fmt: skip
 
     def _replace(
@@ -173,9 +186,7 @@ class Translator:
         tif = _TIFS.get(message.time_in_force, 0)
         if tif == 0 and not refuse:
             refuse = _bad_tif(message.time_in_force)
-        if not refuse and (
-            extras.min_qty or message.display != m.DISPLAY_VISIBLE or message.iso != m.ISO_NO
-        ):
+        if not refuse and (message.display != m.DISPLAY_VISIBLE or message.iso != m.ISO_NO):
             refuse = _NOT_OFFERED
         price = message.price
         if price in _MARKET_PRICES and not refuse:
@@ -184,6 +195,7 @@ class Translator:
             self._session_id, self._conn_epoch, client_seq, not_after_ns, _POLICY,
             message.orig_user_ref_num, message.user_ref_num, tif, message.qty,
             min(price, _I64_MAX), message.cl_ord_id, message.display, message.iso, refuse,
+            extras.min_qty, extras.self_trade, extras.post_only,
         )  # fmt: skip
 
     def _cancel(
@@ -232,20 +244,26 @@ class Translator:
 
 
 def read_extras(options: list[Option]) -> Extras:
-    """Account, minimum quantity, and whether something not offered is asked for."""
+    """Account, how the order enters, and whether something not offered is asked for."""
     firm = b""
-    min_qty = 0
+    min_qty = self_trade = post_only = 0
     refuse_reason = _NONE
     for tag, value in options:
         if tag == Tag.FIRM and isinstance(value, bytes):
             firm = value
         elif tag == Tag.MIN_QTY and isinstance(value, int):
             min_qty = value
+        elif tag == Tag.AIQ_STRATEGY and value in _SELF_TRADE:
+            self_trade = _SELF_TRADE[value]
+        elif tag == Tag.POST_ONLY and value in _POST_ONLY:
+            post_only = _POST_ONLY[value]
+        elif tag in {Tag.AIQ_STRATEGY, Tag.POST_ONLY}:
+            refuse_reason = refuse_reason or _NOT_OFFERED
         elif tag in _BAD_TYPE_TAGS:
             refuse_reason = refuse_reason or _BAD_ORDER_TYPE
         elif tag in _NEUTRAL and value not in _NEUTRAL[tag]:
             refuse_reason = refuse_reason or _NOT_OFFERED
-    return Extras(firm, min_qty, refuse_reason)
+    return Extras(firm, min_qty, self_trade, post_only, refuse_reason)
 
 
 def read_scope(options: list[Option]) -> tuple[int, int]:

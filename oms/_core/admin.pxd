@@ -5,7 +5,7 @@ first, then references, then values; it returns a RejectReason and has no effect
 Promises: the only file that writes the directory.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from oms._core.directory cimport Instrument, Participant, User, set_tick
 from oms._core.ledger cimport Account, Position, position_find, position_make
@@ -20,8 +20,8 @@ from oms._core.types cimport (
     PARTICIPANTS_MAX, PHASE_CANCEL_ONLY, PHASE_CLOSED, PHASE_CONTINUOUS, PHASE_HALTED,
     PHASE_PRE_OPEN, POSITIONS_MAX, PRICE_MAX, PRICE_SCALE_MAX, PROTOCOL_ADMIN, PROTOCOL_OUCH,
     ParticipantRecord, PhaseRecord, REJECT_AMOUNT_UNAVAILABLE, REJECT_BAD_VALUE,
-    REJECT_CAPACITY, REJECT_DUPLICATE_ID, REJECT_NONE, REJECT_UNKNOWN_ID, SESSIONS_MAX,
-    SessionRecord, USERS_MAX, UserRecord,
+    REJECT_CAPACITY, REJECT_DUPLICATE_ID, REJECT_NONE, REJECT_UNKNOWN_ID,
+    SELF_TRADE_DECREMENT, SESSIONS_MAX, SelfTradeRecord, SessionRecord, USERS_MAX, UserRecord,
 )
 
 
@@ -200,7 +200,7 @@ cdef inline uint8_t apply_add_account(State* state, const AccountRecord* record)
         if state.accounts[i].firm == record.firm:
             return REJECT_BAD_VALUE
     state.numbers.account_count += 1
-    state.accounts[record.account_id].participant_id = record.participant_id
+    state.accounts[record.account_id].participant_id = <uint16_t>record.participant_id
     state.accounts[record.account_id].firm = record.firm
     set_limits(&state.accounts[record.account_id], record)
     return REJECT_NONE
@@ -212,6 +212,18 @@ cdef inline uint8_t apply_set_limits(State* state, const AccountRecord* record) 
     if not are_limits_good(record):
         return REJECT_BAD_VALUE
     set_limits(&state.accounts[record.account_id], record)
+    return REJECT_NONE
+
+
+cdef inline uint8_t apply_set_self_trade(
+    State* state, const SelfTradeRecord* record
+) noexcept nogil:
+    if not has_account(state, record.account_id):
+        return REJECT_UNKNOWN_ID
+    if record.mode > SELF_TRADE_DECREMENT:
+        return REJECT_BAD_VALUE
+    state.groups[record.account_id] = record.group
+    state.accounts[record.account_id].self_trade = record.mode
     return REJECT_NONE
 
 

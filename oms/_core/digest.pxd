@@ -187,6 +187,8 @@ cdef inline void take_account(Hash* hash_, const State* state, uint32_t i) noexc
     take(hash_, <uint64_t>account.long_limit)
     take(hash_, <uint64_t>account.short_limit)
     take(hash_, account.topic_seq)
+    take(hash_, state.groups[i])
+    take(hash_, account.self_trade)
 
 
 cdef inline int compare_positions(const void* left, const void* right) noexcept nogil:

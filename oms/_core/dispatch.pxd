@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from oms._core.admin cimport (
     apply_add_account, apply_add_instrument, apply_add_participant, apply_add_user,
     apply_deposit_cash, apply_deposit_shares, apply_genesis, apply_grant, apply_open_session,
-    apply_set_instrument, apply_set_limits, apply_set_phase,
+    apply_set_instrument, apply_set_limits, apply_set_phase, apply_set_self_trade,
 )
 from oms._core.day cimport apply_end_day, apply_start_day, sweep_step
 from oms._core.digest cimport mix_header, mix_words
@@ -74,13 +74,13 @@ cdef inline void apply_command(State* state, const CommandRecord* command) noexc
         if not state.numbers.has_genesis:
             if kind == COMMAND_GENESIS:
                 apply_genesis(state, command)
-        elif COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_ADMIN_MASS_CANCEL:
+        elif COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_SET_SELF_TRADE:
             state.numbers.genesis_left -= 1
             answer_genesis(state, command, apply_admin(state, command, True))
             work_on(state)
     elif COMMAND_NEW_ORDER <= kind <= COMMAND_MASS_CANCEL:
         apply_order_command(state, <const OrderRecord*>command)
-    elif COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_ADMIN_MASS_CANCEL:
+    elif COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_SET_SELF_TRADE:
         apply_admin_command(state, <const OrderRecord*>command)
     elif kind == COMMAND_LOGIN:
         apply_login(state, command)
@@ -218,6 +218,8 @@ cdef inline uint8_t apply_admin(
         return apply_set_phase(state, <const PhaseRecord*>command)
     if kind == COMMAND_START_DAY:
         return apply_start_day(state, <const DayRecord*>command)
+    if kind == COMMAND_SET_SELF_TRADE:
+        return apply_set_self_trade(state, <const SelfTradeRecord*>command)
     if kind == COMMAND_ADMIN_MASS_CANCEL:
         return apply_admin_mass_cancel(state, <const MassCancelRecord*>command, is_genesis)
     return apply_end_day(state)

@@ -5,7 +5,7 @@ cash is never below the account's hold, `held` never above what long sales rest;
 the same cash and the same shares from one side to the other, so the totals never change.
 """
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from oms._core.chain_table cimport ChainTable, chain_close, chain_home, chain_is_full, chain_open
 from oms._core.machine cimport INVARIANT, UNLIKELY, release_pages, take_pages
@@ -20,7 +20,9 @@ cdef struct Account:
     int64_t max_order_value
     int64_t long_limit
     int64_t short_limit
-    uint32_t participant_id
+    uint16_t participant_id  # at most PARTICIPANTS_MAX x IDENTITY_FACTOR
+    uint8_t self_trade  # SelfTrade of orders that say nothing; 0: they trade
+    uint8_t reserved
     uint32_t firm
 
 cdef struct Position:

@@ -41,6 +41,12 @@ __attribute__((noreturn, cold, unused)) static void quorate_invariant_failed(
 #define QUORATE_PREFETCH(address) __builtin_prefetch((const void *)(address))
 #endif
 
+/* Called where an order does what few do: the compiler moves such code out of everybody's way. */
+__attribute__((noinline, cold, unused)) static void quorate_rare(void)
+{
+    __asm__ __volatile__("");
+}
+
 #define QUORATE_MIX 0x9E3779B97F4A7C15ULL
 #define QUORATE_U64_MAX 0xFFFFFFFFFFFFFFFFULL
 

@@ -6,6 +6,7 @@ cdef extern from "machine.h" nogil:
     void INVARIANT(bint condition) noexcept
     bint LIKELY "QUORATE_LIKELY"(bint condition) noexcept
     bint UNLIKELY "QUORATE_UNLIKELY"(bint condition) noexcept
+    void rare "quorate_rare"() noexcept
     void prefetch "QUORATE_PREFETCH"(const void* address) noexcept
     void zero_128 "quorate_zero_128"(void* target) noexcept
     uint64_t high_half "quorate_high"(uint64_t a, uint64_t b) noexcept

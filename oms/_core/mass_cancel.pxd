@@ -11,11 +11,11 @@ from libc.string cimport memmove, memset
 
 from oms._core.directory cimport Instrument
 from oms._core.machine cimport INVARIANT, UNLIKELY
-from oms._core.matcher cimport remove_order
 from oms._core.order_events cimport (
     Top, command_ignored, number_in_session, order_canceled, order_rejected, top_changed, top_of,
 )
 from oms._core.order_pool cimport Order
+from oms._core.removal cimport remove_order
 from oms._core.sessions cimport Session
 from oms._core.state cimport (
     CancelTask, State, TASKS_MAX, add_event, grant_of, has_account, has_instrument, session_of,

@@ -9,43 +9,22 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from oms._core.directory cimport Instrument
 from oms._core.ledger cimport ledger_hold, ledger_settle
+from oms._core.machine cimport rare
 from oms._core.order_book cimport (
-    Level, book_link, book_unlink, level_drop, side_of, tradable_level,
+    Level, book_link, level_drop, side_of, tradable_level,
 )
 from oms._core.order_events cimport order_canceled, order_executed, traded
 from oms._core.order_index cimport index_add, index_remove
-from oms._core.order_pool cimport Order, pool_free
+from oms._core.order_pool cimport Order
+from oms._core.removal cimport order_freed
+from oms._core.self_trade cimport (
+    can_trade, is_same_owner, prevent_self_trade, self_trade_mode,
+)
 from oms._core.state cimport State
 from oms._core.types cimport (
     CANCELED_COLLAR, CANCELED_IOC_REMAINDER, LIQUIDITY_ADDED, LIQUIDITY_REMOVED, OrderRecord,
-    SIDE_BUY,
+    SIDE_BUY, TIF_FOK,
 )
-
-
-cdef inline void order_freed(State* state, uint32_t slot) noexcept nogil:
-    """An order that is out of level and index leaves counts and slab."""
-    state.sessions[state.pool.orders[slot].session_id].live_orders -= 1
-    state.pool.live -= 1
-    pool_free(&state.pool, slot)
-
-
-cdef inline void release_and_unlink(State* state, uint32_t slot) noexcept nogil:
-    """Give back an order's holds and take it out of its level; it keeps slot and name."""
-    cdef Order* order = &state.pool.orders[slot]
-    ledger_hold(
-        &state.accounts[order.account_id], &state.positions.positions[order.position], order,
-        -<int64_t>order.leaves,
-    )
-    book_unlink(
-        &state.levels, &state.instruments[order.instrument_id].book, state.pool.orders, slot
-    )
-
-
-cdef inline void remove_order(State* state, uint32_t slot) noexcept nogil:
-    """A live order goes: holds, level, index, slab. Its record stays readable but for `leaves`."""
-    release_and_unlink(state, slot)
-    index_remove(&state.index, state.pool.orders, slot)
-    order_freed(state, slot)
 
 
 cdef inline uint32_t opposite_of(uint8_t side) noexcept nogil:
@@ -97,10 +76,14 @@ cdef inline void match_once(
 
 
 cdef inline void match_incoming(
-    State* state, Instrument* instrument, Order* incoming, int64_t worst,
+    State* state, Instrument* instrument, Order* incoming, int64_t worst, uint32_t most,
     const OrderRecord* record,
 ) noexcept nogil:
-    """Trade until nothing is left, or nobody on the other side at a price not worse."""
+    """Trade until nothing is left, or nobody on the other side at a price not worse.
+
+    `most`: with so many orders; 0: with all. The only caller of `match_once`, which is written out
+    in it.
+    """
     cdef uint32_t opposite = opposite_of(incoming.side)
     cdef uint32_t level
     while incoming.leaves:
@@ -108,6 +91,46 @@ cdef inline void match_incoming(
         if level == 0:
             return
         match_once(state, instrument, incoming, level, record)
+        most -= 1
+        if most == 0:
+            return
+
+
+cdef inline bint is_plain(
+    const State* state, const Order* order, const OrderRecord* record
+) noexcept nogil:
+    """Nothing is asked of an incoming order but to trade what it can."""
+    return (
+        record.min_qty | record.self_trade | state.accounts[order.account_id].self_trade
+        | (order.time_in_force == TIF_FOK)
+    ) == 0
+
+
+cdef inline bint match_with_care(
+    State* state, Instrument* instrument, Order* incoming, int64_t worst,
+    const OrderRecord* record,
+) noexcept nogil:
+    """Trade by what the order asks for; False: what it needs is not there, and nothing was done."""
+    cdef uint32_t opposite = opposite_of(incoming.side)
+    cdef uint32_t mode = self_trade_mode(state, incoming, record)
+    cdef uint32_t needed = incoming.leaves
+    cdef uint32_t level
+    cdef uint32_t slot
+    rare()
+    if incoming.time_in_force != TIF_FOK and record.min_qty < needed:
+        needed = record.min_qty
+    if needed and not can_trade(state, instrument, incoming, worst, mode, needed):
+        return False
+    while incoming.leaves:
+        level = tradable_level(&state.levels, &instrument.book, opposite, worst)
+        if level == 0:
+            break
+        slot = state.levels.levels[level].head
+        if mode and is_same_owner(state, &state.pool.orders[slot], incoming):
+            prevent_self_trade(state, incoming, slot, mode, record)
+        else:
+            match_incoming(state, instrument, incoming, worst, 1, record)
+    return True
 
 
 cdef inline void rest_order(

@@ -45,7 +45,7 @@ cdef inline void number_in_account(
     event.topic_seq = state.accounts[account_id].topic_seq
 
 
-cdef inline void order_opened(
+cdef inline EventRecord* order_opened(
     State* state, uint8_t kind, const Order* order, uint8_t ord_type,
     uint32_t orig_user_ref_num, const OrderRecord* record,
 ) noexcept nogil:
@@ -72,6 +72,7 @@ cdef inline void order_opened(
     event.firm = order.firm
     event.iso = record.iso
     event.cross_type = order.cross_type
+    return event
 
 
 cdef inline EventRecord* order_canceled(

@@ -8,28 +8,30 @@ from it.
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from oms._core.directory cimport Instrument
-from oms._core.ledger cimport ledger_hold, position_make
-from oms._core.machine cimport UNLIKELY
+from oms._core.ledger cimport position_make
+from oms._core.machine cimport LIKELY, UNLIKELY, rare
 from oms._core.mass_cancel cimport is_doomed
 from oms._core.matcher cimport (
-    cancel_remainder, match_incoming, opposite_of, order_freed, release_and_unlink,
-    remove_order, rest_order,
+    cancel_remainder, is_plain, match_incoming, match_with_care, opposite_of, rest_order,
 )
-from oms._core.order_book cimport book_has, tradable_level
+from oms._core.order_book cimport tradable_level
 from oms._core.order_events cimport (
     Top, cancel_rejected, command_ignored, number_in_account, number_in_session,
     order_canceled, order_opened, order_rejected, superfluous, top_changed, top_of,
 )
 from oms._core.order_index cimport index_add, index_find, index_remove, index_take_out
 from oms._core.order_pool cimport Order, pool_take
+from oms._core.removal cimport (
+    order_freed, reduce_in_place, release_and_unlink, remove_order,
+)
 from oms._core.risk cimport Terms, check_new, check_replace
 from oms._core.sessions cimport Session
 from oms._core.state cimport State, add_event, may_enter
 from oms._core.types cimport (
-    CANCELED_IOC_REMAINDER, CANCELED_SYSTEM, CANCELED_USER, EVENT_ACCOUNT_QUERY_RESPONSE,
-    EVENT_ORDER_ACCEPTED, EVENT_ORDER_REPLACED, EventRecord, OrderRecord,
-    POLICY_INVALID_REPLACE_CANCELS, POLICY_KEEPS_PRIORITY_ON_REDUCE, TIF_FOK, TIF_GTC,
-    TYPE_LIMIT, TYPE_MARKET,
+    CANCELED_IOC_REMAINDER, CANCELED_POST_ONLY, CANCELED_SYSTEM, CANCELED_USER,
+    EVENT_ACCOUNT_QUERY_RESPONSE, EVENT_ORDER_ACCEPTED, EVENT_ORDER_REPLACED, EventRecord,
+    OrderRecord, POLICY_INVALID_REPLACE_CANCELS, POLICY_KEEPS_PRIORITY_ON_REDUCE,
+    POST_ONLY_SLIDE, PRICE_MAX, SIDE_BUY, TIF_FOK, TIF_GTC, TYPE_LIMIT, TYPE_MARKET,
 )
 
 
@@ -42,6 +44,7 @@ cdef inline void new_order(
     cdef Top before
     cdef Instrument* instrument
     cdef uint32_t slot = 0
+    cdef uint32_t best
     cdef uint8_t reason
     cdef bint may_rest
     if UNLIKELY(record.user_ref_num <= session.last_user_ref_num):
@@ -59,14 +62,22 @@ cdef inline void new_order(
     instrument = &state.instruments[record.instrument_id]
     top_of(&before, state, instrument)
     may_rest = (record.time_in_force <= TIF_GTC) & (record.ord_type == TYPE_LIMIT)
+    best = tradable_level(
+        &state.levels, &instrument.book, opposite_of(record.side), terms.worst
+    )
     # An order that will not trade is written where it rests, any other aside first: trading
     # frees slots, and only then is it known which one comes next.
-    if may_rest and not tradable_level(
-        &state.levels, &instrument.book, opposite_of(record.side), terms.worst
-    ):
+    if may_rest and not best:
         slot = take_slot(state, session)
         order = &state.pool.orders[slot]
     write_order(state, order, record, terms.position)
+    if UNLIKELY(best and record.post_only):
+        if record.post_only == POST_ONLY_SLIDE and slide(state, instrument, order, best, &terms):
+            slot = take_slot(state, session)
+            state.pool.orders[slot] = order[0]
+        stay_behind(state, EVENT_ORDER_ACCEPTED, order, 0, slot, terms.tick, record)
+        top_changed(state, instrument, record.instrument_id, &before)
+        return
     order_opened(state, EVENT_ORDER_ACCEPTED, order, record.ord_type, 0, record)
     if slot:
         rest_order(state, instrument, slot, terms.tick)
@@ -109,14 +120,13 @@ cdef inline void trade_new_order(
     cdef Instrument* instrument = &state.instruments[order.instrument_id]
     cdef bint is_market = record.ord_type == TYPE_MARKET
     cdef uint32_t slot
-    if UNLIKELY(order.time_in_force == TIF_FOK) and not book_has(
-        &state.levels, &instrument.book, opposite_of(order.side), terms.worst, order.leaves
-    ):
+    if LIKELY(is_plain(state, order, record)):
+        match_incoming(state, instrument, order, terms.worst, 0, record)
+    elif not match_with_care(state, instrument, order, terms.worst, record):
         order_canceled(
             state, order, record.price, order.leaves, 0, CANCELED_IOC_REMAINDER, record
         )
         return
-    match_incoming(state, instrument, order, terms.worst, record)
     if order.leaves == 0:
         return
     if order.time_in_force <= TIF_GTC and not is_market:
@@ -125,6 +135,36 @@ cdef inline void trade_new_order(
         rest_order(state, instrument, slot, terms.tick)
     else:
         cancel_remainder(state, instrument, order, is_market, record)
+
+
+cdef inline bint slide(
+    State* state, const Instrument* instrument, Order* order, uint32_t best, Terms* terms
+) noexcept nogil:
+    """Move a post-only order one tick behind the level it would trade with, if there is one."""
+    cdef int64_t tick = state.levels.levels[best].tick
+    tick += -1 if order.side == SIDE_BUY else 1
+    if tick < 1 or tick * instrument.tick_size > PRICE_MAX:
+        return False
+    terms.tick = <uint32_t>tick
+    order.price = <uint32_t>(tick * instrument.tick_size)
+    return True
+
+
+cdef inline void stay_behind(
+    State* state, uint8_t kind, Order* order, uint32_t orig_user_ref_num, uint32_t slot,
+    uint32_t tick, const OrderRecord* record,
+) noexcept nogil:
+    """A post-only order that would trade: it rests in `slot` at its new price, or goes (0)."""
+    cdef EventRecord* event
+    rare()
+    event = order_opened(state, kind, order, TYPE_LIMIT, orig_user_ref_num, record)
+    if slot:
+        event.price = order.price
+        rest_order(state, &state.instruments[order.instrument_id], slot, tick)
+    else:
+        order_canceled(
+            state, order, record.price, order.leaves, 0, CANCELED_POST_ONLY, record
+        )
 
 
 cdef inline void cancel_order(
@@ -152,16 +192,6 @@ cdef inline void cancel_order(
     top_changed(state, instrument, order.instrument_id, &before)
 
 
-cdef inline void reduce_in_place(State* state, Order* order, uint32_t cut) noexcept nogil:
-    """Take `cut`, less than all, from an order that keeps its place."""
-    ledger_hold(
-        &state.accounts[order.account_id], &state.positions.positions[order.position], order,
-        -<int64_t>cut,
-    )
-    order.leaves -= cut
-    state.levels.levels[order.level].qty -= cut
-
-
 cdef inline void replace_order(
     State* state, Session* session, const OrderRecord* record
 ) noexcept nogil:
@@ -173,6 +203,7 @@ cdef inline void replace_order(
     cdef Instrument* instrument
     cdef Terms terms
     cdef Top before
+    cdef uint32_t best
     cdef uint8_t reason
     if UNLIKELY(slot == 0 or record.user_ref_num <= session.last_user_ref_num):
         superfluous(state, record)
@@ -206,15 +237,22 @@ cdef inline void replace_order(
     order.time_in_force = record.time_in_force
     order.price = <uint32_t>record.price
     order.leaves = record.order_qty - order.cum if record.order_qty > order.cum else 0
+    best = tradable_level(
+        &state.levels, &instrument.book, opposite_of(order.side), terms.worst
+    )
+    if UNLIKELY(best and record.post_only and order.leaves):
+        replace_post_only(state, instrument, slot, best, &terms, record)
+        top_changed(state, instrument, order.instrument_id, &before)
+        return
     order_opened(
         state, EVENT_ORDER_REPLACED, order, TYPE_LIMIT, record.orig_user_ref_num, record
     )
-    if UNLIKELY(
-        tradable_level(
-            &state.levels, &instrument.book, opposite_of(order.side), terms.worst
-        ) != 0
-    ):
-        match_incoming(state, instrument, order, terms.worst, record)
+    if UNLIKELY(best != 0):
+        if LIKELY(is_plain(state, order, record)):
+            match_incoming(state, instrument, order, terms.worst, 0, record)
+        elif not match_with_care(state, instrument, order, terms.worst, record):
+            cancel_remainder(state, instrument, order, False, record)
+            order.leaves = 0
     if order.leaves and order.time_in_force <= TIF_GTC:
         rest_order(state, instrument, slot, terms.tick)
     else:
@@ -222,6 +260,23 @@ cdef inline void replace_order(
             cancel_remainder(state, instrument, order, False, record)
         order_freed(state, slot)
     top_changed(state, instrument, order.instrument_id, &before)
+
+
+cdef inline void replace_post_only(
+    State* state, Instrument* instrument, uint32_t slot, uint32_t best, Terms* terms,
+    const OrderRecord* record,
+) noexcept nogil:
+    """A post-only order whose replacement would trade."""
+    cdef Order* order = &state.pool.orders[slot]
+    cdef bint rests = record.post_only == POST_ONLY_SLIDE and slide(
+        state, instrument, order, best, terms
+    )
+    stay_behind(
+        state, EVENT_ORDER_REPLACED, order, record.orig_user_ref_num, slot if rests else 0,
+        terms.tick, record,
+    )
+    if not rests:
+        order_freed(state, slot)
 
 
 cdef inline void cut_by_replace(

@@ -26,7 +26,8 @@ from oms._core.state cimport (
 from oms._core.types cimport (
     BPS, ENTITLED_ALL, MASS_CANCELS_MAX, OPTION_ALL, ORDER_QTY_MAX, OUTCOME_WINDOW,
     PHASE_CLOSED, PHASE_PRE_OPEN, PRICE_MAX, PRICE_SCALE_MAX, PROTOCOL_ADMIN, PROTOCOL_OUCH,
-    SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT, SIDE_SELL_SHORT_EXEMPT, TIF_DAY, TIF_GTC,
+    SELF_TRADE_DECREMENT, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT, SIDE_SELL_SHORT_EXEMPT, TIF_DAY,
+    TIF_GTC,
 )
 from oms._core.walk cimport broken_promise
 
@@ -160,6 +161,9 @@ cdef inline void read_parties(State* state, Reader* reader) noexcept nogil:
         get_block(reader, &state.participants[i], sizeof(state.participants[i]))
     for i in range(1, state.numbers.account_count + 1):
         get_block(reader, &state.accounts[i], sizeof(Account))
+        if reader.version >= 2:
+            state.groups[i] = <uint32_t>get_up_to(reader, 0xFFFFFFFF)
+        expect(reader, state.accounts[i].self_trade <= SELF_TRADE_DECREMENT)
         state.accounts[i].hold = 0  # grows again with the orders
     for i in range(1, state.numbers.user_count + 1):
         get_block(reader, &state.users[i], sizeof(state.users[i]))

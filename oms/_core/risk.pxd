@@ -4,21 +4,22 @@ Called by the order commands. Promises: changes nothing. Units as on the record:
 money 10^-4 currency units. Products fit: PRICE_MAX x ORDER_QTY_MAX is below 2^62.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
 from oms._core.directory cimport Instrument, reference_of, tick_of
 from oms._core.ledger cimport Account, Position, position_find
-from oms._core.machine cimport UNLIKELY
+from oms._core.machine cimport UNLIKELY, rare
 from oms._core.order_pool cimport Order
 from oms._core.sessions cimport Session
 from oms._core.state cimport State, has_instrument, may_enter
 from oms._core.types cimport (
-    BPS, ORDER_QTY_MAX, OrderRecord, PHASE_CLOSED, PHASE_CONTINUOUS, PHASE_PRE_OPEN, PRICE_MAX,
-    REJECT_BAD_ORDER_TYPE, REJECT_BAD_PRICE, REJECT_BAD_QUANTITY, REJECT_BAD_SIDE,
-    REJECT_CAPACITY, REJECT_HALTED, REJECT_INSUFFICIENT_CASH, REJECT_INSUFFICIENT_SHARES,
-    REJECT_MARKET_CLOSED, REJECT_NO_REFERENCE_PRICE, REJECT_NONE, REJECT_NOT_ENTITLED,
-    REJECT_POSITION_LIMIT, REJECT_PRICE_COLLAR, REJECT_QUANTITY_ABOVE_MAX,
-    REJECT_UNKNOWN_INSTRUMENT, REJECT_VALUE_ABOVE_MAX, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT,
+    BPS, ORDER_QTY_MAX, OrderRecord, PHASE_CLOSED, PHASE_CONTINUOUS, PHASE_PRE_OPEN,
+    POST_ONLY_SLIDE, PRICE_MAX, REJECT_BAD_MIN_QTY, REJECT_BAD_ORDER_TYPE, REJECT_BAD_PRICE,
+    REJECT_BAD_QUANTITY, REJECT_BAD_SIDE, REJECT_CAPACITY, REJECT_HALTED,
+    REJECT_INSUFFICIENT_CASH, REJECT_INSUFFICIENT_SHARES, REJECT_MARKET_CLOSED,
+    REJECT_NO_REFERENCE_PRICE, REJECT_NONE, REJECT_NOT_ENTITLED, REJECT_POSITION_LIMIT,
+    REJECT_PRICE_COLLAR, REJECT_QUANTITY_ABOVE_MAX, REJECT_UNKNOWN_INSTRUMENT,
+    REJECT_VALUE_ABOVE_MAX, SELF_TRADE_DECREMENT, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT,
     SIDE_SELL_SHORT_EXEMPT, TIF_DAY, TIF_FOK, TIF_GTC, TIF_IOC, TYPE_LIMIT, TYPE_MARKET,
 )
 
@@ -55,6 +56,38 @@ cdef inline uint8_t check_market(const State* state, const Instrument* instrumen
     return REJECT_NONE
 
 
+cdef inline uint32_t modes_of(const OrderRecord* record) noexcept nogil:
+    """self_trade and post_only in one number: hardly any order has one."""
+    return (<const uint16_t*>&record.self_trade)[0]
+
+
+cdef inline bint is_quantity_bad(
+    const Instrument* instrument, uint32_t order_qty
+) noexcept nogil:
+    if order_qty == 0 or order_qty > ORDER_QTY_MAX:
+        return True
+    return UNLIKELY(instrument.lot_size != 1) and order_qty % instrument.lot_size
+
+
+cdef inline uint8_t check_entry(
+    const Instrument* instrument, const OrderRecord* record, bint is_market
+) noexcept nogil:
+    """Self-trade, post-only and minimum quantity; the order's own quantity comes before that."""
+    rare()
+    if record.self_trade > SELF_TRADE_DECREMENT or record.post_only > POST_ONLY_SLIDE:
+        return REJECT_BAD_ORDER_TYPE
+    if record.post_only and (
+        is_market or record.min_qty
+        or (record.time_in_force != TIF_DAY and record.time_in_force != TIF_GTC)
+    ):
+        return REJECT_BAD_ORDER_TYPE
+    if is_quantity_bad(instrument, record.order_qty):
+        return REJECT_BAD_QUANTITY
+    if record.min_qty > record.order_qty or record.min_qty % instrument.lot_size:
+        return REJECT_BAD_MIN_QTY
+    return REJECT_NONE
+
+
 cdef inline uint8_t check_terms(
     const Account* account, const Instrument* instrument, bint is_buy, bint is_market,
     int64_t price, uint32_t order_qty, Terms* terms,
@@ -62,9 +95,7 @@ cdef inline uint8_t check_terms(
     """Quantity, price, collar and value: what can be judged from the order's own terms."""
     cdef int64_t reference
     cdef int64_t distance
-    if order_qty == 0 or order_qty > ORDER_QTY_MAX:
-        return REJECT_BAD_QUANTITY
-    if UNLIKELY(instrument.lot_size != 1) and order_qty % instrument.lot_size:
+    if is_quantity_bad(instrument, order_qty):
         return REJECT_BAD_QUANTITY
     if <int64_t>order_qty > account.max_order_qty:
         return REJECT_QUANTITY_ABOVE_MAX
@@ -128,6 +159,10 @@ cdef inline uint8_t check_new(
         or (is_market and record.time_in_force == TIF_GTC)
     ):
         return REJECT_BAD_ORDER_TYPE
+    if UNLIKELY((record.min_qty | modes_of(record)) != 0):
+        reason = check_entry(instrument, record, is_market)
+        if reason:
+            return reason
     reason = check_terms(
         account, instrument, is_buy, is_market, record.price, record.order_qty, terms
     )
@@ -167,6 +202,10 @@ cdef inline uint8_t check_replace(
         return reason
     if record.time_in_force < TIF_DAY or record.time_in_force > TIF_IOC:
         return REJECT_BAD_ORDER_TYPE
+    if UNLIKELY((record.min_qty | modes_of(record)) != 0):
+        reason = check_entry(instrument, record, False)
+        if reason:
+            return reason
     reason = check_terms(
         account, instrument, is_buy, False, record.price, record.order_qty, terms
     )

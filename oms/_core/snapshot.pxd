@@ -20,7 +20,7 @@ from oms._core.state cimport CancelTask, Capacities, Numbers, State, grant_of
 
 cdef enum:
     SNAPSHOT_VERSION = 2
-    SNAPSHOT_VERSION_OLDEST = 1  # without session options and mass cancels
+    SNAPSHOT_VERSION_OLDEST = 1  # without session options, account groups and mass cancels
     SNAPSHOT_HEADER_WORDS = 4  # magic, version, size in words, checksum
 
 cdef extern from *:
@@ -113,6 +113,7 @@ cdef inline void write_directory(Writer* writer, const State* state) noexcept no
         put_block(writer, &state.participants[i], sizeof(state.participants[i]))
     for i in range(1, state.numbers.account_count + 1):
         put_block(writer, &state.accounts[i], sizeof(Account))
+        put(writer, state.groups[i])
     for i in range(1, state.numbers.user_count + 1):
         put_block(writer, &state.users[i], sizeof(state.users[i]))
         for account in range(state.numbers.account_count + 1):

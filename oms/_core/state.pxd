@@ -92,6 +92,7 @@ cdef struct State:
     Instrument* instruments  # by id
     Session* sessions
     Account* accounts
+    uint32_t* groups  # by account_id: accounts of one group are one owner; 0: it alone
     uint8_t* grants  # user_id x (accounts_max + 1) + account_id -> Entitlement bits
     Participant* participants
     User* users
@@ -137,6 +138,9 @@ cdef inline void state_open(State* state, const Capacities* capacities) noexcept
     state.accounts = <Account*>take_pages(
         (<size_t>capacities.accounts_max + 1) * sizeof(Account)
     )
+    state.groups = <uint32_t*>take_pages(
+        (<size_t>capacities.accounts_max + 1) * sizeof(uint32_t)
+    )
     state.participants = <Participant*>take_pages(
         (<size_t>capacities.participants_max + 1) * sizeof(Participant)
     )
@@ -169,6 +173,9 @@ cdef inline void state_close(State* state) noexcept nogil:
         )
         release_pages(
             state.accounts, (<size_t>state.capacities.accounts_max + 1) * sizeof(Account)
+        )
+        release_pages(
+            state.groups, (<size_t>state.capacities.accounts_max + 1) * sizeof(uint32_t)
         )
         release_pages(
             state.participants,

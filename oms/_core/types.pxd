@@ -33,6 +33,7 @@ cdef enum:
     COMMAND_START_DAY = 44
     COMMAND_END_DAY = 45
     COMMAND_ADMIN_MASS_CANCEL = 46
+    COMMAND_SET_SELF_TRADE = 47
 
 cdef enum:
     EVENT_ORDER_ACCEPTED = 1
@@ -108,6 +109,16 @@ cdef enum:
     POLICY_WHOLE_ACCOUNT = 8
 
 cdef enum:
+    SELF_TRADE_CANCEL_NEWEST = 1
+    SELF_TRADE_CANCEL_OLDEST = 2
+    SELF_TRADE_CANCEL_BOTH = 3
+    SELF_TRADE_DECREMENT = 4
+
+cdef enum:
+    POST_ONLY_CANCEL = 1
+    POST_ONLY_SLIDE = 2
+
+cdef enum:
     OPTION_CANCEL_ON_DISCONNECT = 1
     OPTION_ALL = 1
 
@@ -120,6 +131,8 @@ cdef enum:
     CANCELED_CLOSED = 0x45
     CANCELED_IOC_REMAINDER = 0x49
     CANCELED_COLLAR = 0x4B
+    CANCELED_POST_ONLY = 0x47
+    CANCELED_SELF_TRADE = 0x51
     CANCELED_SUPERVISORY = 0x53
     CANCELED_USER = 0x55
     CANCELED_SYSTEM = 0x5A
@@ -153,6 +166,7 @@ cdef enum:
     REJECT_CAPACITY = 17
     REJECT_ORDER_NOT_CANCELABLE = 18
     REJECT_STORAGE_FULL = 19
+    REJECT_BAD_MIN_QTY = 20
     REJECT_NOT_ADMIN = 32
     REJECT_UNKNOWN_ID = 33
     REJECT_DUPLICATE_ID = 34
@@ -238,7 +252,10 @@ cdef struct OrderRecord:
     uint8_t reserved
     uint64_t cl_ord_id[3]
     uint32_t firm
-    uint32_t unused[9]
+    uint32_t min_qty  # this and what follows: NEW_ORDER and REPLACE_ORDER
+    uint8_t unused[30]
+    uint8_t self_trade
+    uint8_t post_only
 
 cdef struct LoginRecord:
     uint64_t head[4]
@@ -341,6 +358,14 @@ cdef struct DayRecord:
     int64_t midnight_ns
     uint64_t unused[10]
 
+cdef struct SelfTradeRecord:
+    uint64_t head[4]
+    uint32_t account_id
+    uint32_t group
+    uint8_t mode
+    uint8_t reserved[7]
+    uint64_t unused[10]
+
 cdef struct MassCancelRecord:
     uint8_t kind
     uint8_t side
@@ -382,6 +407,15 @@ cdef struct EventRecord:
     uint8_t reject_reason
     uint8_t reserved
 
+# What an ORDER_CANCELED event with the reason SELF_TRADE says besides, from byte 96 on.
+cdef struct PreventedRecord:
+    uint64_t head[12]
+    int64_t price  # of the trade that did not happen
+    uint32_t qty
+    uint8_t liquidity
+    uint8_t mode
+    uint8_t reserved[18]
+
 # What a BOOK_TOP event says instead, from byte 64 on. An empty side is price 0, quantity 0.
 cdef struct BookTopRecord:
     uint64_t head[8]
@@ -409,6 +443,8 @@ cdef inline void check_layouts() noexcept nogil:
     INVARIANT(sizeof(DepositRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(PhaseRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(DayRecord) == COMMAND_BYTES)
+    INVARIANT(sizeof(SelfTradeRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(MassCancelRecord) == COMMAND_BYTES)
+    INVARIANT(sizeof(PreventedRecord) == EVENT_BYTES)
     INVARIANT(sizeof(EventRecord) == EVENT_BYTES)
     INVARIANT(sizeof(BookTopRecord) == EVENT_BYTES)

@@ -50,6 +50,9 @@ class NewOrder(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
     iso: U8
     cross_type: U8
     refuse_reason: U8 = 0  # RejectReason found by pure translation; refused in the log
+    min_qty: U32 = 0  # trade at least so much at once or not at all; 0: none
+    self_trade: U8 = 0  # SelfTrade; 0: the account's
+    post_only: U8 = 0  # PostOnly; 0: no
 
 
 class ReplaceOrder(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2):
@@ -69,6 +72,9 @@ class ReplaceOrder(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2
     display: U8
     iso: U8
     refuse_reason: U8 = 0
+    min_qty: U32 = 0  # these three as in NewOrder: a replace enters anew
+    self_trade: U8 = 0
+    post_only: U8 = 0
 
 
 class CancelOrder(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=3):
@@ -324,6 +330,18 @@ class EndDay(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=45):
     not_after_ns: I64
 
 
+class SetSelfTrade(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=47):
+    """Which accounts are one owner, and what happens when they would trade with each other."""
+
+    session_id: U32
+    conn_epoch: U32
+    client_seq: U64
+    not_after_ns: I64
+    account_id: U32
+    group: U32 = 0  # accounts of one group are one owner; 0: the account alone
+    mode: U8 = 0  # SelfTrade of its orders that say nothing; 0: they trade
+
+
 class AdminMassCancel(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=46):
     """Cancel every order in the venue that fits; 0 fits all."""
 
@@ -354,5 +372,6 @@ AdminCommand = (
     | StartDay
     | EndDay
     | AdminMassCancel
+    | SetSelfTrade
 )
 Command = OrderCommand | SessionCommand | Genesis | AdminCommand

@@ -35,6 +35,7 @@ class CommandKind(IntEnum):
     START_DAY = 44
     END_DAY = 45
     ADMIN_MASS_CANCEL = 46
+    SET_SELF_TRADE = 47
 
 
 @unique
@@ -146,6 +147,24 @@ class Policy(IntFlag):
 OUCH_POLICY = Policy.INVALID_REPLACE_CANCELS | Policy.UNKNOWN_IS_IGNORED
 
 
+@unique
+class SelfTrade(IntEnum):
+    """What happens instead of a trade of an owner with itself. 0 in a command: the account's."""
+
+    CANCEL_NEWEST = 1  # the incoming order's rest goes
+    CANCEL_OLDEST = 2  # the resting order goes, the incoming one goes on
+    CANCEL_BOTH = 3
+    DECREMENT = 4  # both lose the smaller of the two quantities
+
+
+@unique
+class PostOnly(IntEnum):
+    """What happens to an order that must not trade when it comes, and would. 0: it may trade."""
+
+    CANCEL = 1
+    SLIDE = 2  # one tick behind the best of the other side
+
+
 class SessionOption(IntFlag):
     """What OPEN_SESSION settles about a session."""
 
@@ -167,6 +186,8 @@ class CancelReason(IntEnum):
     CLOSED = ord("E")
     IOC_REMAINDER = ord("I")
     COLLAR = ord("K")
+    POST_ONLY = ord("G")
+    SELF_TRADE = ord("Q")
     SUPERVISORY = ord("S")
     USER = ord("U")
     SYSTEM = ord("Z")
@@ -184,7 +205,8 @@ class Liquidity(IntEnum):
 class RejectReason(IntEnum):
     """Why an order (or an admin command) is refused. One list for every protocol.
 
-    Checked in the order of this list, first hit wins; `OUCH_REJECT_CODE` has the wire's code.
+    The first check that fails wins; docs/rules.md has their order (numbers are only appended).
+    `OUCH_REJECT_CODE` has the wire's code.
     """
 
     NONE = 0
@@ -207,6 +229,7 @@ class RejectReason(IntEnum):
     CAPACITY = 17  # order pool, key index or position table is full
     ORDER_NOT_CANCELABLE = 18
     STORAGE_FULL = 19  # the nodes' disks are full: cancels only (given by the leader, not found)
+    BAD_MIN_QTY = 20  # above the order's quantity, or not a multiple of the lot
     # admin commands only
     NOT_ADMIN = 32
     UNKNOWN_ID = 33
@@ -236,4 +259,5 @@ OUCH_REJECT_CODE: dict[RejectReason, int] = {
     RejectReason.CAPACITY: 0x0A,
     RejectReason.ORDER_NOT_CANCELABLE: 0x10,
     RejectReason.STORAGE_FULL: 0x0A,
+    RejectReason.BAD_MIN_QTY: 0x0D,
 }

@@ -33,6 +33,7 @@ _ORDER: Final = (
     "account_id", "instrument_id", "price", "order_qty", "user_ref_num", "orig_user_ref_num",
     "iso", "cross_type", "refuse_reason", "cl_ord_id", "firm",
 )  # fmt: skip
+_ENTRY: Final = (*_ORDER, "min_qty", "self_trade", "post_only")
 _LOGIN: Final = ("nonce", "gateway_id")
 _GENESIS: Final = (
     "cluster_id", "rule_version", "records_following", "orders_max", "instruments_max",
@@ -53,8 +54,8 @@ _DEPOSIT: Final = ("account_id", "instrument_id", "amount")
 
 _K = CommandKind
 _LAYOUTS: Final = {
-    _K.NEW_ORDER: (r.ORDER, _ORDER),
-    _K.REPLACE_ORDER: (r.ORDER, _ORDER),
+    _K.NEW_ORDER: (r.ENTRY, _ENTRY),
+    _K.REPLACE_ORDER: (r.ENTRY, _ENTRY),
     _K.CANCEL_ORDER: (r.ORDER, _ORDER),
     _K.ACCOUNT_QUERY: (r.EMPTY, ()),
     _K.REFUSED_REQUEST: (r.ORDER, _ORDER),
@@ -76,6 +77,7 @@ _LAYOUTS: Final = {
     _K.SET_PHASE: (r.PHASE, ("instrument_id", "phase")),
     _K.START_DAY: (r.DAY, ("trading_date", "midnight_ns")),
     _K.END_DAY: (r.EMPTY, ()),
+    _K.SET_SELF_TRADE: (r.SELF_TRADE, ("account_id", "group", "mode")),
     _K.ADMIN_MASS_CANCEL: (r.MASS_CANCEL, _MASS_CANCEL),
 }
 _ENUMS: Final[dict[str, type[IntEnum]]] = {

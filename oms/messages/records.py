@@ -38,6 +38,9 @@ _HEAD = "<BBBBHBBIIQq"  # 32 bytes
 # 52 u32 user_ref_num  56 u32 orig_user_ref_num  60 u8 iso  61 u8 cross_type
 # 62 u8 refuse_reason  63 u8 reserved  64 24s cl_ord_id  88 4s firm  92..127 reserved
 ORDER: Final = struct.Struct(_HEAD + "IIqIIIBBBx24s4s36x")
+# orders that enter (NEW_ORDER, REPLACE_ORDER): 92 u32 min_qty  96..125 reserved
+# 126 u8 self_trade  127 u8 post_only
+ENTRY: Final = struct.Struct(_HEAD + "IIqIIIBBBx24s4sI30xBB")
 # login body: 32 u64 nonce  40 u64 gateway_id   (GATEWAY_LOST uses gateway_id alone)
 LOGIN: Final = struct.Struct(_HEAD + "QQ80x")
 # genesis: 32 u64 cluster_id  40 u32 rule_version  44 u32 records_following  48 u32 orders_max
@@ -65,14 +68,16 @@ DEPOSIT: Final = struct.Struct(_HEAD + "IIq80x")
 PHASE: Final = struct.Struct(_HEAD + "IB91x")
 # day: 32 u32 trading_date  40 i64 midnight_ns
 DAY: Final = struct.Struct(_HEAD + "I4xq80x")
+# self trade: 32 u32 account_id  36 u32 group  40 u8 mode
+SELF_TRADE: Final = struct.Struct(_HEAD + "IIB87x")
 # mass cancel by an administrator: 32 u32 of_session_id  36 u32 of_account_id
 # 40 u32 of_instrument_id  (side in the header; MASS_CANCEL has the order body)
 MASS_CANCEL: Final = struct.Struct(_HEAD + "III84x")
 EMPTY: Final = struct.Struct(_HEAD + "96x")
 
 for _layout in (
-    ORDER, LOGIN, GENESIS, INSTRUMENT, PARTICIPANT, ACCOUNT, USER, SESSION, GRANT, DEPOSIT, PHASE,
-    DAY, MASS_CANCEL, EMPTY,
+    ORDER, ENTRY, LOGIN, GENESIS, INSTRUMENT, PARTICIPANT, ACCOUNT, USER, SESSION, GRANT, DEPOSIT,
+    PHASE, DAY, SELF_TRADE, MASS_CANCEL, EMPTY,
 ):  # fmt: skip
     assert _layout.size == COMMAND_BYTES
 
@@ -80,19 +85,20 @@ _K = CommandKind
 
 
 def _new_order(b: bytearray, o: int, m: c.NewOrder) -> None:
-    ORDER.pack_into(
+    ENTRY.pack_into(
         b, o, 1, m.side, m.ord_type, m.time_in_force, m.policy, m.display, m.capacity,
         m.session_id, m.conn_epoch, m.client_seq, m.not_after_ns, m.account_id, m.instrument_id,
         m.price, m.order_qty, m.user_ref_num, 0, m.iso, m.cross_type, m.refuse_reason,
-        m.cl_ord_id, m.firm,
+        m.cl_ord_id, m.firm, m.min_qty, m.self_trade, m.post_only,
     )  # fmt: skip
 
 
 def _replace_order(b: bytearray, o: int, m: c.ReplaceOrder) -> None:
-    ORDER.pack_into(
+    ENTRY.pack_into(
         b, o, 2, 0, 0, m.time_in_force, m.policy, m.display, 0, m.session_id, m.conn_epoch,
         m.client_seq, m.not_after_ns, 0, 0, m.price, m.order_qty, m.user_ref_num,
-        m.orig_user_ref_num, m.iso, 0, m.refuse_reason, m.cl_ord_id, b"",
+        m.orig_user_ref_num, m.iso, 0, m.refuse_reason, m.cl_ord_id, b"", m.min_qty,
+        m.self_trade, m.post_only,
     )  # fmt: skip
 
 
@@ -220,6 +226,10 @@ def _end_day(b: bytearray, o: int, m: c.EndDay) -> None:
     EMPTY.pack_into(b, o, *_head(_K.END_DAY, m))
 
 
+def _set_self_trade(b: bytearray, o: int, m: c.SetSelfTrade) -> None:
+    SELF_TRADE.pack_into(b, o, *_head(_K.SET_SELF_TRADE, m), m.account_id, m.group, m.mode)
+
+
 def _admin_mass_cancel(b: bytearray, o: int, m: c.AdminMassCancel) -> None:
     MASS_CANCEL.pack_into(
         b, o, _K.ADMIN_MASS_CANCEL, m.side, 0, 0, 0, 0, 0, m.session_id, m.conn_epoch,
@@ -259,6 +269,7 @@ _register(c.SetPhase, _set_phase)
 _register(c.StartDay, _start_day)
 _register(c.EndDay, _end_day)
 _register(c.AdminMassCancel, _admin_mass_cancel)
+_register(c.SetSelfTrade, _set_self_trade)
 
 
 def pack_batch(timestamp_ns: int, commands: list[c.Command]) -> bytes:
@@ -286,12 +297,16 @@ def pack_batch(timestamp_ns: int, commands: list[c.Command]) -> bytes:
 #   96 24s cl_ord_id (accepted, replaced, rejected)  |  96 u64 match_id (executed, trade)
 #   120 4s firm  124 u8 iso  125 u8 cross_type  126 u8 reject_reason (a cancel that answers an
 #   invalid replace)  127 u8 reserved
+# ORDER_CANCELED for SELF_TRADE overlays: 96 i64 price, 104 u32 qty of the trade prevented,
+# 108 u8 liquidity, 109 u8 mode (SelfTrade).
 # BOOK_TOP overlays: 64 u64 bid_qty  72 i64 bid_price  80 u64 ask_qty  96 i64 ask_price
 # (an empty side is price 0, quantity 0).
 EVENT: Final = struct.Struct("<BBBBIQQQqIIQIIQqIIIBBBB24s4sBBBx")
 assert EVENT.size == EVENT_BYTES
 _MATCH_ID = struct.Struct("<Q")
 _BOOK_TOP = struct.Struct("<QqQ8xq")
+# price, quantity, liquidity and mode of the trade prevented
+_PREVENTED = struct.Struct("<qIBB")
 
 _EVENT_FIELDS = [
     ("kind", "u1", 0), ("side", "u1", 1), ("reason", "u1", 2), ("flags", "u1", 3),
@@ -363,6 +378,20 @@ def unpack_event(data: bytes | memoryview, offset: int = 0) -> Event:
 def unpack_events(data: bytes | memoryview) -> list[Event]:
     """Read a whole buffer of event records. Raises: struct.error when it is not a multiple."""
     return [Event._make(fields) for fields in EVENT.iter_unpack(data)]
+
+
+class Prevented(NamedTuple):
+    """The trade that self-trade prevention kept from happening. Shape: scalars."""
+
+    price: int
+    qty: int
+    liquidity: int
+    mode: int
+
+
+def unpack_prevented(data: bytes | memoryview, offset: int = 0) -> Prevented:
+    """Read the overlay of an ORDER_CANCELED event for SELF_TRADE at `offset`."""
+    return Prevented._make(_PREVENTED.unpack_from(data, offset + 96))
 
 
 class BookTop(NamedTuple):

@@ -16,6 +16,7 @@ from oms.messages.enums import (
     Phase,
     Protocol,
     RejectReason,
+    SelfTrade,
 )  # fmt: skip
 from oms.reference import day, mass_cancel
 from oms.reference.book import Book
@@ -36,6 +37,7 @@ _PHASES_OFFERED = frozenset(
     (Phase.PRE_OPEN, Phase.CONTINUOUS, Phase.HALTED, Phase.CANCEL_ONLY, Phase.CLOSED)
 )
 _PROTOCOLS = frozenset(int(protocol) for protocol in Protocol)
+_SELF_TRADE_MODES = frozenset(int(mode) for mode in SelfTrade)
 _BPS_MAX = 10_000
 _ENTITLEMENTS_MAX = 31  # every bit of Entitlement
 _OPTIONS_MAX = 1  # every bit of SessionOption
@@ -283,6 +285,17 @@ def _set_phase(venue: Venue, events: Events, record: bytes) -> Result:
     return Result(RejectReason.NONE, instrument_id)
 
 
+def _set_self_trade(venue: Venue, _events: Events, record: bytes) -> Result:
+    account_id, group, mode = records.SELF_TRADE.unpack(record)[HEAD_FIELDS:]
+    account = venue.account(account_id)
+    if account is None:
+        return Result(RejectReason.UNKNOWN_ID, account_id)
+    if mode and mode not in _SELF_TRADE_MODES:
+        return Result(RejectReason.BAD_VALUE, account_id)
+    account.owner_group, account.self_trade = group, mode
+    return Result(RejectReason.NONE, account_id)
+
+
 def _start_day(venue: Venue, events: Events, record: bytes) -> Result:
     trading_date, midnight_ns = records.DAY.unpack(record)[HEAD_FIELDS:]
     reason = day.start(venue, events, trading_date=trading_date, midnight_ns=midnight_ns)
@@ -308,6 +321,7 @@ _HANDLERS: dict[CommandKind, Callable[[Venue, Events, bytes], Result]] = {
     _K.SET_PHASE: _set_phase,
     _K.START_DAY: _start_day,
     _K.END_DAY: _end_day,
+    _K.SET_SELF_TRADE: _set_self_trade,
 }
 _CHANGES_DIRECTORY = frozenset(
     (

@@ -62,14 +62,12 @@ class Book:
         first: Order = next(iter(level.values()))
         return first
 
-    def available(self, side: int, worst_price: int) -> int:
-        """How much an order of this side could trade at once."""
-        total = 0
+    def reachable(self, side: int, worst_price: int) -> Iterator[Order]:
+        """The orders that an order of this side could trade with, first come first."""
         for price, level in self.opposite(side).items():
             if is_worse(side, price, worst_price):
-                break
-            total += level_qty(level)
-        return total
+                return
+            yield from level.values()
 
     def top(self) -> Top:
         """Best prices and quantities of both sides."""

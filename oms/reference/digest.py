@@ -126,7 +126,7 @@ def account_words(a: Account) -> Iterator[int]:
     """One account."""
     yield from (
         a.account_id, a.participant_id, *words_of(a.firm), a.cash, a.hold, a.max_order_qty,
-        a.max_order_value, a.long_limit, a.short_limit, a.topic_seq,
+        a.max_order_value, a.long_limit, a.short_limit, a.topic_seq, a.owner_group, a.self_trade,
     )  # fmt: skip
 
 

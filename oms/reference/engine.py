@@ -26,7 +26,7 @@ from oms.reference.records import order as read_order
 from oms.reference.state import Capacities, Session, Venue
 
 _ORDER_KINDS = range(CommandKind.NEW_ORDER, CommandKind.MASS_CANCEL + 1)
-_ADMIN_KINDS = range(CommandKind.ADD_INSTRUMENT, CommandKind.ADMIN_MASS_CANCEL + 1)
+_ADMIN_KINDS = range(CommandKind.ADD_INSTRUMENT, CommandKind.SET_SELF_TRADE + 1)
 _TIMESTAMP_MAX = (1 << 62) - 1
 _U32 = 0xFFFF_FFFF
 _CAPACITY_LIMITS = (

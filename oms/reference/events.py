@@ -132,6 +132,7 @@ class Events:
         flags: int = 0,
         reject_reason: int = 0,
         answered_user_ref_num: int = 0,
+        prevented: bytes = b"",
     ) -> None:
         """ORDER_CANCELED: `qty` went, `order.leaves` is left. No record: nobody asked for it."""
         self.emit(
@@ -151,6 +152,7 @@ class Events:
                 qty=qty,
                 leaves_qty=order.leaves,
                 orig_user_ref_num=answered_user_ref_num,
+                cl_ord_id=prevented,
                 reject_reason=reject_reason,
             )
         )

@@ -4,6 +4,7 @@ Called by the engine after a command was admitted. Promises: price-time priority
 command come in the order of the rules.
 """
 
+from oms.bounds import PRICE_MAX
 from oms.messages.enums import (
     CancelReason,
     EventFlag,
@@ -11,10 +12,12 @@ from oms.messages.enums import (
     Liquidity,
     OrdType,
     Policy,
+    PostOnly,
     RejectReason,
+    Side,
     TimeInForce,
 )  # fmt: skip
-from oms.reference import ledger, risk
+from oms.reference import ledger, risk, self_trade
 from oms.reference.events import Events
 from oms.reference.order import Order
 from oms.reference.records import OrderRecord
@@ -51,18 +54,13 @@ def new_order(venue: Venue, events: Events, session: Session, record: OrderRecor
         firm=record.firm,
         ord_type=record.ord_type,
     )
-    events.opened(EventKind.ORDER_ACCEPTED, order, record, is_live=True)
     worst = risk.worst_price(
         venue.instruments[order.instrument_id - 1],
         side=order.side,
         ord_type=order.ord_type,
         price=order.price,
     )
-    if order.time_in_force == TimeInForce.FOK and book.available(order.side, worst) < order.leaves:
-        _cancel_rest(events, order, CancelReason.IOC_REMAINDER, record)
-        return
-    _match(venue, events, order, worst, record)
-    _rest_or_cancel(venue, events, order, record)
+    _enter(venue, events, order, worst, record, EventKind.ORDER_ACCEPTED)
     events.book_top_if_changed(order.instrument_id, before)
 
 
@@ -125,10 +123,7 @@ def replace_order(venue: Venue, events: Events, session: Session, record: OrderR
         order.time_in_force = record.time_in_force
         order.price = record.price
         order.leaves = max(record.order_qty - order.cum, 0)
-        is_live = order.leaves > 0
-        events.opened(EventKind.ORDER_REPLACED, order, record, is_live=is_live)
-        _match(venue, events, order, order.price, record)
-        _rest_or_cancel(venue, events, order, record)
+        _enter(venue, events, order, order.price, record, EventKind.ORDER_REPLACED)
     events.book_top_if_changed(order.instrument_id, before)
 
 
@@ -180,7 +175,47 @@ def _cut_in_place(venue: Venue, order: Order, record: OrderRecord) -> None:
     venue.live[order.session_id, order.user_ref_num] = order
 
 
-def _match(venue: Venue, events: Events, incoming: Order, worst: int, record: OrderRecord) -> None:
+def _enter(
+    venue: Venue, events: Events, order: Order, worst: int, record: OrderRecord, kind: EventKind
+) -> None:
+    """What becomes of an order that has passed every check: said, then matched, rested or gone."""
+    resting = venue.book(order.instrument_id).first_opposite(order.side, worst)
+    needed = min(record.min_qty, order.leaves)
+    if order.time_in_force == TimeInForce.FOK:
+        needed = order.leaves
+    if resting is not None and order.leaves and record.post_only:
+        _stay_behind(venue, events, order, resting, record, kind)
+        return
+    events.opened(kind, order, record, is_live=order.leaves > 0)
+    mode = self_trade.mode_of(venue, order, record)
+    lapses = resting is None and _may_rest(order)  # a minimum that nobody is there for
+    if needed and not lapses and not self_trade.can_trade(venue, order, worst, mode, needed):
+        _cancel_rest(events, order, CancelReason.IOC_REMAINDER, record)
+        venue.free_slot(order)
+        return
+    _match(venue, events, order, worst, mode, record)
+    _rest_or_cancel(venue, events, order, record)
+
+
+def _stay_behind(
+    venue: Venue, events: Events, order: Order, best: Order, record: OrderRecord, kind: EventKind
+) -> None:
+    """A post-only order that would trade: it goes, or rests one tick behind the other side."""
+    tick = venue.instruments[order.instrument_id - 1].tick_size
+    price = best.price - tick if order.side == Side.BUY else best.price + tick
+    if record.post_only == PostOnly.SLIDE and 0 < price <= PRICE_MAX:
+        order.price = price
+        events.opened(kind, order, record, is_live=True)
+        _rest_or_cancel(venue, events, order, record)
+        return
+    events.opened(kind, order, record, is_live=True)
+    _cancel_rest(events, order, CancelReason.POST_ONLY, record)
+    venue.free_slot(order)
+
+
+def _match(
+    venue: Venue, events: Events, incoming: Order, worst: int, mode: int, record: OrderRecord
+) -> None:
     """Trade with the best of the other side, first come first served, up to the worst price."""
     book = venue.book(incoming.instrument_id)
     instrument = venue.instruments[incoming.instrument_id - 1]
@@ -188,6 +223,9 @@ def _match(venue: Venue, events: Events, incoming: Order, worst: int, record: Or
         resting = book.first_opposite(incoming.side, worst)
         if resting is None:
             return
+        if mode and self_trade.is_same_owner(venue, resting, incoming):
+            self_trade.prevent(venue, events, resting, incoming, mode, record)
+            continue
         price, qty = resting.price, min(resting.leaves, incoming.leaves)
         match_id = venue.numbers.next_match_id
         venue.numbers.next_match_id += 1
@@ -213,11 +251,7 @@ def _match(venue: Venue, events: Events, incoming: Order, worst: int, record: Or
 
 def _rest_or_cancel(venue: Venue, events: Events, order: Order, record: OrderRecord) -> None:
     """What is left after matching rests or goes."""
-    rests = order.ord_type == OrdType.LIMIT and order.time_in_force in (
-        TimeInForce.DAY,
-        TimeInForce.GTC,
-    )
-    if order.leaves and rests:
+    if order.leaves and _may_rest(order):
         ledger.hold(venue, order, order.leaves)
         venue.rest(order)
         return
@@ -229,6 +263,11 @@ def _rest_or_cancel(venue: Venue, events: Events, order: Order, record: OrderRec
             reason = CancelReason.COLLAR
         _cancel_rest(events, order, reason, record)
     venue.free_slot(order)
+
+
+def _may_rest(order: Order) -> bool:
+    is_lasting = order.time_in_force in (TimeInForce.DAY, TimeInForce.GTC)
+    return order.ord_type == OrdType.LIMIT and is_lasting
 
 
 def _cancel_rest(

@@ -50,6 +50,9 @@ class OrderRecord(NamedTuple):
     refuse_reason: int
     cl_ord_id: bytes
     firm: bytes
+    min_qty: int  # this and what follows: NEW_ORDER and REPLACE_ORDER
+    self_trade: int
+    post_only: int
 
 
 HEAD_FIELDS = len(Head._fields)
@@ -62,4 +65,4 @@ def head(record: bytes) -> Head:
 
 def order(record: bytes) -> OrderRecord:
     """A record of kinds 1 to 5."""
-    return OrderRecord._make(records.ORDER.unpack(record))
+    return OrderRecord._make(records.ENTRY.unpack(record))

@@ -5,12 +5,23 @@ that fails is the answer (docs/rules.md, NEW_ORDER and REPLACE_ORDER).
 """
 
 from oms.bounds import ORDER_QTY_MAX, PRICE_MAX
-from oms.messages.enums import Entitlement, OrdType, Phase, RejectReason, Side, TimeInForce
+from oms.messages.enums import (
+    Entitlement,
+    OrdType,
+    Phase,
+    PostOnly,
+    RejectReason,
+    SelfTrade,
+    Side,
+    TimeInForce,
+)
 from oms.reference.order import Order
 from oms.reference.records import OrderRecord
 from oms.reference.state import Account, Instrument, Position, Session, Venue
 
 _BPS = 10_000
+_SELF_TRADE_MODES = frozenset(int(mode) for mode in SelfTrade)
+_POST_ONLY_MODES = frozenset(int(mode) for mode in PostOnly)
 _SIDES = frozenset(int(side) for side in Side)
 _ORD_TYPES = frozenset(int(kind) for kind in OrdType)
 _TIMES_IN_FORCE = frozenset(int(tif) for tif in TimeInForce)
@@ -54,11 +65,12 @@ def check_new(venue: Venue, session: Session, record: OrderRecord) -> int:
         record.ord_type not in _ORD_TYPES
         or record.time_in_force not in _TIMES_IN_FORCE
         or (is_market and record.time_in_force == TimeInForce.GTC)
+        or _are_extras_bad(record, is_market=is_market)
     ):
         return RejectReason.BAD_ORDER_TYPE
     reason = _terms(
         account, instrument, side=record.side, ord_type=record.ord_type, price=record.price,
-        order_qty=record.order_qty,
+        order_qty=record.order_qty, min_qty=record.min_qty,
     ) or _funds(
         account,
         venue.position(record.account_id, record.instrument_id),
@@ -82,11 +94,14 @@ def check_replace(venue: Venue, session: Session, original: Order, record: Order
     reason = _market_state(venue, instrument)
     if reason:
         return reason
-    if record.time_in_force not in _TIMES_IN_FORCE or record.time_in_force == TimeInForce.FOK:
+    is_tif_bad = record.time_in_force not in _TIMES_IN_FORCE
+    if is_tif_bad or record.time_in_force == TimeInForce.FOK:
+        return RejectReason.BAD_ORDER_TYPE
+    if _are_extras_bad(record, is_market=False):
         return RejectReason.BAD_ORDER_TYPE
     reason = _terms(
         account, instrument, side=original.side, ord_type=OrdType.LIMIT, price=record.price,
-        order_qty=record.order_qty,
+        order_qty=record.order_qty, min_qty=record.min_qty,
     )  # fmt: skip
     if reason or record.order_qty <= original.cum:
         return reason
@@ -116,13 +131,26 @@ def _market_state(venue: Venue, instrument: Instrument) -> int:
     return RejectReason.NONE
 
 
+def _are_extras_bad(record: OrderRecord, *, is_market: bool) -> bool:
+    """Self-trade and post-only: in their lists, and post-only only for what may rest."""
+    if record.self_trade and record.self_trade not in _SELF_TRADE_MODES:
+        return True
+    if record.post_only and record.post_only not in _POST_ONLY_MODES:
+        return True
+    is_lasting = record.time_in_force in (TimeInForce.DAY, TimeInForce.GTC)
+    can_be_post_only = is_lasting and not is_market and not record.min_qty
+    return bool(record.post_only) and not can_be_post_only
+
+
 def _terms(
     account: Account, instrument: Instrument, *, side: int, ord_type: int, price: int,
-    order_qty: int,
+    order_qty: int, min_qty: int,
 ) -> int:  # fmt: skip
     """Quantity, price, collar and value: what can be judged from the order's own terms."""
     if not 0 < order_qty <= ORDER_QTY_MAX or order_qty % instrument.lot_size:
         return RejectReason.BAD_QUANTITY
+    if min_qty > order_qty or min_qty % instrument.lot_size:
+        return RejectReason.BAD_MIN_QTY
     if order_qty > account.max_order_qty:
         return RejectReason.QUANTITY_ABOVE_MAX
     ref = instrument.reference()

@@ -55,6 +55,8 @@ class Account(msgspec.Struct):
     cash: int = 0
     hold: int = 0
     topic_seq: int = 0
+    owner_group: int = 0  # accounts of one group are one owner; 0: this account alone
+    self_trade: int = 0  # SelfTrade of orders that say nothing
 
 
 class Position(msgspec.Struct):

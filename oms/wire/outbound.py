@@ -14,9 +14,11 @@ from typing import Final
 
 from oms.messages.enums import (
     OUCH_REJECT_CODE,
+    CancelReason,
     EventFlag,
     EventKind,
     OrdType,
+    SelfTrade,
     Side,
     TimeInForce,
 )
@@ -31,6 +33,8 @@ SOUP_HEADER_BYTES: Final = 3  # length and packet type, before the message
 _ORDER: Final = struct.Struct("<xBxB28xq4xI12xIQqI4xIBBBB14s10x4sBB")
 # reason 2, timestamp 32, user_ref_num 60, qty 80
 _CANCELED: Final = struct.Struct("<xxB29xq20xI16xI")
+# for self-trade: price 96, quantity 104, liquidity 108, mode 109
+_PREVENTED: Final = struct.Struct("<96xqIBB")
 # reason 2, timestamp 32, user_ref_num 60, price 72, qty 80, match_id 96
 _EXECUTED: Final = struct.Struct("<xxB29xq20xI8xqI12xQ")
 # reason 2, timestamp 32, user_ref_num 60, cl_ord_id 96
@@ -45,6 +49,7 @@ _HEAD: Final = ">HBB"
 _PACK_ACCEPTED: Final = struct.Struct(_HEAD + m.Accepted.FORMAT)
 _PACK_REPLACED: Final = struct.Struct(_HEAD + m.Replaced.FORMAT)
 _PACK_CANCELED: Final = struct.Struct(_HEAD + m.Canceled.FORMAT)
+_PACK_AIQ_CANCELED: Final = struct.Struct(_HEAD + m.AiqCanceled.FORMAT)
 _PACK_EXECUTED: Final = struct.Struct(_HEAD + m.Executed.FORMAT + "H")
 _PACK_REJECTED: Final = struct.Struct(_HEAD + m.Rejected.FORMAT)
 _PACK_CANCEL_REJECT: Final = struct.Struct(_HEAD + m.CancelReject.FORMAT)
@@ -68,6 +73,13 @@ _TIFS: Final[dict[int, int]] = {
     TimeInForce.GTC: m.TIF_DAY,
     TimeInForce.IOC: m.TIF_IOC,
     TimeInForce.FOK: m.TIF_IOC,
+}
+_SELF_TRADE: Final = int(CancelReason.SELF_TRADE)
+_STRATEGIES: Final[dict[int, int]] = {
+    SelfTrade.CANCEL_NEWEST: ord("W"),
+    SelfTrade.CANCEL_OLDEST: ord("O"),
+    SelfTrade.CANCEL_BOTH: ord("B"),  # no letter of the specification
+    SelfTrade.DECREMENT: ord("D"),
 }
 _OTHER_REASON: Final = 0x0F
 _CODES: Final[dict[int, int]] = {int(reason): code for reason, code in OUCH_REJECT_CODE.items()}
@@ -142,6 +154,12 @@ def _appendage(firm: bytes, min_qty: int) -> bytes:
 
 def _canceled(data: bytes, offset: int, _: Symbols, midnight_ns: int) -> bytes:
     reason, timestamp_ns, urn, qty = _CANCELED.unpack_from(data, offset)
+    if reason == _SELF_TRADE:
+        price, prevented_qty, liquidity, mode = _PREVENTED.unpack_from(data, offset)
+        return _PACK_AIQ_CANCELED.pack(
+            33, _S, 68, max(timestamp_ns - midnight_ns, 0), urn, qty, reason, prevented_qty,
+            price, liquidity, _STRATEGIES[mode],
+        )  # fmt: skip
     return _PACK_CANCELED.pack(
         19, _S, 67, max(timestamp_ns - midnight_ns, 0), urn, qty, reason
     )  # fmt: skip

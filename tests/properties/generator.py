@@ -12,7 +12,17 @@ import msgspec
 
 from oms.bounds import MONEY_MAX, PRICE_MAX
 from oms.messages import commands as c
-from oms.messages.enums import OUCH_POLICY, Entitlement, OrdType, Phase, Policy, Side, TimeInForce
+from oms.messages.enums import (
+    OUCH_POLICY,
+    Entitlement,
+    OrdType,
+    Phase,
+    Policy,
+    PostOnly,
+    SelfTrade,
+    Side,
+    TimeInForce,
+)
 from oms.messages.records import pack_batch
 from oms.reference.order import Order
 from oms.reference.state import Instrument, Venue
@@ -37,6 +47,9 @@ ODD_FIELDS: dict[str, tuple[int, ...]] = {
     "user_ref_num": (0, 1, 1, 1, 2, 3, U32_MAX - 1),
     "refuse_reason": (1, 17, 200),
     "policy": (0, 7, 0xFFFF),
+    "min_qty": QTYS,
+    "self_trade": (0, 4, 5, 255),
+    "post_only": (0, 1, 2, 3, 255),
 }
 DEEP_SHARE = 0.2
 DEEP_TICKS = 400
@@ -74,6 +87,7 @@ class Generator:
             (1, self._phase),
             (1, self._identity),
             (1, self._login),
+            (1, self._set_self_trade),
             (mass_weight, self._mass_cancel),
             (mass_weight, self._admin_mass_cancel),
         ]
@@ -233,7 +247,20 @@ class Generator:
             capacity=rng.choice(b"APRO"),
             iso=rng.choice(b"YN"),
             cross_type=rng.choice(b"NOC"),
+            **self._extras(instrument, is_market=is_market),
         )
+
+    def _extras(self, instrument: Instrument, *, is_market: bool) -> dict[str, int]:
+        """What an order says about how it enters; most say nothing."""
+        rng = self._rng
+        extras: dict[str, int] = {}
+        if rng.random() < 0.15:
+            extras["min_qty"] = rng.choice((1, 1, 2, 5)) * instrument.lot_size
+        if rng.random() < 0.25:
+            extras["self_trade"] = rng.choice(list(SelfTrade))
+        if rng.random() < (0.02 if is_market or extras.get("min_qty") else 0.15):
+            extras["post_only"] = rng.choice(list(PostOnly))
+        return extras
 
     def _next_ref(self, venue: Venue, session_id: int) -> int:
         """A user_ref_num that goes up, but for a few."""
@@ -253,13 +280,14 @@ class Generator:
         rng = self._rng
         order = self._target(venue)
         sign = self._sign(venue, order.session_id if order else None)
-        qty, price = 10, 1000
+        qty, price, extras = 10, 1000, {}
         if order:
             instrument = venue.instruments[order.instrument_id - 1]
             total = order.cum + order.leaves
             qty = rng.choice((total, order.cum, total - instrument.lot_size, total // 2))
             qty = max(rng.choice((qty, order.cum + self._qty(instrument))), 0)
             price = rng.choice((order.price, self._price(venue, instrument, order.side)))
+            extras = self._extras(instrument, is_market=False)
         return c.ReplaceOrder(
             *sign,
             policy=rng.choice(POLICIES),
@@ -271,6 +299,7 @@ class Generator:
             cl_ord_id=rng.randbytes(rng.choice((0, 14))),
             display=rng.choice(b"YN"),
             iso=rng.choice(b"YN"),
+            **extras,
         )
 
     def _cancel(self, venue: Venue) -> c.Command | None:
@@ -326,6 +355,12 @@ class Generator:
             side=rng.choice((0, 0, 1, 2, 5, 6)),
             firm=rng.randbytes(rng.choice((0, 4))),
         )
+
+    def _set_self_trade(self, venue: Venue) -> c.Command | None:
+        rng = self._rng
+        account = rng.randint(0, len(venue.accounts) + 1)
+        mode = rng.choice((0, 0, *SelfTrade, 5, 255))
+        return c.SetSelfTrade(*self._admin_sign(venue), account, rng.choice((0, 0, 1, 2)), mode)
 
     def _admin_mass_cancel(self, venue: Venue) -> c.Command | None:
         rng = self._rng

@@ -15,7 +15,9 @@ from oms.messages.enums import (
     OrdType,
     Phase,
     Policy,
+    PostOnly,
     RejectReason,
+    SelfTrade,
     Side,
     TimeInForce,
 )
@@ -28,6 +30,15 @@ SIDES = {
     "short-exempt": Side.SELL_SHORT_EXEMPT,
 }
 POLICIES = {"ouch": OUCH_POLICY, "fix": Policy.KEEPS_PRIORITY_ON_REDUCE}
+SELF_TRADES = {
+    "": 0,
+    "newest": SelfTrade.CANCEL_NEWEST,
+    "oldest": SelfTrade.CANCEL_OLDEST,
+    "both": SelfTrade.CANCEL_BOTH,
+    "decrement": SelfTrade.DECREMENT,
+    "odd": 5,
+}
+POST_ONLY = {"": 0, "cancel": PostOnly.CANCEL, "slide": PostOnly.SLIDE, "odd": 3}
 TIMES_IN_FORCE = {tif.name.lower(): tif for tif in TimeInForce}
 RAW_TYPES: dict[str, type[c.Command]] = {
     kind.__name__: kind
@@ -36,6 +47,7 @@ RAW_TYPES: dict[str, type[c.Command]] = {
         c.Logout, c.GatewayLost, c.Genesis, c.AddInstrument, c.AddParticipant, c.AddAccount,
         c.AddUser, c.OpenSession, c.Grant, c.DepositCash, c.DepositShares, c.SetLimits,
         c.SetInstrument, c.SetPhase, c.StartDay, c.EndDay, c.MassCancel, c.AdminMassCancel,
+        c.SetSelfTrade,
     )
 }  # fmt: skip
 _BYTES_PREFIX = "x:"
@@ -135,7 +147,7 @@ def _signed(words: list[str], sign: Signature, options: dict[str, str]) -> c.Com
             return c.ReplaceOrder(
                 *sign, _policy(options), _ref(orig), _ref(number), _tif(rest, options), int(qty),
                 world.units(price), options.pop("name", "").encode(), ord("Y"), ord("N"),
-                RejectReason[options.pop("reason", "NONE")],
+                RejectReason[options.pop("reason", "NONE")], **_extras(options),
             )  # fmt: skip
         case [side, qty, symbol, "@", price, number, *rest] if number.startswith("#"):
             return _new_order(sign, options, [side, qty, symbol, price, number], rest)
@@ -168,7 +180,17 @@ def _new_order(
         iso=ord("N"),
         cross_type=ord("N"),
         refuse_reason=RejectReason[options.pop("reason", "NONE")],
+        **_extras(options),
     )
+
+
+def _extras(options: dict[str, str]) -> dict[str, int]:
+    """`min=50 self=newest post=slide`."""
+    return {
+        "min_qty": int(options.pop("min", "0")),
+        "self_trade": SELF_TRADES[options.pop("self", "")],
+        "post_only": POST_ONLY[options.pop("post", "")],
+    }
 
 
 def _mass_cancel(sign: Signature, options: dict[str, str], number: int) -> c.MassCancel:
@@ -233,6 +255,10 @@ def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> c.Admi
                 of_instrument_id=world.instrument_id(options.pop("symbol", "0")),
                 side=_scope(options),
             )
+        case ["self-trade", name]:
+            mode = SELF_TRADES[options.pop("self", "")]
+            group = int(options.pop("group", "0"))
+            return c.SetSelfTrade(*sign, world.account_id(name), group, mode)
         case ["starts", "day", date]:
             return c.StartDay(*sign, int(date), world.MIDNIGHT_NS)
         case ["ends", "day"]:

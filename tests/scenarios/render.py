@@ -19,7 +19,7 @@ from oms.messages.enums import (
     Side,
     TimeInForce,
 )
-from oms.messages.records import Event, unpack_book_top, unpack_event
+from oms.messages.records import Event, unpack_book_top, unpack_event, unpack_prevented
 from oms.reference.engine import Engine
 from tests.scenarios import world
 
@@ -74,6 +74,9 @@ def event(record: bytes) -> str:
         case EventKind.ORDER_CANCELED:
             text = f"{who} canceled #{e.user_ref_num} {e.qty}, {e.leaves_qty} left"
             text += f": {name_of(CancelReason, e.reason)}"
+            if e.reason == CancelReason.SELF_TRADE:
+                prevented = unpack_prevented(record)
+                text += f", not {prevented.qty} @ {price(prevented.price)}"
             for flag in (EventFlag.MASS_CANCELED, EventFlag.DISCONNECTED):
                 text += f" {flag.name}" if e.flags & flag else ""
             if e.reject_reason:

@@ -14,7 +14,15 @@ from oms.messages.commands import (
     RefusedRequest,
     ReplaceOrder,
 )
-from oms.messages.enums import OUCH_POLICY, OrdType, RejectReason, Side, TimeInForce
+from oms.messages.enums import (
+    OUCH_POLICY,
+    OrdType,
+    PostOnly,
+    RejectReason,
+    SelfTrade,
+    Side,
+    TimeInForce,
+)
 from oms.messages.records import pack_batch
 from oms.wire import ouch
 from oms.wire import ouch_messages as m
@@ -129,8 +137,39 @@ def test_fok_is_ioc_with_the_whole_quantity_as_minimum() -> None:
     assert command.time_in_force == TimeInForce.FOK
     assert command.refuse_reason == NONE
     assert with_tag(Tag.MIN_QTY, 0, time_in_force=m.TIF_IOC).time_in_force == TimeInForce.IOC
-    assert with_tag(Tag.MIN_QTY, 99, time_in_force=m.TIF_IOC).refuse_reason == NOT_OFFERED
-    assert with_tag(Tag.MIN_QTY, 100, time_in_force=m.TIF_DAY).refuse_reason == NOT_OFFERED
+
+
+def test_minimum_quantity_goes_into_the_log() -> None:
+    """What is not the whole of an IOC is a minimum, for any time in force and for a replace."""
+    command = with_tag(Tag.MIN_QTY, 99, time_in_force=m.TIF_IOC)
+    assert (command.time_in_force, command.min_qty) == (TimeInForce.IOC, 99)
+    command = with_tag(Tag.MIN_QTY, 100, time_in_force=m.TIF_DAY)
+    assert (command.time_in_force, command.min_qty) == (TimeInForce.DAY, 100)
+    assert command.refuse_reason == NONE
+    replace = translate(m.ReplaceRequest(7, 8, 50, 1, appendage=b"\x05\x03\x00\x00\x00\x32"))
+    assert isinstance(replace, ReplaceOrder)
+    assert (replace.min_qty, replace.refuse_reason) == (50, NONE)
+
+
+@pytest.mark.parametrize(
+    ("letter", "mode"),
+    [
+        ("*", 0),
+        ("W", SelfTrade.CANCEL_NEWEST),
+        ("O", SelfTrade.CANCEL_OLDEST),
+        ("D", SelfTrade.DECREMENT),
+    ],
+)
+def test_self_trade_strategies(letter: str, mode: int) -> None:
+    """The letters of the specification that this venue has a mode for."""
+    command = with_tag(Tag.AIQ_STRATEGY, ord(letter))
+    assert (command.self_trade, command.refuse_reason) == (mode, NONE)
+
+
+def test_post_only_is_canceled_when_it_would_trade() -> None:
+    """The wire has one kind of post-only."""
+    command = with_tag(Tag.POST_ONLY, ord("P"))
+    assert (command.post_only, command.refuse_reason) == (PostOnly.CANCEL, NONE)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +240,7 @@ TAGS: list[tuple[int, int | bytes, RejectReason]] = [
     (Tag.DISCRETION_PEG_OFFSET, 0, NONE),
     (Tag.DISCRETION_PEG_OFFSET, 1, NOT_OFFERED),
     (Tag.POST_ONLY, ord("N"), NONE),
-    (Tag.POST_ONLY, ord("P"), NOT_OFFERED),
+    (Tag.POST_ONLY, ord("x"), NOT_OFFERED),
     (Tag.RANDOM_RESERVES, 0, NONE),
     (Tag.RANDOM_RESERVES, 1, NOT_OFFERED),
     (Tag.ROUTE, b"", NONE),
@@ -223,7 +262,7 @@ TAGS: list[tuple[int, int | bytes, RejectReason]] = [
     (Tag.USER_REF_IDX, 0, NONE),
     (Tag.USER_REF_IDX, 1, NOT_OFFERED),
     (Tag.AIQ_STRATEGY, ord("*"), NONE),
-    (Tag.AIQ_STRATEGY, ord("O"), NOT_OFFERED),
+    (Tag.AIQ_STRATEGY, ord("Y"), NOT_OFFERED),
     (Tag.AIQ_GROUP_ID, b"", NONE),
     (Tag.AIQ_GROUP_ID, b"G1", NOT_OFFERED),
     (Tag.STOP_PRICE, 1_000_000, BAD_TYPE),
@@ -247,7 +286,7 @@ def test_every_tag_is_tested() -> None:
 
 def test_first_wish_that_is_refused_gives_the_reason() -> None:
     """One outcome, whatever else is asked for."""
-    appendage = build_appendage([Option(Tag.POST_ONLY, ord("P")), Option(Tag.STOP_PRICE, 1)])
+    appendage = build_appendage([Option(Tag.MAX_FLOOR, 1), Option(Tag.STOP_PRICE, 1)])
     assert order(appendage=appendage, time_in_force=ord("9")).refuse_reason == NOT_OFFERED
 
 
@@ -270,7 +309,6 @@ def test_replace_becomes_a_replace_order() -> None:
         (m.ReplaceRequest(7, 8, 50, (1 << 64) - 2), NONE),
         (m.ReplaceRequest(7, 8, 50, 1, display=ord("N")), NOT_OFFERED),
         (m.ReplaceRequest(7, 8, 50, 1, iso=ord("Y")), NOT_OFFERED),
-        (m.ReplaceRequest(7, 8, 50, 1, appendage=b"\x05\x03\x00\x00\x00\x32"), NOT_OFFERED),
         (m.ReplaceRequest(7, 8, 50, 1, appendage=b"\x05\x02A2  "), NONE),
     ],
 )

@@ -32,6 +32,7 @@ def test_what_is_pushed_arrives() -> None:
         c.GatewayLost(7),
         c.EndDay(1, 1, 1, 5),
         c.AdminMassCancel(1, 1, 2, 5, of_account_id=1),
+        c.SetSelfTrade(1, 1, 3, 5, 1, group=1, mode=2),
     ]
     push = link.Push(7, commands)
     assert DECODER.decode(msgspec.msgpack.encode(push)) == push
@@ -66,7 +67,7 @@ def test_values_outside_their_field_are_refused(place: int, value: object) -> No
         decode(wrong)
 
 
-@pytest.mark.parametrize("tag", [0, 7, 15, 19, 31, 47, -1, "NewOrder"])
+@pytest.mark.parametrize("tag", [0, 7, 15, 19, 31, 48, -1, "NewOrder"])
 def test_unknown_commands_are_refused(tag: object) -> None:
     """The list of commands is closed."""
     with pytest.raises(msgspec.ValidationError):
@@ -82,7 +83,7 @@ def test_missing_fields_are_refused() -> None:
 
 def test_later_fields_are_tolerated() -> None:
     """A newer gateway may append a field: an older leader does not know it."""
-    assert decode([*ORDER, 99]).commands[0] == decode(ORDER).commands[0]
+    assert decode([*ORDER, 0, 0, 0, 99]).commands[0] == decode(ORDER).commands[0]
 
 
 @pytest.mark.parametrize("cut", range(0, 60, 7))

@@ -28,6 +28,7 @@ ORDER = {
     "iso": (60, 1), "cross_type": (61, 1), "refuse_reason": (62, 1), "cl_ord_id": (64, 24),
     "firm": (88, 4), **HEAD,
 }  # fmt: skip
+ENTRY = {"min_qty": (92, 4), "self_trade": (126, 1), "post_only": (127, 1), **ORDER}
 INSTRUMENT = {
     "instrument_id": (32, 4), "lot_size": (36, 4), "tick_size": (40, 8),
     "reference_price": (48, 8), "price_collar_bps": (56, 4), "market_collar_bps": (60, 4),
@@ -43,8 +44,8 @@ MAXIMA = (
     "users_max", "sessions_max", "positions_max",
 )  # fmt: skip
 LAYOUTS: dict[CommandKind, dict[str, tuple[int, int]]] = {
-    CommandKind.NEW_ORDER: ORDER,
-    CommandKind.REPLACE_ORDER: ORDER,
+    CommandKind.NEW_ORDER: ENTRY,
+    CommandKind.REPLACE_ORDER: ENTRY,
     CommandKind.CANCEL_ORDER: ORDER,
     CommandKind.ACCOUNT_QUERY: HEAD,
     CommandKind.REFUSED_REQUEST: ORDER,
@@ -77,6 +78,9 @@ LAYOUTS: dict[CommandKind, dict[str, tuple[int, int]]] = {
     CommandKind.START_DAY: {"trading_date": (32, 4), "midnight_ns": (40, 8), **HEAD},
     CommandKind.END_DAY: HEAD,
     CommandKind.MASS_CANCEL: ORDER,
+    CommandKind.SET_SELF_TRADE: {
+        "account_id": (32, 4), "group": (36, 4), "mode": (40, 1), **HEAD,
+    },
     CommandKind.ADMIN_MASS_CANCEL: {
         "side": (1, 1), "of_session_id": (32, 4), "of_account_id": (36, 4),
         "of_instrument_id": (40, 4), **HEAD,
@@ -87,10 +91,11 @@ SPACE_PADDED = {"symbol", (CommandKind.ADD_ACCOUNT, "firm")}
 SAMPLES: dict[CommandKind, c.Command] = {
     CommandKind.NEW_ORDER: c.NewOrder(
         *SIGN, 6, 0x21222324, 0x31323334, 0x41424344, 5, 2, 4, 0x51525354, -0x61626364, b"ORDER-1",
-        b"FIRM", 0x59, 0x41, 0x4E, 0x4F, 17,
+        b"FIRM", 0x59, 0x41, 0x4E, 0x4F, 17, 0x71727374, 2, 1,
     ),
     CommandKind.REPLACE_ORDER: c.ReplaceOrder(
-        *SIGN, 1, 0x21222324, 0x25262728, 3, 0x51525354, 0x61626364, b"X" * 24, 0x4E, 0x59, 10
+        *SIGN, 1, 0x21222324, 0x25262728, 3, 0x51525354, 0x61626364, b"X" * 24, 0x4E, 0x59, 10,
+        0x71727374, 3, 2,
     ),
     CommandKind.CANCEL_ORDER: c.CancelOrder(*SIGN, 4, 0x21222324, 0x51525354),
     CommandKind.ACCOUNT_QUERY: c.AccountQuery(*SIGN),
@@ -117,6 +122,7 @@ SAMPLES: dict[CommandKind, c.Command] = {
     CommandKind.MASS_CANCEL: c.MassCancel(
         *SIGN, 8, 0x21222324, 0x31323334, 0x41424344, 5, b"FIRM", 4
     ),
+    CommandKind.SET_SELF_TRADE: c.SetSelfTrade(*SIGN, 9, 0x21222324, 4),
     CommandKind.ADMIN_MASS_CANCEL: c.AdminMassCancel(
         *SIGN, 0x21222324, 0x31323334, 0x41424344, 2
     ),

@@ -1,6 +1,7 @@
 """Event records to packets: against our golden file and against the independent decoder's view."""
 
 import json
+import struct
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from oms.messages.enums import (
     EventKind,
     OrdType,
     RejectReason,
+    SelfTrade,
     Side,
     TimeInForce,
 )
@@ -64,6 +66,12 @@ EXAMPLES: dict[str, bytes] = {
         EventKind.ORDER_REPLACED, orig_user_ref_num=6, flags=0, qty=0, firm=b"A1"
     ),
     "canceled by user": record(EventKind.ORDER_CANCELED, reason=ord("U"), qty=40),
+    "reduced by self-trade prevention": record(
+        EventKind.ORDER_CANCELED,
+        reason=ord("Q"),
+        qty=40,
+        cl_ord_id=struct.pack("<qIBB", 1_234_500, 30, ord("A"), SelfTrade.CANCEL_OLDEST),
+    ),
     "executed added": record(
         EventKind.ORDER_EXECUTED,
         reason=ord("A"),

@@ -1,0 +1,50 @@
+"""A live order leaves, whole or in part: holds, level, index, slab.
+
+Called by everything that ends an order: matcher, self-trade prevention, commands, mass cancels, the
+day's sweep. Promises: what is in use is what rests; an order's record stays readable but for
+`leaves` until its slot is used again.
+"""
+
+from libc.stdint cimport int64_t, uint32_t
+
+from oms._core.ledger cimport ledger_hold
+from oms._core.order_book cimport book_unlink
+from oms._core.order_index cimport index_remove
+from oms._core.order_pool cimport Order, pool_free
+from oms._core.state cimport State
+
+
+cdef inline void order_freed(State* state, uint32_t slot) noexcept nogil:
+    """An order that is out of level and index leaves counts and slab."""
+    state.sessions[state.pool.orders[slot].session_id].live_orders -= 1
+    state.pool.live -= 1
+    pool_free(&state.pool, slot)
+
+
+cdef inline void release_and_unlink(State* state, uint32_t slot) noexcept nogil:
+    """Give back an order's holds and take it out of its level; it keeps slot and name."""
+    cdef Order* order = &state.pool.orders[slot]
+    ledger_hold(
+        &state.accounts[order.account_id], &state.positions.positions[order.position], order,
+        -<int64_t>order.leaves,
+    )
+    book_unlink(
+        &state.levels, &state.instruments[order.instrument_id].book, state.pool.orders, slot
+    )
+
+
+cdef inline void remove_order(State* state, uint32_t slot) noexcept nogil:
+    """A live order goes: holds, level, index, slab. Its record stays readable but for `leaves`."""
+    release_and_unlink(state, slot)
+    index_remove(&state.index, state.pool.orders, slot)
+    order_freed(state, slot)
+
+
+cdef inline void reduce_in_place(State* state, Order* order, uint32_t cut) noexcept nogil:
+    """Take `cut`, less than all, from an order that keeps its place."""
+    ledger_hold(
+        &state.accounts[order.account_id], &state.positions.positions[order.position], order,
+        -<int64_t>cut,
+    )
+    order.leaves -= cut
+    state.levels.levels[order.level].qty -= cut
