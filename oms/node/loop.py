@@ -6,7 +6,7 @@ an order runs here and nowhere else, so nothing in the node needs a lock.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -27,6 +27,7 @@ from oms.node.feed import Feed
 from oms.node.ingress import Ingress
 from oms.node.leases import Leases
 from oms.node.outputs_fetch import OutputsFetch
+from oms.node.polling import Handler, Polling
 from oms.node.replica import Replica
 from oms.node.requests import Requests
 from oms.node.sequencer import Sequencer
@@ -38,7 +39,7 @@ from oms.process_log import Log
 from oms.replication.port import ROOM_AMPLE, ROOM_RESERVE, LogStatus, ReplicatedLog
 from oms.transport import topics
 from oms.transport.keys import ZapHandler
-from oms.transport.sockets import NOW, READABLE, READABLE_OR_BROKEN, WRITABLE, Socket
+from oms.transport.sockets import NOW, Socket
 from oms.wire import frames
 
 HINT_EVERY_NS: Final = 10_000_000  # status frames that answer pushes to a follower
@@ -81,31 +82,25 @@ class Loop:
 
     def __init__(self, parts: Parts) -> None:
         self._p = parts
-        self._poller = zmq.Poller()
-        self._handlers: dict[Socket | int, Callable[[int], None]] = {}
-        self._log_fds: list[tuple[int, bool, bool]] = []
+        self._polling = Polling()
         self._is_reading_pull = False
         self._status: LogStatus = parts.status.standing.log  # as of the last turn
         self._is_fenced = False
         self._status_due_ns = 0
         self._heartbeat_due_ns = 0
         self._hinted_ns = 0
-        self._watch(parts.wakeup.read_fd, lambda _now: parts.wakeup.clear())
-        self._watch(parts.zap.socket, lambda _now: parts.zap.on_readable())
-        self._watch(parts.requests.socket, parts.requests.on_readable)
-        self._watch(parts.feed.socket, lambda _now: parts.feed.on_readable())
+        self._polling.watch(parts.wakeup.read_fd, lambda _now: parts.wakeup.clear())
+        self._polling.watch(parts.zap.socket, lambda _now: parts.zap.on_readable())
+        self._polling.watch(parts.requests.socket, parts.requests.on_readable)
+        self._polling.watch(parts.feed.socket, lambda _now: parts.feed.on_readable())
         for peer in parts.peers:
-            self._watch(peer, partial(self._read_peer, peer))
+            self._polling.watch(peer, partial(self._read_peer, peer))
         self._fetch = parts.fetch
         if parts.fetch is not None:
             for other in parts.fetch.peers:
-                self._watch(other.socket, partial(parts.fetch.on_readable, other))
+                self._polling.watch(other.socket, partial(parts.fetch.on_readable, other))
         parts.snapshots.wake_by(parts.wakeup.write_fd)
         parts.log.set_may_lead(parts.clock_watch.may_lead)
-
-    def _watch(self, source: Socket | int, handler: Callable[[int], None]) -> None:
-        self._poller.register(source, READABLE)
-        self._handlers[source] = handler
 
     def run(self) -> None:
         """Turn until a stop is wanted; a leader then hands over first, so that nobody waits."""
@@ -130,9 +125,9 @@ class Loop:
 
     def _turn(self) -> None:
         parts = self._p
-        self._poll_log_fds()
+        self._polling.watch_log([] if self._is_fenced else parts.log.fds())
         self._poll_pull()
-        ready = self._poller.poll(self._sleep_ms())
+        ready = self._polling.wait(self._sleep_ms())
         now_ns = parts.clock.monotonic_ns()
         self._dispatch(ready, now_ns)
         if not self._is_fenced:
@@ -191,32 +186,14 @@ class Loop:
             self._status_due_ns = 0
             parts.say.info("clock", may_lead=may_lead, skew_ms=watch.skew_ns // _NS_PER_MS)
 
-    def _dispatch(self, ready: list[tuple[Socket | int, int]], now_ns: int) -> None:
-        for source, events in ready:
-            handler = self._handlers.get(source)
+    def _dispatch(
+        self, ready: list[tuple[Handler | None, Socket | int, bool, bool]], now_ns: int
+    ) -> None:
+        for handler, source, is_readable, is_writable in ready:
             if handler is not None:
                 handler(now_ns)
             elif isinstance(source, int) and not self._is_fenced:
-                # POLLERR and hang-up count as readable: the read will say what it is.
-                self._p.log.on_ready(
-                    source,
-                    readable=bool(events & READABLE_OR_BROKEN),
-                    writable=bool(events & WRITABLE),
-                )
-
-    def _poll_log_fds(self) -> None:
-        """Poll what the log wants polled; its wishes seldom change from turn to turn."""
-        wanted = [] if self._is_fenced else self._p.log.fds()
-        if wanted == self._log_fds:
-            return
-        kept = {fd for fd, *_ in wanted}
-        for fd, *_ in self._log_fds:
-            if fd not in kept and fd in self._poller:
-                self._poller.unregister(fd)
-        for fd, want_read, want_write in wanted:
-            flags = (READABLE if want_read else 0) | (WRITABLE if want_write else 0)
-            self._poller.register(fd, flags)
-        self._log_fds = wanted
+                self._p.log.on_ready(source, readable=is_readable, writable=is_writable)
 
     def _poll_pull(self) -> None:
         """Poll PULL only while it will be read, or the poll would return for nothing, for ever."""
@@ -228,11 +205,9 @@ class Loop:
             return
         self._is_reading_pull = wanted
         if wanted:
-            self._poller.register(self._p.ingress.socket, READABLE)
-            self._handlers[self._p.ingress.socket] = self._read_pull_away
+            self._polling.watch(self._p.ingress.socket, self._read_pull_away)
         else:
-            self._poller.unregister(self._p.ingress.socket)
-            del self._handlers[self._p.ingress.socket]
+            self._polling.unwatch(self._p.ingress.socket)
 
     # ---- in
 
@@ -381,8 +356,7 @@ class Loop:
     def _end_fetch(self, fetch: OutputsFetch) -> None:
         """The outputs are all there: from now on they are replayed to whoever asks."""
         for peer in fetch.peers:
-            self._poller.unregister(peer.socket)
-            del self._handlers[peer.socket]
+            self._polling.unwatch(peer.socket)
         fetch.close()
         self._fetch = None
         self._p.index.restart()

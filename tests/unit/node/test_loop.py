@@ -268,11 +268,11 @@ def test_pull_is_not_polled_while_the_sequencer_is_full(leading: Bench) -> None:
     leading.push(order(1))
     leading.turn(2)
     assert len(leading.pull.incoming) == 1
-    assert leading.pull.as_socket not in leading.loop._poller
+    assert leading.pull.as_socket not in leading.loop._polling
     leading.log.holds = False
     leading.turn(60)
     assert len(leading.pull.incoming) == 0
-    assert leading.pull.as_socket in leading.loop._poller
+    assert leading.pull.as_socket in leading.loop._polling
 
 
 def test_commands_wait_until_the_genesis_is_applied(tmp_path: Path) -> None:
