@@ -102,6 +102,8 @@ class Simulation:
         self.trading_date = 20261122
         self.seen: Counter[str] = Counter()  # what this run came by
         self.cut_chance = 0.0005
+        self.newcomer = ""
+        self.storm_until_s = 0.0
 
     # --- nodes ---
 
@@ -174,7 +176,8 @@ class Simulation:
         for name in names:
             if name not in self.logs or self.network.now_s < self.paused_until_s.get(name, 0.0):
                 continue
-            self.disk.cut_chance = self.cut_chance
+            is_installing = self.logs[name].status().installing > 0
+            self.disk.cut_chance = self.cut_chance * (100 if is_installing else 1)
             try:
                 self.network.deliver(name)
                 self.logs[name].tick()
@@ -264,10 +267,14 @@ class Simulation:
         self.network.cut.clear()
         joining = any(log.status().is_joining for log in self.logs.values())
         stopped = [name for name in self.names if name not in self.logs]
+        absent = ""
         if len(stopped) == 1 and not joining and not self.seen["replaced"]:
             self.replace(stopped[0])
+            self.storm_until_s = self.network.now_s + 1.0
+            if self.rng.random() < 0.5:  # the other old node may be the only one that has it all
+                absent = self.rng.choice([name for name in self.names if name != self.newcomer])
         for name in self.names:
-            if name not in self.logs:
+            if name not in self.logs and name != absent:
                 self.start(name)
 
     def replace(self, old: str) -> None:
@@ -277,6 +284,7 @@ class Simulation:
             self.stop(name, power=self.rng.random() < 0.3)
         new = f"n{4 + self.rng.randrange(2)}" if self.rng.random() < 0.5 else "n0"
         self.names = sorted({*self.names, new} - {old})
+        self.newcomer = new
         DiskJournal.format(
             self.folder / new / "journal", cluster_id=CLUSTER_ID, node_id=new,
             segment_bytes=SEGMENT_BYTES, is_joining=True,
@@ -291,7 +299,8 @@ class Simulation:
         for _ in range(int(seconds / STEP_S)):
             if self.rng.random() < 0.3:
                 self.propose()
-            if self.rng.random() < 0.012:
+            is_storm = self.network.now_s < self.storm_until_s
+            if self.rng.random() < (0.03 if is_storm else 0.012):
                 self.fault()
             self.step()
         self.heal()
