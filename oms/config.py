@@ -137,5 +137,5 @@ def load(path: Path, kind: type[_T]) -> _T:
         what=f"cannot read the settings in {path}",
         why=why,
         do="correct the file, or make a new one with `oms up --data DIR`",
-        read="docs/operating.md",
+        read="docs/operating.md, When something does not start",
     )

@@ -91,5 +91,5 @@ def make_engine(kind: str) -> Engine:
         what=f"there is no engine {kind!r}",
         why="the setting `engine` names neither of the two",
         do='write engine = "core", or "reference" for tests',
-        read="docs/operating.md",
+        read="docs/operating.md, When something does not start",
     )

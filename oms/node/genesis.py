@@ -48,5 +48,5 @@ def load_entries(path: Path) -> list[bytes]:
         what=f"cannot read the genesis file {path}",
         why=why,
         do="format the venue again with `oms up --data DIR` in an empty folder",
-        read="docs/operating.md",
+        read="docs/operating.md, When something does not start",
     )

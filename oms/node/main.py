@@ -47,7 +47,7 @@ from oms.replication.snapshot_file import path_of
 from oms.replication.snapshot_receiver import intended
 from oms.transport import keys
 
-_READ = "docs/operating.md"
+_READ = "docs/operating.md, When something does not start"
 
 
 def _lock(folder: Path) -> int:
@@ -80,7 +80,7 @@ def _damaged(error: JournalDamagedError) -> SettingsError:
         what=f"journal damaged at log index {error.log_index}",
         why=f"{error.reason}: no node is better than one that remembers otherwise",
         do="delete nothing: the other nodes have the entry; keep the folder, go on without",
-        read=_READ,
+        read="docs/operating.md, A journal is damaged",
     )
 
 

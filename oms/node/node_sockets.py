@@ -15,7 +15,7 @@ from oms.transport import keys, sockets, topics
 from oms.transport.keys import ZapHandler
 from oms.transport.sockets import Socket
 
-_READ = "docs/operating.md"
+_READ = "docs/operating.md, When something does not start"
 
 
 class Doors(NamedTuple):

@@ -164,5 +164,5 @@ def _without_outputs(
         why="what was before is in the archive, and no snapshot at or behind that index is whole",
         do="`oms snapshot restore` from another folder, or give the node a new identity: "
         "`oms cluster replace`",
-        read="docs/operating.md",
+        read="docs/operating.md, Start a node from another node's snapshot",
     )

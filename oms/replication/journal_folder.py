@@ -44,7 +44,7 @@ def format_folder(
             what=f"cannot make a journal in {folder}",
             why=error.strerror or str(error),
             do="give an empty or a new folder",
-            read="docs/operating.md",
+            read="docs/operating.md, When something does not start",
         ) from error
     sync_folder(folder.parent)
 
@@ -60,6 +60,6 @@ def lock_folder(folder: Path) -> int:
             what=f"cannot open the journal in {folder}",
             why="another process has it open",
             do="stop the node that runs on this folder first",
-            read="docs/operating.md",
+            read="docs/operating.md, When something does not start",
         ) from error
     return fd

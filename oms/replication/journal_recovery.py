@@ -194,7 +194,7 @@ def check_owner(folder: Path, header: fmt.SegmentHeader, *, cluster_id: int, nod
                 f"this is node {node_id} of cluster {cluster_id:016x}"
             ),
             do="point the node at its own folder; never copy one node's journal to another",
-            read="docs/operating.md",
+            read="docs/operating.md, When something does not start",
         )
 
 

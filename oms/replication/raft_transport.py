@@ -101,7 +101,7 @@ class RaftTransport(Transport):  # type: ignore[misc]  # the library has no type
                 what="cannot use the cluster key",
                 why=f"it has {len(key)} bytes, {KEY_BYTES_MIN} are needed",
                 do="make new keys for all nodes",
-                read="docs/operating.md",
+                read="docs/operating.md, When something does not start",
             )
         self._node = node
         self._peers = {peer.node_id: peer for peer in peers}
@@ -426,7 +426,7 @@ def _check_ids(addresses: dict[str, str]) -> None:
             what="cannot use the list of nodes",
             why=f"{wrong}: an id has 1 to {NODE_ID_BYTES_MAX} ASCII characters",
             do="correct the node file",
-            read="docs/operating.md",
+            read="docs/operating.md, When something does not start",
         )
 
 
@@ -464,7 +464,7 @@ def _listen(address: tuple[str, int]) -> socket.socket:
             what=f"cannot listen for other nodes on {address[0]}:{address[1]}",
             why=error.strerror or str(error),
             do="free the address or give this node another one, in every node's file",
-            read="docs/operating.md",
+            read="docs/operating.md, When something does not start",
         ) from error
     sock.setblocking(False)
     return sock
