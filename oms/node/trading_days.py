@@ -114,6 +114,7 @@ class TradingDays:
                 self._say.error("log_not_archived", reason=str(error))
             self._fault = str(error)
             return
-        self._is_archived, self._fault = True, ""
+        # What an interrupted move left comes with a later one: until nothing moves any more.
+        self._is_archived, self._fault = not moved, ""
         if moved:
             self._say.info("log_archived", day=days[-1].name, segments=len(moved))
