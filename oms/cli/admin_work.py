@@ -158,7 +158,7 @@ def phase(data: Path, symbol: str, name: str) -> None:
 def cancel(data: Path, scope: CancelScope) -> None:
     """Every live order within the scope; the venue does it in bounded pieces."""
     if scope == CancelScope() and not scope.is_all:
-        raise _wrong("this would cancel every order of the venue", "say so with --all, or say whose")
+        raise _wrong("this would cancel every order", "say so with --all, or say whose")
     if scope.side is not None and scope.side.upper() not in {"BUY", "SELL"}:
         raise _wrong(f"{scope.side!r} is no side", "there are BUY and SELL")
     with administrator(data) as session:
