@@ -29,6 +29,7 @@ class Restored:
     event_seq: int = 0
     events_base: int = 0
     eve_index: int = 0  # of the snapshot of the day's eve, 0 when there is none
+    events_crc: int = 0  # of the outputs (events_base, event_seq]
     missing_crc: int | None = None  # of the outputs that must be fetched; None: nothing lacks
 
 
@@ -115,6 +116,7 @@ def _restored(node: Path, cluster_id: int, snapshot: Snapshot, crc: int | None =
         log_index=snapshot.log_index,
         event_seq=snapshot.event_seq,
         events_base=snapshot.events_base,
+        events_crc=snapshot.events_crc,
         eve_index=_eve_index(node, cluster_id, snapshot.events_base),
         missing_crc=crc,
     )

@@ -50,9 +50,12 @@ class Snapshots:
         say: Log,
         events_base: int = 0,
         eve_index: int = 0,
+        restored_crc: tuple[int, int, int] = (0, 0, 0),
     ) -> None:
         """Bounds: `turn` of `node_count` is this node's place in the rotation. `events_base` and
-        `eve_index` are the restored day's: where its outputs begin, and its eve's snapshot.
+        `eve_index` are the restored day's: where its outputs begin, and its eve's snapshot;
+        `restored_crc` is (a, b, crc32) of its outputs (a, b]: read from the file anew, they
+        would vouch for whatever happened to the file since.
         """
         self._folder = folder
         self._engine = engine
@@ -66,7 +69,7 @@ class Snapshots:
         self._events_base = events_base
         self._eve: Snapshot | None = None  # waits to be written
         self.eve_index = eve_index  # of the day's eve, once it is durable; else 0
-        self._crc = (0, 0, 0)  # crc32 of the outputs (a, b], as of the last snapshot: a, b, crc
+        self._crc = restored_crc  # of the outputs (a, b], as of the last snapshot: a, b, crc
         self._newest: SnapshotOffer | None = None
         self._look_for_newest()
         offset = turn * SNAPSHOT_EVERY_ENTRIES // node_count

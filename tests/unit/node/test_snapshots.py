@@ -12,6 +12,7 @@ from oms.node.snapshots import Snapshots
 from oms.node.wakeup import Wakeup
 from oms.reference.engine import Engine
 from oms.replication import snapshot_file
+from tests.support.node_on_disk import flip
 from tests.support.node_parts import CLUSTER_ID, login, order, silent_log
 from tests.support.node_replica import OneReplica
 
@@ -23,7 +24,12 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def snapshots_of(one: OneReplica, folder: Path, turn: int = 0) -> Snapshots:
+def snapshots_of(
+    one: OneReplica,
+    folder: Path,
+    turn: int = 0,
+    restored_crc: tuple[int, int, int] = (0, 0, 0),
+) -> Snapshots:
     """The snapshots of this replica, in a cluster of three."""
     return Snapshots(
         folder,
@@ -33,6 +39,7 @@ def snapshots_of(one: OneReplica, folder: Path, turn: int = 0) -> Snapshots:
         turn=turn,
         node_count=3,
         say=silent_log(),
+        restored_crc=restored_crc,
     )
 
 
@@ -95,6 +102,21 @@ def test_outputs_that_changed_on_disk_are_made_again(one: OneReplica, folder: Pa
     second = snapshot_file.read(snapshot_file.path_of(folder, indexes[1]))
     assert restore_after_flip(one, folder, second.event_seq * EVENT_BYTES + 70) == indexes[1]
     assert restore_after_flip(one, folder, 70) == 0
+
+
+def test_a_new_snapshot_does_not_vouch_for_a_change_on_disk(one: OneReplica, folder: Path) -> None:
+    """What changed before it is found at the next start, not taken for what was made."""
+    indexes = three(one, folder)
+    newest = snapshot_file.read(snapshot_file.path_of(folder, indexes[-1]))
+    running = snapshots_of(
+        one, folder, restored_crc=(newest.events_base, newest.event_seq, newest.events_crc)
+    )
+    flip(folder.parent / "events.log", 70)
+    one.apply(order(4))
+    running.stop()
+    last = snapshot_file.read(snapshot_file.newest_first(folder)[0])
+    assert last.log_index > indexes[-1]
+    assert restore(folder, one.event_log)[0] == 0, "the log makes them again"
 
 
 def restore_after_flip(one: OneReplica, folder: Path, at: int) -> int:
