@@ -21,14 +21,14 @@ class Successor:
     matched: int  # everything up to here is on its disk
     is_connected: bool
     is_heard: bool  # it answered a moment ago
-    may_lead: bool  # as it said in its last reply
+    may_lead: bool | None  # as it said in its last reply; None: it has not replied yet
     room: int  # raft_messages.ROOM, NO_ROOM or NO_RESERVE
 
     def obstacle(self) -> str:
         """Why it cannot take over, "" when it can."""
         if not self.is_connected:
             return f"{self.node_id} is not connected"
-        if not self.is_heard:
+        if not self.is_heard or self.may_lead is None:
             return f"{self.node_id} does not answer"
         if not self.may_lead:
             return f"{self.node_id} may not lead now"

@@ -211,6 +211,7 @@ class RaftRules(RaftVoter):
     def _on_disconnected(self, node: RankedNode) -> None:
         if self._reply is not None and self._reply[0] == node:
             self._reply = None
+        self._replicator.disconnected(node)
         if self.leader == node:
             self._note_leader(None)
             survivors = sorted(p.rank for p in [*self._peers, self._own] if p != node)
@@ -238,7 +239,7 @@ class RaftRules(RaftVoter):
             self._journal.allow_reserve(allowed)
 
     def _judge_room(self) -> None:
-        levels = [self._own_room(), *self._replicator.rooms()]
+        levels = [self._own_room(), *self._replicator.rooms(self._is_heard)]
         squeezed = room.is_squeezed(levels, len(self._peers) + 1)
         self._use_reserve(allowed=squeezed)
         self._replicator.may_use_reserve = squeezed
@@ -316,6 +317,8 @@ class RaftRules(RaftVoter):
         reply = AppendReply(m.term, True, matched, m.prev_index, self._own_room(), self.may_lead)
         self._reply = (node, reply)
         self._note_committed(min(m.commit_index, matched))
+        if self._receiver is not None and 0 < self._receiver.log_index <= self.commit_index:
+            self._receiver.drop()  # what it is for came as entries
         if self.is_joining and self._journal.base_index <= m.commit_index <= matched:
             # Committed in the leader's own term: then everything committed before is known to it.
             self._is_caught_up = self._journal.term_at(m.commit_index) == m.term

@@ -39,7 +39,7 @@ class _Progress:
     sent_at_s: float = 0.0
     told_commit: int = 0
     room: int = ROOM
-    may_lead: bool = False  # until it says so
+    may_lead: bool | None = None  # until it says
 
 
 class Replicator:
@@ -81,12 +81,19 @@ class Replicator:
         if next_index <= self._journal.base_index < before.next_index:
             next_index = self._journal.base_index + 1  # asked for before a snapshot is sent
         self._progress[peer] = _Progress(next_index, room=before.room)
-        self._snapshots.reconnected(peer)
 
-    def rooms(self) -> list[int]:
-        """What room the connected followers said they have."""
+    def disconnected(self, peer: RankedNode) -> None:
+        """Nothing is kept open for one that may never come back."""
+        self._snapshots.drop(peer)
+
+    def rooms(self, is_heard: Callable[[RankedNode], bool]) -> list[int]:
+        """What room the followers said they have: those that are there and answer."""
         is_connected = self._transport.is_connected
-        return [p.room for peer, p in self._progress.items() if is_connected(peer)]
+        return [
+            progress.room
+            for peer, progress in self._progress.items()
+            if is_connected(peer) and is_heard(peer)
+        ]
 
     def successors(self, is_heard: Callable[[RankedNode], bool]) -> list[Successor]:
         """The followers, as they could take over."""

@@ -1,9 +1,9 @@
 """The leader's side of snapshot installation: the newest snapshot's file, a piece at a time.
 
 Called by replicator.py for a follower that needs an entry the journal no longer has. Promises: one
-piece is on its way to a follower, no more; a file is opened once, so it is one file from the first
-byte to the last whatever happens to its name; what follows a piece is what the follower says it
-lacks. A snapshot that does not join this journal is not sent.
+piece is on its way to a follower, no more; a file is opened once for a connection, so it is one
+file from the first byte to the last whatever happens to its name; what follows a piece is what the
+follower says it lacks. A snapshot that does not join this journal is not sent.
 """
 
 import os
@@ -20,6 +20,7 @@ from oms.replication.raft_transport import RaftTransport, RankedNode
 
 AGAIN_S: Final = 1.0  # a piece without answer is repeated; what failed is begun again
 PAUSE_S: Final = 0.2  # after an answer that is no progress
+_SAY_AGAIN_S: Final = 10.0
 
 
 @dataclass(slots=True)
@@ -51,6 +52,7 @@ class SnapshotSender:
         self._on_fatal = on_fatal
         self._sendings: dict[str, _Sending] = {}
         self._not_before_s: dict[str, float] = {}
+        self._say_again_s = 0.0
 
     def send(self, peer: RankedNode, now: float, *, term: int) -> None:
         """The next piece, unless one is on its way."""
@@ -82,12 +84,8 @@ class SnapshotSender:
         if not reply.is_done:  # the copy was lost, or was not good: begin again
             self._not_before_s[peer.node_id] = now + AGAIN_S
 
-    def reconnected(self, peer: RankedNode) -> None:
-        """What was on its way is lost: ask for the place by repeating the piece."""
-        self._not_before_s.pop(peer.node_id, None)
-
     def drop(self, peer: RankedNode) -> None:
-        """`peer` needs no snapshot (any more)."""
+        """`peer` needs no snapshot (any more), or is gone: its copy stays where it ended."""
         self._not_before_s.pop(peer.node_id, None)
         sending = self._sendings.pop(peer.node_id, None)
         if sending is not None:
@@ -111,7 +109,9 @@ class SnapshotSender:
         if offer is None or not journal.base_index <= offer.log_index <= journal.last_index:
             has = f"it has one of {offer.log_index}" if offer is not None else "it has none"
             reason = f"{peer_id} needs a snapshot of {journal.base_index} or later, {has}"
-            self._report("snapshot_missing", {"peer": peer_id, "reason": reason})
+            if now >= self._say_again_s:
+                self._say_again_s = now + _SAY_AGAIN_S
+                self._report("snapshot_missing", {"peer": peer_id, "reason": reason})
             return None
         try:
             fd = os.open(offer.path, os.O_RDONLY | os.O_CLOEXEC)

@@ -9,7 +9,7 @@ import pytest
 from oms import bounds
 from oms.replication import snapshot_receiver, snapshot_sender
 from oms.replication.raft_log import RaftLog
-from oms.replication.raft_messages import InstallSnapshot, Message
+from oms.replication.raft_messages import AppendEntries, InstallSnapshot, Message
 from oms.replication.raft_transport import RankedNode
 from tests.support.raft_cluster import Cluster, Fatal, Shelf
 
@@ -298,3 +298,21 @@ def test_finding_03_pieces_move_neither_commit_index_nor_log(cluster: Cluster) -
     assert log._core._receiver is not None
     assert log._core._receiver.next_offset == 100
     assert (after.commit_index, after.last_index) == (before.commit_index, before.last_index)
+
+
+def test_copy_is_dropped_when_what_it_is_for_comes_as_entries(cluster: Cluster) -> None:
+    """A new leader may still have them all; half a file must not lie about for ever."""
+    away = leave_behind(cluster, count=8 + 300)
+    log = cluster.start(away)
+    node = RankedNode("n1" if away != "n1" else "n2", 0)
+    core = log._core
+    term = cluster.leader().status().term + 1
+    core._on_message(node, InstallSnapshot(term, 8, 1, 9999, 0, b"x" * 100))
+    assert log.status().installing == 8
+    last = log.status().last_index
+    entries = [(term, b"\x20x")] * 5
+    end = log._journal.end
+    core._on_message(node, AppendEntries(term, last + 5, last, end.term, entries))
+    assert log.status().installing == 0
+    assert not list(cluster.shelf(away).folder.glob("installing/*"))
+    cluster.kill(away)

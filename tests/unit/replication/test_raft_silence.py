@@ -90,3 +90,16 @@ def test_node_that_does_not_answer_is_not_handed_over_to(simulation: Simulation)
     while accepting(simulation) != [other]:
         simulation.step()
     assert simulation.leaders[simulation.logs[other].status().term] == other
+
+
+def test_follower_that_does_not_answer_counts_as_one_without_room(simulation: Simulation) -> None:
+    """Of the two that are left one has no space: without its reserve nothing could be committed."""
+    old = accepting(simulation)[0]
+    silent, full = (name for name in simulation.names if name != old)
+    simulation.paused_until_s[silent] = simulation.network.now_s + 1e6
+    simulation.logs[full].set_storage_ok(False)
+    while simulation.logs[old].status().room != "reserve":
+        simulation.step()
+    assert simulation.logs[old].propose(b"cancel")
+    while simulation.logs[old].pending():
+        simulation.step()
