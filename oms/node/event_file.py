@@ -38,6 +38,8 @@ class EventFile:
         self._fd = fd
         size = os.fstat(fd).st_size
         first = os.pread(fd, EVENT_BYTES, 0)
+        if base is None and not seq_at(first):
+            size = 0  # a hole: what belongs there is being fetched
         self.base = max(0, seq_at(first) - 1) if base is None and first else base or 0
         self.event_seq = self.base + size // EVENT_BYTES if event_seq is None else event_seq
         self.odd_bytes = size % EVENT_BYTES

@@ -66,6 +66,7 @@ class TradingDays:
         self._snapshots = snapshots
         self._say = say
         self.trading_date = engine.directory().trading_date if engine.has_genesis else 0
+        self._ended: Path | None = None  # folder of the day that ended last, in this process
         self._is_archived = False
         self._fault = ""  # why the log could not be archived
 
@@ -82,7 +83,8 @@ class TradingDays:
         if eve is None:
             return
         base = eve.snapshot.event_seq
-        self._roll_files(base, self._archive / str(eve.trading_date) / EVENTS)
+        self._ended = self._archive / str(eve.trading_date)
+        self._roll_files(base, self._ended / EVENTS)
         self._snapshots.start_day(eve.snapshot)
         self._is_archived = False
 
@@ -104,11 +106,11 @@ class TradingDays:
         eve_index = self._snapshots.eve_index
         if self._is_archived or not eve_index:
             return
-        days = sorted(path for path in self._archive.glob("*") if path.is_dir())
-        if not days:
+        folder = self._ended or self._newest()
+        if folder is None:
             return
         try:
-            moved = log.archive(days[-1], eve_index)
+            moved = log.archive(folder, eve_index)
         except OSError as error:
             if str(error) != self._fault:  # tried again in every turn, said once
                 self._say.error("log_not_archived", reason=str(error))
@@ -117,4 +119,9 @@ class TradingDays:
         # What an interrupted move left comes with a later one: until nothing moves any more.
         self._is_archived, self._fault = not moved, ""
         if moved:
-            self._say.info("log_archived", day=days[-1].name, segments=len(moved))
+            self._say.info("log_archived", day=folder.name, segments=len(moved))
+
+    def _newest(self) -> Path | None:
+        """The folder of the day that ended last, after a restart: its outputs are there."""
+        days = (path for path in self._archive.glob("*") if path.is_dir())
+        return max(days, default=None)

@@ -4,21 +4,25 @@ Real processes and folders. The first segment of a journal is filled before the 
 the log really begins later afterwards.
 """
 
+import random
 import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from oms.bounds import EVENT_BYTES
 from oms.cli import admin_work, log_work
 from oms.local.venue import LocalVenue
 from oms.messages import link
+from oms.messages.commands import NewOrder
 from oms.messages.enums import EventKind
 from oms.node.event_file import EventFile
 from oms.replication import snapshot_file
 from tests.integration.test_leadership import said
+from tests.support.crash_load import new_seed
 from tests.support.node_rig import TIMEOUT_S, Rig, node_venue, orders
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
@@ -150,6 +154,57 @@ def test_a_follower_that_was_away_over_the_day_comes_back_by_snapshot(venue: Loc
     assert said(venue, rolled.away, "snapshot_installed")
     assert said(venue, rolled.away, "outputs_fetched")
     rolled.check_equal()
+
+
+def test_a_node_killed_at_any_moment_of_the_installation_gets_there(venue: LocalVenue) -> None:
+    """Received, renamed, journal begun anew, process replaced: no step may leave it stuck."""
+    rolled = Rolled(venue)
+    draw = random.Random(new_seed())
+    for _ in range(8):
+        venue.start_node(rolled.away)
+        time.sleep(0.2 + draw.random() * 0.8)
+        venue.kill(rolled.away, signal.SIGKILL)
+        assert venue.wait_gone(rolled.away, TIMEOUT_S)
+    assert not said(venue, rolled.away, "cannot_start")
+    venue.start_node(rolled.away)
+    wait(rolled.is_whole, "the installation")
+    rolled.check_equal()
+
+
+def of_day(day: int, items: list[NewOrder]) -> list[NewOrder]:
+    """The client's numbers go on, though every login begins to count anew."""
+    return [
+        msgspec.structs.replace(item, user_ref_num=10_000 * day + item.user_ref_num)
+        for item in items
+    ]
+
+
+def test_all_nodes_killed_at_the_change_of_day(venue: LocalVenue) -> None:
+    """Whatever of the new day is on disk by then: every node ends the same day the same way."""
+    draw = random.Random(new_seed())
+    for day in range(3):
+        with Rig(venue) as rig:
+            leader = rig.wait_ready()
+            epoch = rig.log_in(leader)
+            rig.push(leader, *of_day(day, orders(epoch, 1, 400)))
+            last = 10_000 * day + 400
+            rig.wait(lambda: any(e.user_ref_num == last for e in rig.events), "outcomes")  # noqa: B023
+            roll(venue, NEXT_DATE - 3 + day)
+            time.sleep(draw.random() * 0.2)
+            for node in venue.nodes:
+                venue.kill(node.node_id, signal.SIGKILL)
+            for node in venue.nodes:
+                assert venue.wait_gone(node.node_id, TIMEOUT_S)
+        venue.start(TIMEOUT_S)
+    statuses = venue.wait_equal(TIMEOUT_S)
+    assert {item.trading_date for item in statuses} == {NEXT_DATE - 1}
+    assert len({item.events_base for item in statuses}) == 1
+    venue.stop()
+    assert len(set(day_outputs(venue))) == 1
+    for node in venue.nodes:
+        archive = venue.folder.path / node.node_id / "archive"
+        assert len(list(archive.glob("*/events.log"))) == 3
+    assert log_work.verify(venue.folder.path, None, as_json=False) == 0
 
 
 def test_a_node_killed_while_it_fetches_begins_anew(venue: LocalVenue) -> None:

@@ -57,6 +57,18 @@ def test_an_older_day_is_replayed_from_the_archive(tmp_path: Path) -> None:
     assert read_archived(tmp_path, 10, 1) == b""
 
 
+def test_a_file_whose_beginning_is_being_fetched_holds_nothing(tmp_path: Path) -> None:
+    """For whoever looks from outside; zeros are no records."""
+    log = EventLog(tmp_path / "events.log")
+    log.begin_at(100, missing_to=104)
+    log.append(records(105, 2))
+    log.flush()
+    events = AllEvents(tmp_path / "events.log")
+    assert (events.event_seq, events.read(105, 1)) == (0, b"")
+    events.close()
+    log.close()
+
+
 def test_a_file_says_itself_where_it_begins(tmp_path: Path) -> None:
     three_days(tmp_path)
     file = EventFile.open(tmp_path / "events.log")
