@@ -21,16 +21,16 @@ from oms.messages import link
 from oms.messages.enums import Protocol
 from oms.messages.records import unpack_events
 from oms.node.engine import Engine
+from oms.node.event_file import ARCHIVE, EVENTS, AllEvents
 from oms.reference.engine import Engine as ReferenceEngine
 from oms.replication import snapshot_file
-from oms.replication.journal import DiskJournal
+from oms.replication.journal_reader import JournalReader
 from oms.robots.auditor import Auditor
 from oms.wire import soupbin
 from oms.wire.outbound import SOUP_HEADER_BYTES, encode_packet
 from tests.support.crash_load import Load, TapedClient
 
 ASK_S: Final = 10.0
-_RAW: Final = b"\x20"  # the first byte of an entry that is the venue's, not the log's own
 
 
 RATE: Final = 400.0  # orders a second, all robots
@@ -139,17 +139,20 @@ def read_stream(
 
 
 def committed_log(venue: LocalVenue, node_id: str, last_index: int) -> list[tuple[bytes, int]]:
-    """(entry, term) from 1 to `last_index` out of a stopped node's journal."""
-    journal = DiskJournal(
-        venue.folder.path / node_id / "journal",
+    """(batch, term) from 1 to `last_index` out of a stopped node's archive and journal; the batch
+    of the log's own entries is empty.
+    """
+    folder = venue.folder.path / node_id
+    with JournalReader(
+        folder / "journal",
         cluster_id=int(venue.folder.venue.cluster_id, 16),
         node_id=node_id,
-    )
-    try:
-        assert journal.last_index >= last_index, f"{node_id} has not all that it has applied"
-        return [(entry, term) for entry, _, term in journal.entries(1, last_index, 1 << 40)]
-    finally:
-        journal.close()
+        archive=folder / ARCHIVE,
+    ) as reader:
+        assert reader.damage is None, reader.damage
+        assert reader.first_index == 1, f"{node_id} has not the whole log"
+        assert reader.last_index >= last_index, f"{node_id} has not all that it has applied"
+        return [(entry.batch, entry.term) for entry in reader.entries(1, last_index)]
 
 
 def newest_snapshot(venue: LocalVenue, node_id: str) -> Path:
@@ -158,8 +161,17 @@ def newest_snapshot(venue: LocalVenue, node_id: str) -> Path:
 
 
 def event_log(venue: LocalVenue, node_id: str) -> Path:
-    """A node's retained outputs."""
-    return venue.folder.path / node_id / "events.log"
+    """A node's retained outputs of the current day."""
+    return venue.folder.path / node_id / EVENTS
+
+
+def all_outputs(venue: LocalVenue, node_id: str) -> bytes:
+    """A node's outputs of all days: the archive's, then the current one's."""
+    events = AllEvents(event_log(venue, node_id))
+    try:
+        return events.read(1, events.event_seq)
+    finally:
+        events.close()
 
 
 def assert_log_explains_everything(venue: LocalVenue) -> None:
@@ -177,9 +189,9 @@ def assert_log_explains_everything(venue: LocalVenue) -> None:
     longest = max(logs, key=lambda node_id: len(logs[node_id]))
     for node_id, log in logs.items():
         assert log == logs[longest][: len(log)], f"{node_id} committed another history"
-    written = event_log(venue, longest).read_bytes()
+    written = all_outputs(venue, longest)
     for node_id, stop in stops.items():
-        own = event_log(venue, node_id).read_bytes()
+        own = all_outputs(venue, node_id)
         assert len(own) == stop.event_seq * EVENT_BYTES
         assert own == written[: len(own)], f"{node_id} wrote other events"
     digests = {stop.log_index: stop.digest for stop in stops.values()}
@@ -190,10 +202,10 @@ def assert_log_explains_everything(venue: LocalVenue) -> None:
 def play(engine: Engine, log: list[tuple[bytes, int]], digests: dict[int, int]) -> bytes:
     """Every event of the log, with the digest compared where somebody noted one."""
     events: list[bytes] = []
-    for log_index, (entry, _term) in enumerate(log, start=1):
-        if entry[:1] != _RAW:
+    for log_index, (batch, _term) in enumerate(log, start=1):
+        if not batch:
             engine.skip_to(log_index)
-        elif engine.apply(log_index, entry[1:]):
+        elif engine.apply(log_index, batch):
             events.append(engine.events())
         if log_index in digests:
             assert engine.digest() == digests[log_index], f"digest at log index {log_index}"
