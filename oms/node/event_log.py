@@ -104,6 +104,8 @@ class EventLog:
 
     def replace_by(self, path: Path) -> None:
         """Take a file of the archive back as the current one. Raises: OSError."""
+        self._buffer.clear()
+        self._buffered_bytes = 0
         path.rename(self._path)
         os.close(self._fd)
         self._fd = _open(self._path)
@@ -147,29 +149,34 @@ class EventLog:
         self._buffer.append(data)
         self._buffered_bytes += len(data)
         self.event_seq += len(data) // EVENT_BYTES
-        if self._buffered_bytes >= FLUSH_BYTES:
+        if self._buffered_bytes >= FLUSH_BYTES and self._is_flushed:  # else tried now and then
             self.flush()
 
     def flush(self) -> None:
-        """Hand buffered records to the operating system. What a full disk does not take stays in
-        the buffer (`has_room` is False). Raises: OSError for any other fault.
+        """Hand buffered records to the operating system, a bounded piece at a time. What a full
+        disk does not take stays in the buffer (`has_room` is False). Raises: OSError for any other
+        fault.
         """
         if not self._buffer:
             return
-        data = memoryview(b"".join(self._buffer))
-        offset = (self._file_seq - self.base) * EVENT_BYTES
-        try:
-            _write_all(self._fd, data, offset)
-        except OSError as error:
-            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-                raise
-            self._is_flushed = False
-            self._buffer = [bytes(data)]
-            return
+        while self._buffer:
+            count = size = 0
+            while count < len(self._buffer) and size < FLUSH_BYTES:
+                size += len(self._buffer[count])
+                count += 1
+            data = self._buffer[0] if count == 1 else b"".join(self._buffer[:count])
+            offset = (self._file_seq - self.base) * EVENT_BYTES
+            try:
+                _write_all(self._fd, memoryview(data), offset)
+            except OSError as error:
+                if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                    raise
+                self._is_flushed = False
+                return
+            del self._buffer[:count]
+            self._buffered_bytes -= size
+            self._file_seq += size // EVENT_BYTES
         self._is_flushed = True
-        self._buffer.clear()
-        self._buffered_bytes = 0
-        self._file_seq = self.event_seq
         if self._is_allocated:
             self.allocate()
 

@@ -158,6 +158,27 @@ def test_what_a_full_disk_does_not_take_waits(
     assert log.has_room
 
 
+def test_waiting_records_cost_no_more_the_more_they_are(
+    log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that replays a day onto a full disk must not copy all that waits at every entry."""
+    handed: list[int] = []
+
+    def full(_fd: int, data: memoryview, _offset: int) -> None:
+        handed.append(len(data))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(event_log, "FLUSH_BYTES", 10 * EVENT_BYTES)
+    with monkeypatch.context() as patch:
+        patch.setattr(event_log, "_write_all", full)
+        for number in range(1, 200, 2):
+            log.append(records(number, 2))
+        assert len(handed) == 1
+        log.flush()
+        assert max(handed) <= 11 * EVENT_BYTES
+    assert log.read(1, 300) == records(1, 200)
+
+
 def test_any_other_fault_of_the_disk_is_not_lived_with(
     log: EventLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
