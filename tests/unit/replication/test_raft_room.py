@@ -1,11 +1,13 @@
 """Full disks: who has no room leaves the quorum; when too few have any, all live on reserves."""
 
+import errno
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from oms.replication import raft_voter, room
+from oms.replication import raft_voter, room, segment_maker
 from oms.replication.raft_messages import NO_RESERVE, NO_ROOM, ROOM
 from tests.support.raft_cluster import Cluster
 
@@ -86,6 +88,48 @@ def test_only_node_with_all_entries_leads_though_it_has_no_room(
     cluster.settle()
     assert cluster.entries(behind) == [b"first", b"second"]
     cluster.until(lambda: cluster.logs[behind].status().is_accepting)
+
+
+def test_reserve_is_used_up_then_nothing_is_taken_and_all_goes_on_when_there_is_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the journals' own disks: what was accepted is there, what was not was refused."""
+    cluster = Cluster(tmp_path, segment_bytes=64 << 10)
+    cluster.start_all()
+    cluster.put(b"first")
+    reserves = [tmp_path / name / "reserve" for name in cluster.names]
+    cluster.until(lambda: all(path.exists() for path in reserves))
+    allocate, is_full = segment_maker._allocate, [True]
+
+    def allocate_or_not(fd: int, size: int) -> None:
+        if is_full[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        allocate(fd, size)
+
+    monkeypatch.setattr(segment_maker, "_allocate", allocate_or_not)
+    monkeypatch.setattr(segment_maker, "_RETRY_S", 0.05)
+    taken: list[bytes] = [b"first"]
+    states: set[str] = set()
+    end_s = time.monotonic() + 10.0
+    refused_since_s = end_s
+    while time.monotonic() < min(end_s, refused_since_s + 0.5):
+        leaders = [log for log in cluster.logs.values() if log.status().is_accepting]
+        entry = b"%d " % len(taken) + bytes(3000)
+        if leaders and leaders[0].propose(entry):
+            taken.append(entry)
+            refused_since_s = end_s
+        elif refused_since_s == end_s:
+            refused_since_s = time.monotonic()
+        states |= {log.status().room for log in cluster.logs.values()}
+        cluster.turn(wait_s=0.001)
+    assert "reserve" in states
+    assert 30 < len(taken) < 80, "what was left of two segments, and the reserve"
+    is_full[0] = False
+    cluster.until(lambda: {log.status().room for log in cluster.logs.values()} == {"ample"})
+    cluster.put(b"last")
+    cluster.settle()
+    assert cluster.entries("n1") == cluster.entries("n3") == [*taken, b"last"]
+    cluster.close()
 
 
 @pytest.mark.parametrize(
