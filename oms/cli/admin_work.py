@@ -19,7 +19,7 @@ from oms.local.samples import random_password
 from oms.local.venue import LocalVenue
 from oms.messages import commands as c
 from oms.messages import link
-from oms.messages.enums import Entitlement, Phase, Protocol, RejectReason, Side, SessionOption
+from oms.messages.enums import Entitlement, Phase, Protocol, RejectReason, SessionOption, Side
 from oms.messages.records import Event
 
 _UNSIGNED = (0, 0, 0, 0)

@@ -5,7 +5,6 @@ Called by `cluster.py`.
 
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +19,6 @@ from oms.messages import link
 
 ANSWER_S: Final = 1.0
 POLL_S: Final = 0.2
-_UNANSWERED: Final = ("not running", "no answer")
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -96,13 +94,12 @@ def _print(venue: LocalVenue, found: Health, *, as_json: bool) -> None:
         plain["verdict"] = found.verdict.name.lower()
         print(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode())
         return
-    pids = venue.pids()
-    print_tables(_standing(venue, found, pids), _condition(found))
+    print_tables(_standing(venue, found), _condition(found))
     for reason in found.reasons:
         print(reason)
 
 
-def _standing(venue: LocalVenue, found: Health, pids: Mapping[str, int | None]) -> Table:
+def _standing(venue: LocalVenue, found: Health) -> Table:
     """How the nodes stand to each other."""
     made = table(
         f"cluster {venue.folder.venue.cluster_id}",
@@ -113,7 +110,7 @@ def _standing(venue: LocalVenue, found: Health, pids: Mapping[str, int | None]) 
     for node in found.nodes:
         item = node.status
         if item is None:
-            made.add_row(node.node_id, _UNANSWERED[pids[node.node_id] is not None])
+            made.add_row(node.node_id, venue.silence(node.node_id))
             continue
         role = "joining" if item.is_joining else item.role
         made.add_row(

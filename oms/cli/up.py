@@ -88,7 +88,7 @@ def _print_table(venue: LocalVenue, statuses: dict[str, Status | None]) -> None:
         found = statuses[node.node_id]
         pid = pids[node.node_id]
         if found is None:
-            made.add_row(node.node_id, "no answer" if pid else "not running", str(pid or "-"))
+            made.add_row(node.node_id, venue.silence(node.node_id), str(pid or "-"))
             continue
         made.add_row(
             node.node_id,

@@ -139,6 +139,12 @@ class LocalVenue:
         """The pid of each process, None where it does not run."""
         return {name: self._processes.pid(name) for name in self.names}
 
+    def silence(self, name: str) -> str:
+        """Why a node says nothing, in a word or two."""
+        if self.folder.is_lost(name):
+            return "folder gone"
+        return "not running" if self._processes.pid(name) is None else "no answer"
+
     @property
     def is_running(self) -> bool:
         """Whether any process of the venue runs."""

@@ -81,6 +81,18 @@ def test_a_damaged_event_log_is_made_again(venue: OperatedVenue) -> None:
     assert len({data[:longest] for data in events}) == 1
 
 
+def test_a_start_makes_a_damaged_event_log_again_by_itself(venue: OperatedVenue) -> None:
+    """Also when nobody noticed, and the node was stopped as usual: what a snapshot has vouched for
+    is held against the file.
+    """
+    assert venue.terminal.run("oms snapshot create --node n1").returncode == 0
+    with venue.unchanged():
+        flip(venue.data / "n1" / "events.log", 128 * 9 + 32)
+        for command in ("oms down n1", "oms up", "oms cluster health --exit-when-healthy"):
+            assert venue.terminal.run(command).returncode == 0
+    venue.check_files()
+
+
 def test_a_venue_comes_back_from_a_backup(venue: OperatedVenue, tmp_path: Path) -> None:
     """As it was at the hour of the backup, and it goes on from there."""
     backup = tmp_path / "backup"

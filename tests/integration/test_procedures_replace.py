@@ -59,7 +59,9 @@ def test_a_folder_that_is_gone_hides_nobody_else(venue: OperatedVenue) -> None:
     with venue.unchanged():
         venue.strike("n3")
         shutil.rmtree(venue.data / "n3")
-        assert venue.terminal.run("oms status").returncode == 0
+        looked = venue.terminal.run("oms status")
+        assert looked.returncode == 0
+        assert "folder gone" in looked.stdout
         done = venue.terminal.run("oms up")
         assert done.returncode == 1
         assert "oms cluster replace n3 NEW" in done.stdout

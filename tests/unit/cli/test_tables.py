@@ -57,6 +57,10 @@ class Venue:
         """One does not run."""
         return {"n1": 4_194_304, "n2": 4_194_303, "n3": None, "g1": 4_194_302}
 
+    def silence(self, _name: str) -> str:
+        """Of the one that does not run."""
+        return "not running"
+
     def ask_all(
         self, request: link.Request, _answer: object, _timeout_s: float, asked: list[str]
     ) -> dict[str, msgspec.Struct | None]:
