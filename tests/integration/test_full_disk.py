@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 DISK_MIB = 112
 OUTCOMES = frozenset({EventKind.ORDER_ACCEPTED, EventKind.ORDER_REJECTED})
 PUSHES_MAX = 400
+SILENT_S = 2.0  # without an outcome: the venue takes nothing; shorter than a gateway's lease
 
 
 class Disks:
@@ -119,6 +120,27 @@ class Trading:
             self.rig.read()
             self.take()
 
+    def push_until_silent(self) -> list[int]:
+        """Push batches until one has no outcome for a while: first numbers of those."""
+        for _ in range(PUSHES_MAX):
+            first, self.next = self.next, self.next + 400
+            self.rig.push(self.leader, *orders(self.epoch, first, 400))
+            deadline = time.monotonic() + SILENT_S
+            while not self._has_outcome(first + 399):
+                if time.monotonic() > deadline:
+                    return [first]
+                self.rig.read()
+                self.take()
+        return []
+
+    def _has_outcome(self, number: int) -> bool:
+        return number in self.accepted or number in self.rejected
+
+    def settle(self, firsts: list[int]) -> None:
+        """Push again what has no outcome, as a gateway does."""
+        for first in firsts:
+            self._push_all(first, 400)
+
     def take(self) -> None:
         """Sort what was published."""
         for event in self.rig.events[self._read :]:
@@ -135,6 +157,14 @@ class Trading:
                 return
             self.push()
         raise AssertionError(f"{what} did not happen: {self.rig.roles}")
+
+    def wait_for_room(self) -> None:
+        """Everywhere; with a gateway's heartbeat meanwhile, or the session is logged out."""
+        deadline = time.monotonic() + 2 * TIMEOUT_S
+        while any(status.room != "ample" for status in self.rig.roles.values()):
+            assert time.monotonic() < deadline, f"no room; {self.rig.roles}"
+            self.rig.push(self.leader)
+            self.rig.read(200)
 
     def room(self, node_id: str) -> str:
         """What a node says of its disk."""
@@ -205,11 +235,34 @@ def test_with_two_full_disks_cancels_pass_and_new_orders_do_not(
         rig.wait(lambda: bool(rig.seen(EventKind.ORDER_CANCELED)), "the cancel")
         for node_id in full:
             disks.empty(node_id)
-        rig.wait(lambda: all(status.room == "ample" for status in rig.roles.values()), "room again")
+        trading.wait_for_room()
         trading.rejected.clear()
         trading.push()
         assert not trading.rejected
         assert_nothing_lost(venue, trading)
+
+
+def test_when_the_reserves_end_nothing_is_accepted_and_nothing_is_lost(
+    venue: LocalVenue, disks: Disks
+) -> None:
+    """What was pushed and has no outcome yet gets one when there is room again, and only one."""
+    venue.start(TIMEOUT_S)
+    with Rig(venue) as rig:
+        trading = Trading(rig)
+        full = [node.node_id for node in venue.nodes][:2]
+        for node_id in full:
+            disks.fill(node_id)
+        trading.until(lambda: bool(trading.rejected), "a refusal")
+        waiting = trading.push_until_silent()
+        assert waiting, "the reserves did not end"
+        for node_id in full:
+            disks.empty(node_id)
+        trading.wait_for_room()
+        trading.settle(waiting)
+        trading.push()
+        assert_nothing_lost(venue, trading)
+        told = [event.user_ref_num for event in rig.events if event.kind in OUTCOMES]
+        assert len(told) == len(set(told)), "one outcome each"
 
 
 def test_a_node_restarts_on_a_full_disk(venue: LocalVenue, disks: Disks) -> None:
