@@ -44,7 +44,8 @@ def die_at(hops: HopVenue, place: str) -> None:
         assert await hops.leader() != leader
         await hops.started(leader)
 
-    hops.play(story)
+    trader = hops.play(story)
+    print(f"repeats={hops.count(trader, EventKind.ALREADY_APPLIED)} of 101")
 
 
 def test_leader_killed_after_propose_and_before_anybody_has_the_entry(hops: HopVenue) -> None:
