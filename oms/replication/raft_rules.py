@@ -14,11 +14,12 @@ from typing import Final
 from oms.replication import room
 from oms.replication.agreement import mismatch, take_entries
 from oms.replication.errors import Report
-from oms.replication.handover import Handover, most_up_to_date
+from oms.replication.handover import Handover, Successor, most_up_to_date
 from oms.replication.journal import DiskJournal
 from oms.replication.port import OnCommit, OnSkip, SnapshotSource
 from oms.replication.raft_core import LEADER, PERIOD_S, TIMEOUT_MAX_S, OnFatal
 from oms.replication.raft_messages import (
+    NO_RESERVE,
     ROOM,
     AppendEntries,
     AppendReply,
@@ -239,20 +240,29 @@ class RaftRules(RaftVoter):
             self._journal.allow_reserve(allowed)
 
     def _judge_room(self) -> None:
-        levels = [self._own_room(), *self._replicator.rooms(self._is_heard)]
-        squeezed = room.is_squeezed(levels, len(self._peers) + 1)
+        """A leader without room that nobody can relieve lives on its reserve too."""
+        own_room = self._own_room()
+        levels = [own_room, *self._replicator.rooms(self._is_heard)]
+        squeezed = room.is_squeezed(levels, len(self._peers) + 1) or (
+            own_room != ROOM and not self._handover.is_under_way and self._roomier(own_room) is None
+        )
         self._use_reserve(allowed=squeezed)
         self._replicator.may_use_reserve = squeezed
 
     # --- handing over ---
+
+    def _roomier(self, room_level: int) -> Successor | None:
+        """Who could take over and has more room than that."""
+        best = most_up_to_date(self._replicator.successors(self._is_heard))
+        return best if best is not None and best.room < room_level else None
 
     def _hand_over(self, now: float) -> None:
         self._handover.expire(now)
         if self._handover.may_begin_unasked(now):
             own_room = self._own_room()
             if not self.may_lead or own_room != ROOM:
-                best = most_up_to_date(self._replicator.successors(self._is_heard))
-                if best is not None and (not self.may_lead or best.room < own_room):
+                best = self._roomier(own_room if self.may_lead else NO_RESERVE + 1)
+                if best is not None:
                     self._handover.begin(best.node_id, now)
         if not self._handover.is_under_way or self._handover.is_told:
             return

@@ -90,6 +90,19 @@ def test_only_node_with_all_entries_leads_though_it_has_no_room(
     cluster.until(lambda: cluster.logs[behind].status().is_accepting)
 
 
+def test_leader_without_room_that_nobody_can_relieve_uses_its_reserve(cluster: Cluster) -> None:
+    """A venue that refused everything while two disks are empty would be worse."""
+    name = cluster.leader_name()
+    for other in cluster.follower_names():
+        cluster.logs[other].set_may_lead(False)
+    full(cluster, name)
+    cluster.until(lambda: cluster.logs[name].status().room == "reserve")
+    cluster.put(b"cancel")
+    cluster.settle()
+    assert cluster.leader_name() == name
+    assert cluster.entries("n1") == cluster.entries("n3") == [b"first", b"cancel"]
+
+
 def test_reserve_is_used_up_then_nothing_is_taken_and_all_goes_on_when_there_is_space(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
