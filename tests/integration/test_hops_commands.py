@@ -231,7 +231,7 @@ def test_late_frames_are_refused_by_their_limit(hops: HopVenue) -> None:
         push = hops.push["g1", leader]
         push.hold(Way.UP)
         trader.enter(100)
-        await asyncio.sleep(2.3)
+        await asyncio.sleep(2.1)  # longer than a command lives, shorter than a lease
         push.release(Way.UP)
         await trader.settled()
 
