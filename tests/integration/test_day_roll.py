@@ -171,6 +171,11 @@ def test_a_node_killed_at_any_moment_of_the_installation_gets_there(venue: Local
     rolled.check_equal()
 
 
+def wait_outcome(rig: Rig, user_ref_num: int) -> None:
+    """Wait for what the venue says of one order."""
+    rig.wait(lambda: any(e.user_ref_num == user_ref_num for e in rig.events), "the outcome")
+
+
 def of_day(day: int, items: list[NewOrder]) -> list[NewOrder]:
     """The client's numbers go on, though every login begins to count anew."""
     return [
@@ -188,7 +193,7 @@ def test_all_nodes_killed_at_the_change_of_day(venue: LocalVenue) -> None:
             epoch = rig.log_in(leader)
             rig.push(leader, *of_day(day, orders(epoch, 1, 400)))
             last = 10_000 * day + 400
-            rig.wait(lambda: any(e.user_ref_num == last for e in rig.events), "outcomes")  # noqa: B023
+            wait_outcome(rig, last)
             roll(venue, NEXT_DATE - 3 + day)
             time.sleep(draw.random() * 0.2)
             for node in venue.nodes:
