@@ -68,7 +68,9 @@ def export(
     *,
     out: Annotated[Path, typer.Option(help="A new file, or `-` for stdout.")],
     node: Annotated[str | None, typer.Option(help="Whose log (else the first node's).")] = None,
-    from_index: Annotated[int, typer.Option("--from", min=1, help="The first log index.")] = 1,
+    from_index: Annotated[
+        int | None, typer.Option("--from", min=1, help="The first log index (else all there is).")
+    ] = None,
     to_index: Annotated[
         int | None, typer.Option("--to", min=1, help="The last log index (else the end).")
     ] = None,

@@ -37,9 +37,9 @@ class Span(msgspec.Struct, frozen=True):
 
 
 class Range(msgspec.Struct, frozen=True):
-    """Entries to export, both ends included."""
+    """Entries to export, both ends included; without an end as far as the log is kept."""
 
-    first: int
+    first: int | None
     last: int | None
 
 
@@ -76,13 +76,14 @@ class VerifyLine(msgspec.Struct, frozen=True):
     events_not_kept: int  # made by the replay and not in events.log (yet)
     snapshots_compared: list[int]
     differences: list[Difference]
+    first_index: int = 1  # where the replay began: what was before is not kept in this folder
 
 
 def inspect(data: Path, node: str | None, span: Span, *, has_records: bool, as_json: bool) -> int:
     """Print entries; 1 when the journal is damaged or they do not exist. Raises: SettingsError."""
     folder = chosen_nodes(data, node)[0]
     with _open(folder) as reader:
-        first = span.first or max(1, reader.last_index - span.count + 1)
+        first = span.first or max(reader.first_index, reader.last_index - span.count + 1)
         shown = 0
         try:
             for entry in reader.entries(first, first + span.count - 1):
@@ -100,7 +101,7 @@ def inspect(data: Path, node: str | None, span: Span, *, has_records: bool, as_j
         if reader.damage is not None:
             return _complain(f"{folder.node_id}: {reader.damage}")
         if not shown:
-            return _complain(f"{folder.node_id}: the log ends at index {reader.last_index}")
+            return _complain(f"{folder.node_id}: {_extent(reader)}")
     return 0
 
 
@@ -116,21 +117,22 @@ def export(data: Path, node: str | None, out: Path, span: Range, *, is_raw: bool
     """Write a range to a new file; 1 when it is not all there. Raises: SettingsError."""
     folder = chosen_nodes(data, node)[0]
     with _open(folder) as reader:
+        first = reader.first_index if span.first is None else span.first
         last = reader.last_index if span.last is None else span.last
-        if span.first > last or last > reader.last_index:
-            why = f"the log of {folder.node_id} ends at index {reader.last_index}"
+        if not reader.first_index <= first <= last <= reader.last_index:
+            why = f"{folder.node_id}: {_extent(reader)}"
             if reader.damage is not None:
                 why = f"{folder.node_id}: {reader.damage}"
             raise _refused(why, "name a range within the log; `oms log inspect` shows its end")
         with _output(out) as file:
-            for entry in reader.entries(span.first, last):
+            for entry in reader.entries(first, last):
                 if is_raw:
                     file.write(entry.batch)
                 else:
                     file.write(_encode(entry_line(entry, has_records=True)) + b"\n")
         if span.last is None and reader.damage is not None:
             return _complain(f"{folder.node_id}: exported up to {last}; {reader.damage}")
-    print(f"{folder.node_id}: exported {span.first:,} to {last:,}", file=sys.stderr)
+    print(f"{folder.node_id}: exported {first:,} to {last:,}", file=sys.stderr)
     return 0
 
 
@@ -214,6 +216,7 @@ def _verify_line(
         events_not_kept=max(0, report.event_seq - kept),
         snapshots_compared=report.snapshots_compared,
         differences=differences,
+        first_index=report.first_index,
     )
 
 
@@ -227,6 +230,8 @@ def _verify_text(line: VerifyLine) -> Iterator[str]:
         f"    {line.segments} segments, {line.records:,} records, {line.truncations} truncations; "
         f"{line.events_compared:,} events and {len(line.snapshots_compared)} snapshots compared"
     )
+    if line.first_index > 1:
+        yield f"    replayed from log index {line.first_index:,}: what was before is not kept here"
     if line.events_not_kept:
         yield f"    {line.events_not_kept:,} events are not in events.log; a start makes them again"
     if line.unfinished_bytes:
@@ -252,6 +257,13 @@ def _entry_text(line: EntryLine) -> Iterator[str]:
 def _time(timestamp_ns: int) -> str:
     seconds, rest = divmod(timestamp_ns, 1_000_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+
+
+def _extent(reader: JournalReader) -> str:
+    """What is kept of the log."""
+    if reader.last_index < reader.first_index:
+        return f"the log is empty behind index {reader.base_index}"
+    return f"the log that is kept goes from index {reader.first_index} to {reader.last_index}"
 
 
 @contextlib.contextmanager

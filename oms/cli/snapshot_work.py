@@ -17,8 +17,9 @@ from oms.config import SettingsError
 from oms.local.requests import NoAnswer, NodeRequests, RequestRefused
 from oms.local.venue import LocalVenue
 from oms.messages import link
-from oms.node import snapshot_shelf
+from oms.node import skip_orders, snapshot_shelf
 from oms.node.engine import make_engine
+from oms.node.event_file import ARCHIVE
 from oms.node.log_replay import LogReplay
 from oms.node.snapshot_shelf import NodeFolder, SnapshotView
 from oms.replication.journal_reader import JournalReader
@@ -115,7 +116,10 @@ def _replayed(folder: NodeFolder, snapshots: list[Snapshot]) -> dict[int, list[s
     """What the log says against each, by log index."""
     faults: dict[int, list[str]] = {item.log_index: [] for item in snapshots}
     with JournalReader(
-        folder.journal, cluster_id=folder.cluster_id, node_id=folder.node_id
+        folder.journal,
+        cluster_id=folder.cluster_id,
+        node_id=folder.node_id,
+        archive=folder.path / ARCHIVE,
     ) as reader:
         for snapshot in snapshots:
             if snapshot.log_index > reader.last_index:
@@ -124,7 +128,8 @@ def _replayed(folder: NodeFolder, snapshots: list[Snapshot]) -> dict[int, list[s
                     f"the log ends at index {reader.last_index}{damage}"
                 )
         engine, spare = make_engine(folder.engine), make_engine(folder.engine)
-        replay = LogReplay(engine, snapshots=snapshots, spare=spare)
+        skips = skip_orders.load(folder.path)
+        replay = LogReplay(engine, snapshots=snapshots, spare=spare, skips=skips)
         with progress(f"{folder.node_id} replaying", "entries") as on_progress:
             report = replay.run(reader, until=max(faults), on_progress=on_progress)
     for item in report.differences:
