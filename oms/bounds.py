@@ -34,6 +34,7 @@ HARD_ORDERS_MAX: Final = 1 << 26  # what a genesis entry may ask for at most
 # --- values
 PRICE_MAX: Final = 2_000_000_000  # 10^-4: 200,000.0000, what an ITCH u32 price holds
 ORDER_QTY_MAX: Final = 0x7FFF_FFFF  # shares
+TIMESTAMP_MAX: Final = (1 << 62) - 1  # of an entry, and of what is due; nanoseconds since 1970
 MONEY_MAX: Final = (1 << 62) - 1  # 10^-4 currency units
 
 # --- per session

@@ -52,8 +52,9 @@ _SIDES: Final[dict[int, int]] = {
     m.SIDE_SELL_SHORT: Side.SELL_SHORT.value,
     m.SIDE_SELL_SHORT_EXEMPT: Side.SELL_SHORT_EXEMPT.value,
 }
-_TIFS: Final[dict[int, int]] = {m.TIF_DAY: _DAY, m.TIF_IOC: _IOC}
-_TIFS_NOT_OFFERED: Final = frozenset(b"56E")
+_TIFS: Final[dict[int, int]] = {m.TIF_DAY: _DAY, m.TIF_IOC: _IOC, m.TIF_GTT: TimeInForce.GTT.value}
+_TIFS_NOT_OFFERED: Final = frozenset(b"5E")
+_NS_PER_S: Final = 1_000_000_000
 _POST_ONLY: Final[dict[int | bytes, int]] = {ord("N"): 0, ord("P"): PostOnly.CANCEL.value}
 _SELF_TRADE: Final[dict[int | bytes, int]] = {
     ord("*"): 0,
@@ -76,7 +77,6 @@ _NEUTRAL: Final[dict[int, frozenset[int | bytes]]] = {
     Tag.DISCRETION_PEG_OFFSET: frozenset((0,)),
     Tag.RANDOM_RESERVES: frozenset((0,)),
     Tag.ROUTE: frozenset((b"",)),
-    Tag.EXPIRE_TIME: frozenset((0,)),
     Tag.TRADE_NOW: frozenset(b"N "),
     Tag.HANDLE_INST: frozenset(b" "),
     Tag.GROUP_ID: frozenset((0,)),
@@ -94,10 +94,11 @@ class Extras(NamedTuple):
     min_qty: int
     self_trade: int
     post_only: int
+    expire_ns: int
     refuse_reason: int
 
 
-_NO_EXTRAS: Final = Extras(b"", 0, 0, 0, _NONE)
+_NO_EXTRAS: Final = Extras(b"", 0, 0, 0, 0, _NONE)
 
 
 class Translator:
@@ -176,6 +177,7 @@ class Translator:
             self._instruments.get(message.symbol, 0), _SIDES.get(message.side, 0), ord_type, tif,
             qty, price, message.cl_ord_id, firm, message.display, message.capacity, message.iso,
             message.cross_type, refuse, min_qty, extras.self_trade, extras.post_only,
+            extras.expire_ns,
         )  # fmt: skip
 
     def _replace(
@@ -195,7 +197,7 @@ class Translator:
             self._session_id, self._conn_epoch, client_seq, not_after_ns, _POLICY,
             message.orig_user_ref_num, message.user_ref_num, tif, message.qty,
             min(price, _I64_MAX), message.cl_ord_id, message.display, message.iso, refuse,
-            extras.min_qty, extras.self_trade, extras.post_only,
+            extras.min_qty, extras.self_trade, extras.post_only, extras.expire_ns,
         )  # fmt: skip
 
     def _cancel(
@@ -246,13 +248,15 @@ class Translator:
 def read_extras(options: list[Option]) -> Extras:
     """Account, how the order enters, and whether something not offered is asked for."""
     firm = b""
-    min_qty = self_trade = post_only = 0
+    min_qty = self_trade = post_only = expire_ns = 0
     refuse_reason = _NONE
     for tag, value in options:
         if tag == Tag.FIRM and isinstance(value, bytes):
             firm = value
         elif tag == Tag.MIN_QTY and isinstance(value, int):
             min_qty = value
+        elif tag == Tag.EXPIRE_TIME and isinstance(value, int):
+            expire_ns = value * _NS_PER_S
         elif tag == Tag.AIQ_STRATEGY and value in _SELF_TRADE:
             self_trade = _SELF_TRADE[value]
         elif tag == Tag.POST_ONLY and value in _POST_ONLY:
@@ -263,7 +267,7 @@ def read_extras(options: list[Option]) -> Extras:
             refuse_reason = refuse_reason or _BAD_ORDER_TYPE
         elif tag in _NEUTRAL and value not in _NEUTRAL[tag]:
             refuse_reason = refuse_reason or _NOT_OFFERED
-    return Extras(firm, min_qty, self_trade, post_only, refuse_reason)
+    return Extras(firm, min_qty, self_trade, post_only, expire_ns, refuse_reason)
 
 
 def read_scope(options: list[Option]) -> tuple[int, int]:

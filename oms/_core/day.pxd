@@ -1,6 +1,7 @@
-"""The trading day: start, end, and the sweep that expires DAY orders in bounded steps.
+"""The trading day: start, end; orders that expire at its end, or at their own time.
 
-Called by the dispatcher. Promises: no entry examines more than WORK_STEPS_MAX slots (RULES A11).
+Called by the dispatcher. Promises: no entry examines more than WORK_STEPS_MAX slots for the day's
+end, and none expires more orders than that (RULES A11).
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -11,10 +12,12 @@ from oms._core.order_events cimport number_in_session
 from oms._core.order_pool cimport Order
 from oms._core.sessions cimport Session, session_oldest
 from oms._core.state cimport State, add_event
+from oms._core.timers cimport next_due
 from oms._core.types cimport (
-    CANCELED_CLOSED, DayRecord, EVENT_DAY_ENDED, EVENT_DAY_STARTED, EVENT_SYSTEM_EVENT,
-    EventRecord, OUTCOME_WINDOW, PHASE_CLOSED, PHASE_PRE_OPEN, PROTOCOL_OUCH, REJECT_NONE,
-    REJECT_WRONG_DAY, SYSTEM_DAY_ENDED, SYSTEM_DAY_STARTED, TIF_DAY, WORK_STEPS_MAX,
+    CANCELED_CLOSED, CANCELED_TIMEOUT, DayRecord, EVENT_DAY_ENDED, EVENT_DAY_STARTED,
+    EVENT_SYSTEM_EVENT, EventRecord, OUTCOME_WINDOW, PHASE_CLOSED, PHASE_PRE_OPEN,
+    PROTOCOL_OUCH, REJECT_NONE, REJECT_WRONG_DAY, SYSTEM_DAY_ENDED, SYSTEM_DAY_STARTED, TIF_DAY,
+    WORK_STEPS_MAX,
 )
 
 
@@ -70,6 +73,17 @@ cdef inline uint8_t apply_end_day(State* state) noexcept nogil:
         change_phase(state, i, PHASE_CLOSED)
     state.numbers.sweep_slot = 1
     return REJECT_NONE
+
+
+cdef inline void expire_due(State* state) noexcept nogil:
+    """Orders whose time is over go, the earliest first, at most so many in one entry."""
+    cdef uint32_t steps = 0
+    while (
+        steps < WORK_STEPS_MAX and state.timers.count
+        and next_due(&state.timers) <= state.numbers.last_timestamp
+    ):
+        take_away(state, state.timers.timers[1].slot, CANCELED_TIMEOUT, 0)
+        steps += 1
 
 
 cdef inline void sweep_step(State* state) noexcept nogil:

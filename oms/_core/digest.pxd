@@ -15,6 +15,7 @@ from oms._core.machine cimport INVARIANT, MIX
 from oms._core.order_pool cimport Order
 from oms._core.sessions cimport Session, session_oldest, session_outcome
 from oms._core.state cimport CancelTask, State, grant_of
+from oms._core.timers cimport timer_due
 
 cdef struct Hash:
     uint64_t lanes[4]
@@ -330,6 +331,7 @@ cdef inline void take_order(Hash* hash_, const State* state, uint32_t slot) noex
     take(hash_, order.capacity)
     take(hash_, order.cross_type)
     take(hash_, order.firm)
+    take(hash_, <uint64_t>timer_due(&state.timers, slot))
 
 
 cdef inline void take_tasks(Hash* hash_, const State* state) noexcept nogil:

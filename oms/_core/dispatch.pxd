@@ -11,7 +11,7 @@ from oms._core.admin cimport (
     apply_deposit_cash, apply_deposit_shares, apply_genesis, apply_grant, apply_open_session,
     apply_set_instrument, apply_set_limits, apply_set_phase, apply_set_self_trade,
 )
-from oms._core.day cimport apply_end_day, apply_start_day, sweep_step
+from oms._core.day cimport apply_end_day, apply_start_day, expire_due, sweep_step
 from oms._core.digest cimport mix_header, mix_words
 from oms._core.look_ahead cimport LOOK_AHEAD_FROM, look_ahead
 from oms._core.machine cimport IS_DEBUG, UNLIKELY
@@ -45,6 +45,8 @@ cdef inline void apply_entry(
         state.numbers.last_timestamp = header.timestamp_ns
     if UNLIKELY(state.numbers.sweep_slot != 0):
         sweep_step(state)
+    if UNLIKELY(state.timers.count != 0):
+        expire_due(state)
     work_start(state)
     mix_header(state, log_index, state.numbers.last_timestamp, header.count)
     mix_words(state, <const uint64_t*>commands, header.count * COMMAND_BYTES)

@@ -35,8 +35,14 @@ class Engine:
     def event_seq(self) -> int: ...
     @property
     def is_work_pending(self) -> bool:
-        """Bounded work is unfinished (the day-end sweep, mass cancels): the leader proposes an
-        empty entry.
+        """Bounded work is unfinished (the day-end sweep, mass cancels, orders whose time is over):
+        the leader proposes an empty entry.
+        """
+
+    @property
+    def next_due_ns(self) -> int:
+        """When the next order expires, by the log's time: the leader proposes an empty entry then
+        if nothing else comes (RULES A10). 0: none does.
         """
 
     @property

@@ -22,6 +22,7 @@ from oms._core.scrub cimport scrub_digest
 from oms._core.sessions cimport Session
 from oms._core.snapshot cimport Writer, write_snapshot
 from oms._core.state cimport State, grant_of, has_account, has_instrument, state_clear, state_close
+from oms._core.timers cimport next_due
 from oms._core.types cimport *
 from oms._core.walk cimport broken_promise
 
@@ -95,7 +96,16 @@ cdef class Engine:
     @property
     def is_work_pending(self):
         """Bounded work is unfinished: the leader proposes an empty entry."""
-        return self.state.numbers.sweep_slot != 0 or self.state.work.count != 0
+        cdef int64_t due_ns = next_due(&self.state.timers)
+        return (
+            self.state.numbers.sweep_slot != 0 or self.state.work.count != 0
+            or (due_ns != 0 and due_ns <= self.state.numbers.last_timestamp)
+        )
+
+    @property
+    def next_due_ns(self):
+        """When the next order expires; 0: none does."""
+        return next_due(&self.state.timers)
 
     @property
     def open_orders(self):

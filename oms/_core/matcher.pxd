@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from oms._core.directory cimport Instrument
 from oms._core.ledger cimport ledger_hold, ledger_settle
-from oms._core.machine cimport rare
+from oms._core.machine cimport UNLIKELY, rare
 from oms._core.order_book cimport (
     Level, book_link, level_drop, side_of, tradable_level,
 )
@@ -21,9 +21,10 @@ from oms._core.self_trade cimport (
     can_trade, is_same_owner, prevent_self_trade, self_trade_mode,
 )
 from oms._core.state cimport State
+from oms._core.timers cimport timer_add
 from oms._core.types cimport (
     CANCELED_COLLAR, CANCELED_IOC_REMAINDER, LIQUIDITY_ADDED, LIQUIDITY_REMOVED, OrderRecord,
-    SIDE_BUY, TIF_FOK,
+    SIDE_BUY, TIF_FOK, TIF_GTT,
 )
 
 
@@ -134,7 +135,8 @@ cdef inline bint match_with_care(
 
 
 cdef inline void rest_order(
-    State* state, Instrument* instrument, uint32_t slot, uint32_t tick
+    State* state, Instrument* instrument, uint32_t slot, uint32_t tick,
+    const OrderRecord* record,
 ) noexcept nogil:
     """Put what is left of an order, already in its slot, at the back of its level."""
     cdef Order* order = &state.pool.orders[slot]
@@ -144,6 +146,19 @@ cdef inline void rest_order(
     )
     book_link(&state.levels, &instrument.book, state.pool.orders, slot, tick)
     index_add(&state.index, state.pool.orders, slot)
+    if UNLIKELY(order.time_in_force > TIF_FOK):
+        start_timer(state, slot, record)
+
+
+cdef inline void start_timer(
+    State* state, uint32_t slot, const OrderRecord* record
+) noexcept nogil:
+    """A live order that the record gives a time: until then (GTD), or for so long (GTT)."""
+    cdef int64_t due_ns = record.expire_ns
+    rare()
+    if record.time_in_force == TIF_GTT:
+        due_ns += state.numbers.last_timestamp
+    timer_add(&state.timers, slot, state.pool.orders[slot].order_id, due_ns)
 
 
 cdef inline void cancel_remainder(

@@ -8,6 +8,7 @@ unlinking write to a neighbor without asking whether there is one.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from oms._core.machine cimport INVARIANT, release_pages, take_pages
+from oms._core.types cimport TIF_IOC
 
 # 64 bytes: one cache line. A cancel touches every field, so there is nothing cold to split off.
 cdef struct Order:
@@ -48,6 +49,11 @@ cdef inline void pool_open(OrderPool* pool, uint32_t orders_max) noexcept nogil:
 
 cdef inline void pool_close(OrderPool* pool) noexcept nogil:
     release_pages(pool.orders, (<size_t>pool.orders_max + 1) * sizeof(Order))
+
+
+cdef inline bint is_lasting(uint8_t time_in_force) noexcept nogil:
+    """Of the six that there are, the two in the middle (IOC and FOK) are for at once."""
+    return <uint8_t>(time_in_force - TIF_IOC) > 1
 
 
 cdef inline uint32_t pool_take(OrderPool* pool) noexcept nogil:

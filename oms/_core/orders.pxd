@@ -13,6 +13,7 @@ from oms._core.machine cimport LIKELY, UNLIKELY, rare
 from oms._core.mass_cancel cimport is_doomed
 from oms._core.matcher cimport (
     cancel_remainder, is_plain, match_incoming, match_with_care, opposite_of, rest_order,
+    start_timer,
 )
 from oms._core.order_book cimport tradable_level
 from oms._core.order_events cimport (
@@ -20,18 +21,19 @@ from oms._core.order_events cimport (
     order_canceled, order_opened, order_rejected, superfluous, top_changed, top_of,
 )
 from oms._core.order_index cimport index_add, index_find, index_remove, index_take_out
-from oms._core.order_pool cimport Order, pool_take
+from oms._core.order_pool cimport Order, is_lasting, pool_take
 from oms._core.removal cimport (
     order_freed, reduce_in_place, release_and_unlink, remove_order,
 )
 from oms._core.risk cimport Terms, check_new, check_replace
 from oms._core.sessions cimport Session
 from oms._core.state cimport State, add_event, may_enter
+from oms._core.timers cimport timer_drop
 from oms._core.types cimport (
     CANCELED_IOC_REMAINDER, CANCELED_POST_ONLY, CANCELED_SYSTEM, CANCELED_USER,
     EVENT_ACCOUNT_QUERY_RESPONSE, EVENT_ORDER_ACCEPTED, EVENT_ORDER_REPLACED, EventRecord,
     OrderRecord, POLICY_INVALID_REPLACE_CANCELS, POLICY_KEEPS_PRIORITY_ON_REDUCE,
-    POST_ONLY_SLIDE, PRICE_MAX, SIDE_BUY, TIF_FOK, TIF_GTC, TYPE_LIMIT, TYPE_MARKET,
+    POST_ONLY_SLIDE, PRICE_MAX, SIDE_BUY, TIF_FOK, TYPE_LIMIT, TYPE_MARKET,
 )
 
 
@@ -61,7 +63,7 @@ cdef inline void new_order(
         )
     instrument = &state.instruments[record.instrument_id]
     top_of(&before, state, instrument)
-    may_rest = (record.time_in_force <= TIF_GTC) & (record.ord_type == TYPE_LIMIT)
+    may_rest = is_lasting(record.time_in_force) & (record.ord_type == TYPE_LIMIT)
     best = tradable_level(
         &state.levels, &instrument.book, opposite_of(record.side), terms.worst
     )
@@ -80,7 +82,7 @@ cdef inline void new_order(
         return
     order_opened(state, EVENT_ORDER_ACCEPTED, order, record.ord_type, 0, record)
     if slot:
-        rest_order(state, instrument, slot, terms.tick)
+        rest_order(state, instrument, slot, terms.tick, record)
     else:
         trade_new_order(state, session, order, &terms, record)
     top_changed(state, instrument, record.instrument_id, &before)
@@ -129,10 +131,10 @@ cdef inline void trade_new_order(
         return
     if order.leaves == 0:
         return
-    if order.time_in_force <= TIF_GTC and not is_market:
+    if is_lasting(order.time_in_force) and not is_market:
         slot = take_slot(state, session)
         state.pool.orders[slot] = order[0]
-        rest_order(state, instrument, slot, terms.tick)
+        rest_order(state, instrument, slot, terms.tick, record)
     else:
         cancel_remainder(state, instrument, order, is_market, record)
 
@@ -160,7 +162,7 @@ cdef inline void stay_behind(
     event = order_opened(state, kind, order, TYPE_LIMIT, orig_user_ref_num, record)
     if slot:
         event.price = order.price
-        rest_order(state, &state.instruments[order.instrument_id], slot, tick)
+        rest_order(state, &state.instruments[order.instrument_id], slot, tick, record)
     else:
         order_canceled(
             state, order, record.price, order.leaves, 0, CANCELED_POST_ONLY, record
@@ -221,7 +223,7 @@ cdef inline void replace_order(
     session.last_user_ref_num = record.user_ref_num
     if (
         record.policy & POLICY_KEEPS_PRIORITY_ON_REDUCE
-        and record.time_in_force <= TIF_GTC
+        and is_lasting(record.time_in_force)
         and record.price == order.price
         and record.order_qty > order.cum
         and record.order_qty < order.cum + order.leaves
@@ -231,6 +233,8 @@ cdef inline void replace_order(
         return
     release_and_unlink(state, slot)
     index_take_out(&state.index, state.pool.orders, link)
+    if UNLIKELY(order.time_in_force > TIF_FOK):
+        timer_drop(&state.timers, slot)
     state.numbers.order_id += 1
     order.order_id = state.numbers.order_id
     order.user_ref_num = record.user_ref_num
@@ -253,8 +257,8 @@ cdef inline void replace_order(
         elif not match_with_care(state, instrument, order, terms.worst, record):
             cancel_remainder(state, instrument, order, False, record)
             order.leaves = 0
-    if order.leaves and order.time_in_force <= TIF_GTC:
-        rest_order(state, instrument, slot, terms.tick)
+    if order.leaves and is_lasting(order.time_in_force):
+        rest_order(state, instrument, slot, terms.tick, record)
     else:
         if order.leaves:
             cancel_remainder(state, instrument, order, False, record)
@@ -288,6 +292,9 @@ cdef inline void cut_by_replace(
     index_remove(&state.index, state.pool.orders, slot)
     order.user_ref_num = record.user_ref_num
     order.time_in_force = record.time_in_force
+    timer_drop(&state.timers, slot)
+    if record.time_in_force > TIF_FOK:
+        start_timer(state, slot, record)
     index_add(&state.index, state.pool.orders, slot)
     order_opened(
         state, EVENT_ORDER_REPLACED, order, TYPE_LIMIT, record.orig_user_ref_num, record

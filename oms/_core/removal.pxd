@@ -8,14 +8,19 @@ day's sweep. Promises: what is in use is what rests; an order's record stays rea
 from libc.stdint cimport int64_t, uint32_t
 
 from oms._core.ledger cimport ledger_hold
+from oms._core.machine cimport UNLIKELY
 from oms._core.order_book cimport book_unlink
 from oms._core.order_index cimport index_remove
 from oms._core.order_pool cimport Order, pool_free
 from oms._core.state cimport State
+from oms._core.timers cimport timer_drop
+from oms._core.types cimport TIF_FOK
 
 
 cdef inline void order_freed(State* state, uint32_t slot) noexcept nogil:
     """An order that is out of level and index leaves counts and slab."""
+    if UNLIKELY(state.pool.orders[slot].time_in_force > TIF_FOK):
+        timer_drop(&state.timers, slot)
     state.sessions[state.pool.orders[slot].session_id].live_orders -= 1
     state.pool.live -= 1
     pool_free(&state.pool, slot)

@@ -14,7 +14,7 @@ from oms._core.ledger cimport Account, ledger_hold, position_find, position_make
 from oms._core.machine cimport INVARIANT
 from oms._core.order_book cimport book_link
 from oms._core.order_index cimport index_add, index_find
-from oms._core.order_pool cimport Order
+from oms._core.order_pool cimport Order, is_lasting
 from oms._core.sessions cimport Session, session_oldest
 from oms._core.snapshot cimport (
     SNAPSHOT_HEADER_WORDS, SNAPSHOT_MAGIC, SNAPSHOT_VERSION, SNAPSHOT_VERSION_OLDEST, checksum,
@@ -23,11 +23,12 @@ from oms._core.mass_cancel cimport is_scope
 from oms._core.state cimport (
     CancelTask, Capacities, Numbers, State, TASKS_MAX, grant_of, state_open,
 )
+from oms._core.timers cimport timer_add
 from oms._core.types cimport (
     BPS, ENTITLED_ALL, MASS_CANCELS_MAX, OPTION_ALL, ORDER_QTY_MAX, OUTCOME_WINDOW,
     PHASE_CLOSED, PHASE_PRE_OPEN, PRICE_MAX, PRICE_SCALE_MAX, PROTOCOL_ADMIN, PROTOCOL_OUCH,
     SELF_TRADE_DECREMENT, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT, SIDE_SELL_SHORT_EXEMPT, TIF_DAY,
-    TIF_GTC,
+    TIF_FOK, TIF_GTT, TIMESTAMP_MAX,
 )
 from oms._core.walk cimport broken_promise
 
@@ -259,6 +260,7 @@ cdef inline void read_order(State* state, Reader* reader, uint8_t* is_seen) noex
     """One order, put at the back of its level: they come in the order of their queues."""
     cdef Order image
     cdef Order* order
+    cdef int64_t due_ns
     cdef uint32_t slot
     cdef uint32_t tick
     image.next = 0
@@ -283,6 +285,9 @@ cdef inline void read_order(State* state, Reader* reader, uint8_t* is_seen) noex
         order.leaves,
     )
     index_add(&state.index, state.pool.orders, slot)
+    if order.time_in_force > TIF_FOK:
+        due_ns = <int64_t>get_up_to(reader, <uint64_t>TIMESTAMP_MAX)
+        timer_add(&state.timers, slot, order.order_id, due_ns)
     state.sessions[order.session_id].live_orders += 1
     state.pool.live += 1
 
@@ -299,7 +304,8 @@ cdef inline bint is_order_good(State* state, const Order* order) noexcept nogil:
         and order.cum <= ORDER_QTY_MAX - order.leaves
         and is_within(order.price, PRICE_MAX)
         and order.price % state.instruments[order.instrument_id].tick_size == 0
-        and (order.time_in_force == TIF_DAY or order.time_in_force == TIF_GTC)
+        and order.time_in_force >= TIF_DAY and order.time_in_force <= TIF_GTT
+        and is_lasting(order.time_in_force)
         and (
             order.side == SIDE_BUY or order.side == SIDE_SELL
             or order.side == SIDE_SELL_SHORT or order.side == SIDE_SELL_SHORT_EXEMPT

@@ -4,23 +4,24 @@ Called by the order commands. Promises: changes nothing. Units as on the record:
 money 10^-4 currency units. Products fit: PRICE_MAX x ORDER_QTY_MAX is below 2^62.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from oms._core.directory cimport Instrument, reference_of, tick_of
 from oms._core.ledger cimport Account, Position, position_find
 from oms._core.machine cimport UNLIKELY, rare
-from oms._core.order_pool cimport Order
+from oms._core.order_pool cimport Order, is_lasting
 from oms._core.sessions cimport Session
 from oms._core.state cimport State, has_instrument, may_enter
 from oms._core.types cimport (
     BPS, ORDER_QTY_MAX, OrderRecord, PHASE_CLOSED, PHASE_CONTINUOUS, PHASE_PRE_OPEN,
-    POST_ONLY_SLIDE, PRICE_MAX, REJECT_BAD_MIN_QTY, REJECT_BAD_ORDER_TYPE, REJECT_BAD_PRICE,
-    REJECT_BAD_QUANTITY, REJECT_BAD_SIDE, REJECT_CAPACITY, REJECT_HALTED,
-    REJECT_INSUFFICIENT_CASH, REJECT_INSUFFICIENT_SHARES, REJECT_MARKET_CLOSED,
-    REJECT_NO_REFERENCE_PRICE, REJECT_NONE, REJECT_NOT_ENTITLED, REJECT_POSITION_LIMIT,
-    REJECT_PRICE_COLLAR, REJECT_QUANTITY_ABOVE_MAX, REJECT_UNKNOWN_INSTRUMENT,
-    REJECT_VALUE_ABOVE_MAX, SELF_TRADE_DECREMENT, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT,
-    SIDE_SELL_SHORT_EXEMPT, TIF_DAY, TIF_FOK, TIF_GTC, TIF_IOC, TYPE_LIMIT, TYPE_MARKET,
+    POST_ONLY_SLIDE, PRICE_MAX, REJECT_BAD_EXPIRE_TIME, REJECT_BAD_MIN_QTY,
+    REJECT_BAD_ORDER_TYPE, REJECT_BAD_PRICE, REJECT_BAD_QUANTITY, REJECT_BAD_SIDE,
+    REJECT_CAPACITY, REJECT_HALTED, REJECT_INSUFFICIENT_CASH, REJECT_INSUFFICIENT_SHARES,
+    REJECT_MARKET_CLOSED, REJECT_NO_REFERENCE_PRICE, REJECT_NONE, REJECT_NOT_ENTITLED,
+    REJECT_POSITION_LIMIT, REJECT_PRICE_COLLAR, REJECT_QUANTITY_ABOVE_MAX,
+    REJECT_UNKNOWN_INSTRUMENT, REJECT_VALUE_ABOVE_MAX, SELF_TRADE_DECREMENT, SIDE_BUY,
+    SIDE_SELL, SIDE_SELL_SHORT, SIDE_SELL_SHORT_EXEMPT, TIF_DAY, TIF_FOK, TIF_GTD, TIF_GTT,
+    TIMESTAMP_MAX, TYPE_LIMIT, TYPE_MARKET,
 )
 
 # What the checks found out on their way, for the matcher.
@@ -56,9 +57,12 @@ cdef inline uint8_t check_market(const State* state, const Instrument* instrumen
     return REJECT_NONE
 
 
-cdef inline uint32_t modes_of(const OrderRecord* record) noexcept nogil:
-    """self_trade and post_only in one number: hardly any order has one."""
-    return (<const uint16_t*>&record.self_trade)[0]
+cdef inline bint asks_for_more(const OrderRecord* record) noexcept nogil:
+    """A minimum, a mode or a time of its own: hardly any order has one."""
+    return (
+        record.min_qty | (<const uint16_t*>&record.self_trade)[0] | <uint64_t>record.expire_ns
+        | (record.time_in_force > TIF_FOK)
+    ) != 0
 
 
 cdef inline bint is_quantity_bad(
@@ -69,18 +73,29 @@ cdef inline bint is_quantity_bad(
     return UNLIKELY(instrument.lot_size != 1) and order_qty % instrument.lot_size
 
 
-cdef inline uint8_t check_entry(
-    const Instrument* instrument, const OrderRecord* record, bint is_market
+cdef inline bint is_expire_time_bad(
+    const OrderRecord* record, int64_t timestamp_ns
 ) noexcept nogil:
-    """Self-trade, post-only and minimum quantity; the order's own quantity comes before that."""
+    if record.time_in_force == TIF_GTD:
+        return record.expire_ns <= timestamp_ns or record.expire_ns > TIMESTAMP_MAX
+    if record.time_in_force == TIF_GTT:
+        return record.expire_ns <= 0 or record.expire_ns > TIMESTAMP_MAX - timestamp_ns
+    return record.expire_ns != 0
+
+
+cdef inline uint8_t check_entry(
+    const State* state, const Instrument* instrument, const OrderRecord* record, bint is_market
+) noexcept nogil:
+    """Self-trade, post-only, expiry and minimum quantity; the quantity comes before the last."""
     rare()
     if record.self_trade > SELF_TRADE_DECREMENT or record.post_only > POST_ONLY_SLIDE:
         return REJECT_BAD_ORDER_TYPE
     if record.post_only and (
-        is_market or record.min_qty
-        or (record.time_in_force != TIF_DAY and record.time_in_force != TIF_GTC)
+        is_market or record.min_qty or not is_lasting(record.time_in_force)
     ):
         return REJECT_BAD_ORDER_TYPE
+    if is_expire_time_bad(record, state.numbers.last_timestamp):
+        return REJECT_BAD_EXPIRE_TIME
     if is_quantity_bad(instrument, record.order_qty):
         return REJECT_BAD_QUANTITY
     if record.min_qty > record.order_qty or record.min_qty % instrument.lot_size:
@@ -155,12 +170,12 @@ cdef inline uint8_t check_new(
         return REJECT_BAD_SIDE
     if (
         (not is_market and record.ord_type != TYPE_LIMIT)
-        or record.time_in_force < TIF_DAY or record.time_in_force > TIF_FOK
-        or (is_market and record.time_in_force == TIF_GTC)
+        or record.time_in_force < TIF_DAY or record.time_in_force > TIF_GTT
+        or (is_market and is_lasting(record.time_in_force) and record.time_in_force != TIF_DAY)
     ):
         return REJECT_BAD_ORDER_TYPE
-    if UNLIKELY((record.min_qty | modes_of(record)) != 0):
-        reason = check_entry(instrument, record, is_market)
+    if UNLIKELY(asks_for_more(record)):
+        reason = check_entry(state, instrument, record, is_market)
         if reason:
             return reason
     reason = check_terms(
@@ -200,10 +215,13 @@ cdef inline uint8_t check_replace(
     reason = check_market(state, instrument)
     if reason:
         return reason
-    if record.time_in_force < TIF_DAY or record.time_in_force > TIF_IOC:
+    if (
+        record.time_in_force < TIF_DAY or record.time_in_force > TIF_GTT
+        or record.time_in_force == TIF_FOK
+    ):
         return REJECT_BAD_ORDER_TYPE
-    if UNLIKELY((record.min_qty | modes_of(record)) != 0):
-        reason = check_entry(instrument, record, False)
+    if UNLIKELY(asks_for_more(record)):
+        reason = check_entry(state, instrument, record, False)
         if reason:
             return reason
     reason = check_terms(

@@ -17,6 +17,8 @@ from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.order_pool cimport Order
 from oms._core.sessions cimport Session, session_oldest, session_outcome
 from oms._core.state cimport CancelTask, Capacities, Numbers, State, grant_of
+from oms._core.timers cimport timer_due
+from oms._core.types cimport TIF_FOK
 
 cdef enum:
     SNAPSHOT_VERSION = 2
@@ -175,6 +177,8 @@ cdef inline void write_orders(Writer* writer, const State* state) noexcept nogil
                 slot = state.levels.levels[level].head
                 while slot:
                     write_order(writer, &state.pool.orders[slot], slot)
+                    if state.pool.orders[slot].time_in_force > TIF_FOK:
+                        put(writer, <uint64_t>timer_due(&state.timers, slot))
                     slot = state.pool.orders[slot].next
                 level = level_next(&walk)
 

@@ -17,6 +17,7 @@ from oms._core.machine cimport release_pages, take_pages
 from oms._core.order_book cimport LevelPool, levels_close, levels_open
 from oms._core.order_pool cimport OrderPool, pool_close, pool_open
 from oms._core.sessions cimport Session
+from oms._core.timers cimport TimerHeap, timers_close, timers_open
 from oms._core.types cimport (
     ENTITLED_ENTER, EVENT_BYTES, EventRecord, MASS_CANCELS_MAX, OUTCOME_WINDOW,
 )
@@ -98,6 +99,7 @@ cdef struct State:
     User* users
     uint64_t* windows  # sessions_max + 1 windows
     Capacities capacities
+    TimerHeap timers
     Tasks work
 
 
@@ -124,6 +126,7 @@ cdef inline void state_open(State* state, const Capacities* capacities) noexcept
     """Take the memory a genesis asks for."""
     state.capacities = capacities[0]
     pool_open(&state.pool, capacities.orders_max)
+    timers_open(&state.timers, capacities.orders_max)
     levels_open(&state.levels, capacities.orders_max)
     positions_open(&state.positions, capacities.positions_max)
     chain_open(&state.index, 1024)
@@ -158,6 +161,7 @@ cdef inline void state_close(State* state) noexcept nogil:
             ladder_close(&state.instruments[i].book.ladders[0])
             ladder_close(&state.instruments[i].book.ladders[1])
         pool_close(&state.pool)
+        timers_close(&state.timers)
         levels_close(&state.levels)
         free(state.levels.chunks.chunks)
         positions_close(&state.positions)

@@ -76,6 +76,8 @@ cdef enum:
     TIF_GTC = 2
     TIF_IOC = 3
     TIF_FOK = 4
+    TIF_GTD = 5
+    TIF_GTT = 6
 
 cdef enum:
     PHASE_PRE_OPEN = 1
@@ -136,6 +138,7 @@ cdef enum:
     CANCELED_SUPERVISORY = 0x53
     CANCELED_USER = 0x55
     CANCELED_SYSTEM = 0x5A
+    CANCELED_TIMEOUT = 0x54
 
 cdef enum:
     LIQUIDITY_ADDED = 0x41
@@ -167,6 +170,7 @@ cdef enum:
     REJECT_ORDER_NOT_CANCELABLE = 18
     REJECT_STORAGE_FULL = 19
     REJECT_BAD_MIN_QTY = 20
+    REJECT_BAD_EXPIRE_TIME = 21
     REJECT_NOT_ADMIN = 32
     REJECT_UNKNOWN_ID = 33
     REJECT_DUPLICATE_ID = 34
@@ -253,7 +257,9 @@ cdef struct OrderRecord:
     uint64_t cl_ord_id[3]
     uint32_t firm
     uint32_t min_qty  # this and what follows: NEW_ORDER and REPLACE_ORDER
-    uint8_t unused[30]
+    uint32_t unused[2]
+    int64_t expire_ns
+    uint8_t padding[14]
     uint8_t self_trade
     uint8_t post_only
 

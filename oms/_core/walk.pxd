@@ -16,7 +16,8 @@ from oms._core.order_book cimport Level, ladder_key, level_find, side_of
 from oms._core.order_index cimport index_find
 from oms._core.order_pool cimport Order
 from oms._core.state cimport State
-from oms._core.types cimport SIDE_BUY, SIDE_SELL
+from oms._core.timers cimport Timer, is_earlier
+from oms._core.types cimport SIDE_BUY, SIDE_SELL, TIF_FOK
 
 # What the orders of all books add up to, per account, session and position.
 cdef struct Sums:
@@ -25,6 +26,7 @@ cdef struct Sums:
     Position* positions
     uint64_t orders
     uint64_t levels
+    uint64_t timers
 
 
 cdef inline void walk_state(State* state) noexcept nogil:
@@ -44,6 +46,7 @@ cdef inline int broken_promise(State* state) noexcept nogil:
     sums.positions = <Position*>calloc(<size_t>state.positions.count + 1, sizeof(Position))
     sums.orders = 0
     sums.levels = 0
+    sums.timers = 0
     INVARIANT(sums.holds != NULL and sums.live_orders != NULL and sums.positions != NULL)
     broken = broken_book(state, &sums)
     if broken == 0:
@@ -154,6 +157,9 @@ cdef inline int broken_level(
         sums.orders += 1
         if sums.orders > state.pool.live:
             return 15
+        if broken_timer(state, order, slot):
+            return 18
+        sums.timers += order.time_in_force > TIF_FOK
         add_up(sums, order)
         qty += order.leaves
         before = slot
@@ -161,6 +167,20 @@ cdef inline int broken_level(
     if before != level.tail:
         return 16
     return 0 if qty == level.qty else 17
+
+
+cdef inline bint broken_timer(
+    const State* state, const Order* order, uint32_t slot
+) noexcept nogil:
+    """An order has a timer exactly if its time in force says so; no timer is before its parent."""
+    cdef uint32_t place = state.timers.places[slot]
+    cdef const Timer* timer = &state.timers.timers[place]
+    if place == 0 or order.time_in_force <= TIF_FOK:
+        return place != 0 or order.time_in_force > TIF_FOK
+    return (
+        place > state.timers.count or timer.slot != slot or timer.order_id != order.order_id
+        or (place > 1 and is_earlier(timer, &state.timers.timers[place >> 1]))
+    )
 
 
 cdef inline void add_up(Sums* sums, const Order* order) noexcept nogil:
@@ -192,6 +212,8 @@ cdef inline int broken_count(const State* state, const Sums* sums) noexcept nogi
         return 23
     if sums.levels != state.levels.index.count:
         return 24
+    if sums.timers != state.timers.count:
+        return 26
     for i in range(1, state.numbers.session_count + 1):
         if sums.live_orders[i] != state.sessions[i].live_orders:
             return 25

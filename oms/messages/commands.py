@@ -53,6 +53,7 @@ class NewOrder(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
     min_qty: U32 = 0  # trade at least so much at once or not at all; 0: none
     self_trade: U8 = 0  # SelfTrade; 0: the account's
     post_only: U8 = 0  # PostOnly; 0: no
+    expire_ns: I64 = 0  # GTD: time of the log; GTT: how long; others: 0
 
 
 class ReplaceOrder(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2):
@@ -72,9 +73,10 @@ class ReplaceOrder(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2
     display: U8
     iso: U8
     refuse_reason: U8 = 0
-    min_qty: U32 = 0  # these three as in NewOrder: a replace enters anew
+    min_qty: U32 = 0  # these four as in NewOrder: a replace enters anew
     self_trade: U8 = 0
     post_only: U8 = 0
+    expire_ns: I64 = 0
 
 
 class CancelOrder(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=3):

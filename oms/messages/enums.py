@@ -98,6 +98,8 @@ class TimeInForce(IntEnum):
     GTC = 2
     IOC = 3
     FOK = 4
+    GTD = 5  # until a time of the log
+    GTT = 6  # for so long, from when it was accepted
 
 
 @unique
@@ -191,6 +193,7 @@ class CancelReason(IntEnum):
     SUPERVISORY = ord("S")
     USER = ord("U")
     SYSTEM = ord("Z")
+    TIMEOUT = ord("T")
 
 
 @unique
@@ -230,6 +233,7 @@ class RejectReason(IntEnum):
     ORDER_NOT_CANCELABLE = 18
     STORAGE_FULL = 19  # the nodes' disks are full: cancels only (given by the leader, not found)
     BAD_MIN_QTY = 20  # above the order's quantity, or not a multiple of the lot
+    BAD_EXPIRE_TIME = 21  # over already, beyond the end of time, or there without GTD or GTT
     # admin commands only
     NOT_ADMIN = 32
     UNKNOWN_ID = 33
@@ -260,4 +264,5 @@ OUCH_REJECT_CODE: dict[RejectReason, int] = {
     RejectReason.ORDER_NOT_CANCELABLE: 0x10,
     RejectReason.STORAGE_FULL: 0x0A,
     RejectReason.BAD_MIN_QTY: 0x0D,
+    RejectReason.BAD_EXPIRE_TIME: 0x0F,
 }

@@ -40,7 +40,11 @@ class Engine(Protocol):
 
     @property
     def is_work_pending(self) -> bool:
-        """A bounded sweep is unfinished."""
+        """Bounded work is unfinished."""
+
+    @property
+    def next_due_ns(self) -> int:
+        """When the next order expires, log time; 0: none does."""
 
     @property
     def open_orders(self) -> int:

@@ -154,6 +154,10 @@ class Loop:
         due_ns = self._status_due_ns - parts.clock.monotonic_ns()
         if not self._is_fenced:
             due_ns = min(due_ns, int(parts.log.next_deadline_s() * 1e9))
+        expiry_ns = parts.sequencer.next_due_ns
+        if expiry_ns and self._status.is_accepting:
+            left_ns = expiry_ns - parts.clock.now_ns()
+            due_ns = min(due_ns, left_ns) if left_ns > 0 else due_ns
         return max(0, math.ceil(due_ns / _NS_PER_MS))
 
     def _can_propose(self) -> bool:

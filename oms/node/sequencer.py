@@ -106,7 +106,12 @@ class Sequencer:
         then the log's own deadlines say when to try again.
         """
         has_work = bool(self._queue) or bool(self._proof_token) or not self.is_genesis_done
-        return has_work and not self._is_refused
+        return (has_work or self._engine.is_work_pending) and not self._is_refused
+
+    @property
+    def next_due_ns(self) -> int:
+        """When an entry is wanted although nothing else comes, log time (RULES A10); 0: never."""
+        return self._engine.next_due_ns
 
     def start_leading(self, entries_applied: int) -> None:
         """A new term: `entries_applied` entries are known to be in the log."""
@@ -130,18 +135,19 @@ class Sequencer:
         """Propose while there is something and the log has room. Returns entries proposed."""
         proposed = 0
         self._is_refused = False
-        while log.pending() < PIPELINE_ENTRIES_MAX and self._has_work(log):
+        while log.pending() < PIPELINE_ENTRIES_MAX and self._has_work(log, now_ns):
             if not self._propose_next(log, now_ns):
                 self._is_refused = True
                 break
             proposed += 1
         return proposed
 
-    def _has_work(self, log: Proposals) -> bool:
-        """A genesis entry, commands, reads that want a proof, a sweep that needs an entry."""
+    def _has_work(self, log: Proposals, now_ns: int) -> bool:
+        """A genesis entry, commands, reads that want a proof, work or an expiry without them."""
         if self._queue or self._proof_token or not self.is_genesis_done:
             return True
-        return self._engine.is_work_pending and log.pending() == 0
+        is_due = 0 < self._engine.next_due_ns <= now_ns
+        return (self._engine.is_work_pending or is_due) and log.pending() == 0
 
     def _propose_next(self, log: Proposals, now_ns: int) -> bool:
         if not self.is_genesis_done:

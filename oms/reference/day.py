@@ -1,7 +1,7 @@
-"""The trading day: start, end, phases and the sweep that expires DAY orders in bounded steps.
+"""The trading day: start, end, phases; orders that expire at its end, or at their own time.
 
 Called by the administration, and by the engine at the start of each entry. Promises: one step
-examines at most WORK_STEPS_MAX slots (RULES A11).
+examines at most WORK_STEPS_MAX slots or expires as many orders (RULES A11).
 """
 
 from oms.bounds import WORK_STEPS_MAX
@@ -77,6 +77,17 @@ def sweep_step(venue: Venue, events: Events) -> None:
     numbers.sweep_slot = 0
     _tell_sessions(venue, events, ord("E"))
     events.emit(Draft(kind=EventKind.DAY_ENDED, order_id=numbers.trading_date))
+
+
+def expire_due(venue: Venue, events: Events) -> None:
+    """Orders whose time is over go, the earliest first, at most so many in one entry."""
+    for _ in range(WORK_STEPS_MAX):
+        if not venue.timers:
+            return
+        (due_ns, _order_id), order = venue.timers.peekitem(0)
+        if due_ns > venue.numbers.last_timestamp:
+            return
+        matcher.take_away(venue, events, order, CancelReason.TIMEOUT, EventFlag(0))
 
 
 def _tell_sessions(venue: Venue, events: Events, code: int) -> None:

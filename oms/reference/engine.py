@@ -27,7 +27,6 @@ from oms.reference.state import Capacities, Session, Venue
 
 _ORDER_KINDS = range(CommandKind.NEW_ORDER, CommandKind.MASS_CANCEL + 1)
 _ADMIN_KINDS = range(CommandKind.ADD_INSTRUMENT, CommandKind.SET_SELF_TRADE + 1)
-_TIMESTAMP_MAX = (1 << 62) - 1
 _U32 = 0xFFFF_FFFF
 _CAPACITY_LIMITS = (
     bounds.HARD_ORDERS_MAX,
@@ -65,6 +64,7 @@ class Engine:
         events = Events(self._venue, timestamp_ns)
         budget = mass_cancel.Budget()
         day.sweep_step(self._venue, events)
+        day.expire_due(self._venue, events)
         mass_cancel.run(self._venue, events, budget)
         for command in commands:
             self._process(events, command, timestamp_ns, budget)
@@ -132,8 +132,16 @@ class Engine:
 
     @property
     def is_work_pending(self) -> bool:
-        """Bounded work is unfinished: the day-end sweep, or a mass cancel."""
-        return self._venue.numbers.sweep_slot > 0 or bool(self._venue.tasks)
+        """Bounded work is unfinished: day-end sweep, mass cancels, orders whose time is over."""
+        venue = self._venue
+        is_overdue = 0 < self.next_due_ns <= venue.numbers.last_timestamp
+        return venue.numbers.sweep_slot > 0 or bool(venue.tasks) or is_overdue
+
+    @property
+    def next_due_ns(self) -> int:
+        """When the next order expires; 0: none does."""
+        timers = self._venue.timers
+        return timers.peekitem(0)[0][0] if timers else 0
 
     @property
     def open_orders(self) -> int:
@@ -191,7 +199,7 @@ def _commands(entry: bytes) -> tuple[int, list[bytes]] | None:
         marker != records.BATCH_MARKER
         or version != records.BATCH_VERSION
         or len(entry) != BATCH_HEADER_BYTES + count * COMMAND_BYTES
-        or stamped > _TIMESTAMP_MAX
+        or stamped > bounds.TIMESTAMP_MAX
     ):
         return None
     starts = range(BATCH_HEADER_BYTES, len(entry), COMMAND_BYTES)

@@ -52,6 +52,7 @@ def new_order(venue: Venue, events: Events, session: Session, record: OrderRecor
         capacity=record.capacity,
         cross_type=record.cross_type,
         firm=record.firm,
+        expires_ns=risk.expires_ns(record, venue.numbers.last_timestamp),
         ord_type=record.ord_type,
     )
     worst = risk.worst_price(
@@ -109,7 +110,7 @@ def replace_order(venue: Venue, events: Events, session: Session, record: OrderR
     session.last_user_ref_num = record.user_ref_num
     keeps_place = (
         record.policy & Policy.KEEPS_PRIORITY_ON_REDUCE
-        and record.time_in_force in (TimeInForce.DAY, TimeInForce.GTC)
+        and record.time_in_force in risk.LASTING
         and record.price == order.price
         and order.cum < record.order_qty < order.cum + order.leaves
     )
@@ -121,6 +122,7 @@ def replace_order(venue: Venue, events: Events, session: Session, record: OrderR
         order.order_id = _next_order_id(venue)
         order.user_ref_num = record.user_ref_num
         order.time_in_force = record.time_in_force
+        order.expires_ns = risk.expires_ns(record, venue.numbers.last_timestamp)
         order.price = record.price
         order.leaves = max(record.order_qty - order.cum, 0)
         _enter(venue, events, order, order.price, record, EventKind.ORDER_REPLACED)
@@ -170,6 +172,9 @@ def _cut_in_place(venue: Venue, order: Order, record: OrderRecord) -> None:
     ledger.release(venue, order, order.cum + order.leaves - record.order_qty)
     order.leaves = record.order_qty - order.cum
     order.time_in_force = record.time_in_force
+    venue.stop_timer(order)
+    order.expires_ns = risk.expires_ns(record, venue.numbers.last_timestamp)
+    venue.start_timer(order)
     del venue.live[order.session_id, order.user_ref_num]
     order.user_ref_num = record.user_ref_num
     venue.live[order.session_id, order.user_ref_num] = order
@@ -266,8 +271,7 @@ def _rest_or_cancel(venue: Venue, events: Events, order: Order, record: OrderRec
 
 
 def _may_rest(order: Order) -> bool:
-    is_lasting = order.time_in_force in (TimeInForce.DAY, TimeInForce.GTC)
-    return order.ord_type == OrdType.LIMIT and is_lasting
+    return order.ord_type == OrdType.LIMIT and order.time_in_force in risk.LASTING
 
 
 def _cancel_rest(

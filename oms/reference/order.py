@@ -24,5 +24,6 @@ class Order(msgspec.Struct):
     capacity: int
     cross_type: int
     firm: bytes
+    expires_ns: int = 0  # when it goes, by the log's time; 0: no such time
     slot: int = 0  # 0: never rested
     ord_type: int = OrdType.LIMIT  # only an incoming order can be anything else

@@ -4,7 +4,7 @@ Called by the matcher for a new order and for a replace. Promises: changes nothi
 that fails is the answer (docs/rules.md, NEW_ORDER and REPLACE_ORDER).
 """
 
-from oms.bounds import ORDER_QTY_MAX, PRICE_MAX
+from oms.bounds import ORDER_QTY_MAX, PRICE_MAX, TIMESTAMP_MAX
 from oms.messages.enums import (
     Entitlement,
     OrdType,
@@ -19,6 +19,8 @@ from oms.reference.order import Order
 from oms.reference.records import OrderRecord
 from oms.reference.state import Account, Instrument, Position, Session, Venue
 
+LASTING = frozenset((TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD, TimeInForce.GTT))
+_MARKET_TIMES = frozenset((TimeInForce.DAY, TimeInForce.IOC, TimeInForce.FOK))
 _BPS = 10_000
 _SELF_TRADE_MODES = frozenset(int(mode) for mode in SelfTrade)
 _POST_ONLY_MODES = frozenset(int(mode) for mode in PostOnly)
@@ -64,10 +66,12 @@ def check_new(venue: Venue, session: Session, record: OrderRecord) -> int:
     if (
         record.ord_type not in _ORD_TYPES
         or record.time_in_force not in _TIMES_IN_FORCE
-        or (is_market and record.time_in_force == TimeInForce.GTC)
+        or (is_market and record.time_in_force not in _MARKET_TIMES)
         or _are_extras_bad(record, is_market=is_market)
     ):
         return RejectReason.BAD_ORDER_TYPE
+    if _is_expire_time_bad(record, venue.numbers.last_timestamp):
+        return RejectReason.BAD_EXPIRE_TIME
     reason = _terms(
         account, instrument, side=record.side, ord_type=record.ord_type, price=record.price,
         order_qty=record.order_qty, min_qty=record.min_qty,
@@ -99,6 +103,8 @@ def check_replace(venue: Venue, session: Session, original: Order, record: Order
         return RejectReason.BAD_ORDER_TYPE
     if _are_extras_bad(record, is_market=False):
         return RejectReason.BAD_ORDER_TYPE
+    if _is_expire_time_bad(record, venue.numbers.last_timestamp):
+        return RejectReason.BAD_EXPIRE_TIME
     reason = _terms(
         account, instrument, side=original.side, ord_type=OrdType.LIMIT, price=record.price,
         order_qty=record.order_qty, min_qty=record.min_qty,
@@ -131,13 +137,30 @@ def _market_state(venue: Venue, instrument: Instrument) -> int:
     return RejectReason.NONE
 
 
+def expires_ns(record: OrderRecord, timestamp_ns: int) -> int:
+    """When an order goes by itself; 0: never."""
+    if record.time_in_force == TimeInForce.GTT:
+        return timestamp_ns + record.expire_ns
+    return record.expire_ns
+
+
+def _is_expire_time_bad(record: OrderRecord, timestamp_ns: int) -> bool:
+    match record.time_in_force:
+        case TimeInForce.GTD:
+            return not timestamp_ns < record.expire_ns <= TIMESTAMP_MAX
+        case TimeInForce.GTT:
+            return not 0 < record.expire_ns <= TIMESTAMP_MAX - timestamp_ns
+        case _:
+            return record.expire_ns != 0
+
+
 def _are_extras_bad(record: OrderRecord, *, is_market: bool) -> bool:
     """Self-trade and post-only: in their lists, and post-only only for what may rest."""
     if record.self_trade and record.self_trade not in _SELF_TRADE_MODES:
         return True
     if record.post_only and record.post_only not in _POST_ONLY_MODES:
         return True
-    is_lasting = record.time_in_force in (TimeInForce.DAY, TimeInForce.GTC)
+    is_lasting = record.time_in_force in LASTING
     can_be_post_only = is_lasting and not is_market and not record.min_qty
     return bool(record.post_only) and not can_be_post_only
 

@@ -91,4 +91,5 @@ def load(data: bytes) -> Venue:
         venue.book(order.instrument_id).add(order)
         venue.live[order.session_id, order.user_ref_num] = order
         venue.slots[order.slot] = order
+        venue.start_timer(order)
     return venue

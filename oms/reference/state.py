@@ -182,6 +182,7 @@ class Venue:
         self.live: dict[tuple[int, int], Order] = {}  # (session_id, user_ref_num)
         self.slots: dict[int, Order] = {}
         self.free_slots: list[int] = []  # the head of the list is the last element
+        self.timers: SortedDict[tuple[int, int], Order] = SortedDict()  # (expires_ns, order_id)
         self.tasks: list[CancelTask] = []  # mass cancels not yet done, oldest first
 
     def session(self, session_id: int) -> Session | None:
@@ -225,6 +226,7 @@ class Venue:
         self.slots[order.slot] = order
         self.live[order.session_id, order.user_ref_num] = order
         self.sessions[order.session_id - 1].live_orders += 1
+        self.start_timer(order)
         self.book(order.instrument_id).add(order)
 
     def unlink(self, order: Order) -> None:
@@ -232,7 +234,17 @@ class Venue:
         self.book(order.instrument_id).remove(order)
         del self.live[order.session_id, order.user_ref_num]
         del self.slots[order.slot]
+        self.stop_timer(order)
         self.sessions[order.session_id - 1].live_orders -= 1
+
+    def start_timer(self, order: Order) -> None:
+        """A live order goes when its time comes, if it has one."""
+        if order.expires_ns:
+            self.timers[order.expires_ns, order.order_id] = order
+
+    def stop_timer(self, order: Order) -> None:
+        """It is not live any more, or its time is another one now."""
+        self.timers.pop((order.expires_ns, order.order_id), None)
 
     def free_slot(self, order: Order) -> None:
         """The order is gone: the next one to rest takes its slot."""

@@ -19,6 +19,7 @@ PRICE_MARKET_U64: Final = (1 << 64) - 1
 
 TIF_DAY: Final = ord("0")
 TIF_IOC: Final = ord("3")
+TIF_GTT: Final = ord("6")
 SIDE_BUY: Final = ord("B")
 SIDE_SELL: Final = ord("S")
 SIDE_SELL_SHORT: Final = ord("T")

@@ -73,6 +73,8 @@ _TIFS: Final[dict[int, int]] = {
     TimeInForce.GTC: m.TIF_DAY,
     TimeInForce.IOC: m.TIF_IOC,
     TimeInForce.FOK: m.TIF_IOC,
+    TimeInForce.GTD: m.TIF_GTT,
+    TimeInForce.GTT: m.TIF_GTT,
 }
 _SELF_TRADE: Final = int(CancelReason.SELF_TRADE)
 _STRATEGIES: Final[dict[int, int]] = {

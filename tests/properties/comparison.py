@@ -51,6 +51,7 @@ class Comparison:
         if got != expected or got_count != count:
             raise EngineDisagreement(_event_difference(expected, got))
         self._same("digest", self.oracle.digest(), self._engine.digest())
+        self._same("next_due_ns", self.oracle.next_due_ns, self._engine.next_due_ns)
         self._same("is_work_pending", self.oracle.is_work_pending, self._engine.is_work_pending)
         self._count(step, expected)
         if index % self._state_every == 0:

@@ -10,7 +10,7 @@ from random import Random
 
 import msgspec
 
-from oms.bounds import MONEY_MAX, PRICE_MAX
+from oms.bounds import MONEY_MAX, PRICE_MAX, TIMESTAMP_MAX
 from oms.messages import commands as c
 from oms.messages.enums import (
     OUCH_POLICY,
@@ -39,7 +39,7 @@ QTYS = (0, 1, 0x7FFF_FFFF, 0x8000_0000, U32_MAX)
 ODD_FIELDS: dict[str, tuple[int, ...]] = {
     "order_qty": QTYS,
     "price": PRICES,
-    "time_in_force": (0, 4, 5, 255),
+    "time_in_force": (0, 4, 5, 6, 7, 255),
     "side": (0, 3, 5, 6, 255),
     "ord_type": (0, 1, 3, 255),
     "account_id": (0, 1, 99, U32_MAX),
@@ -50,6 +50,7 @@ ODD_FIELDS: dict[str, tuple[int, ...]] = {
     "min_qty": QTYS,
     "self_trade": (0, 4, 5, 255),
     "post_only": (0, 1, 2, 3, 255),
+    "expire_ns": (0, 1, TIMESTAMP_MAX, I64_MAX, I64_MIN),
 }
 DEEP_SHARE = 0.2
 DEEP_TICKS = 400
@@ -230,6 +231,7 @@ class Generator:
         is_market = rng.random() < 0.12
         tifs = list(TimeInForce) if not is_market else [TimeInForce.DAY, TimeInForce.IOC]
         side = rng.choice((1, 1, 1, 2, 2, 2, 5, 6))
+        tif = rng.choices(tifs, [6, 3, 1, 1, 1, 1][: len(tifs)])[0]
         return c.NewOrder(
             *sign,
             policy=rng.choice(POLICIES),
@@ -238,7 +240,7 @@ class Generator:
             instrument_id=instrument.instrument_id,
             side=side,
             ord_type=OrdType.MARKET if is_market else OrdType.LIMIT,
-            time_in_force=rng.choices(tifs, [6, 3, 1, 1][: len(tifs)])[0],
+            time_in_force=tif,
             order_qty=self._qty(instrument),
             price=rng.choice(PRICES) if is_market else self._price(venue, instrument, side),
             cl_ord_id=rng.randbytes(rng.choice((0, 14, 24))),
@@ -247,19 +249,22 @@ class Generator:
             capacity=rng.choice(b"APRO"),
             iso=rng.choice(b"YN"),
             cross_type=rng.choice(b"NOC"),
-            **self._extras(instrument, is_market=is_market),
+            **self._extras(instrument, tif, is_market=is_market),
         )
 
-    def _extras(self, instrument: Instrument, *, is_market: bool) -> dict[str, int]:
+    def _extras(self, instrument: Instrument, tif: int, *, is_market: bool) -> dict[str, int]:
         """What an order says about how it enters; most say nothing."""
         rng = self._rng
         extras: dict[str, int] = {}
-        if rng.random() < 0.15:
+        if rng.random() < 0.08:
             extras["min_qty"] = rng.choice((1, 1, 2, 5)) * instrument.lot_size
-        if rng.random() < 0.25:
+        if rng.random() < 0.2:
             extras["self_trade"] = rng.choice(list(SelfTrade))
-        if rng.random() < (0.02 if is_market or extras.get("min_qty") else 0.15):
+        if rng.random() < (0.02 if is_market or extras.get("min_qty") else 0.08):
             extras["post_only"] = rng.choice(list(PostOnly))
+        if tif in {TimeInForce.GTD, TimeInForce.GTT} or rng.random() < 0.01:
+            lasts = rng.choice((1_000, 10**6, 10**7, 10**7, 10**8, 0, -1, TIMESTAMP_MAX))
+            extras["expire_ns"] = lasts + (self._time_ns if tif == TimeInForce.GTD else 0)
         return extras
 
     def _next_ref(self, venue: Venue, session_id: int) -> int:
@@ -281,19 +286,20 @@ class Generator:
         order = self._target(venue)
         sign = self._sign(venue, order.session_id if order else None)
         qty, price, extras = 10, 1000, {}
+        tif = rng.choices((1, 2, 3, 4, 5, 6), (8, 6, 4, 1, 2, 2))[0]
         if order:
             instrument = venue.instruments[order.instrument_id - 1]
             total = order.cum + order.leaves
             qty = rng.choice((total, order.cum, total - instrument.lot_size, total // 2))
             qty = max(rng.choice((qty, order.cum + self._qty(instrument))), 0)
             price = rng.choice((order.price, self._price(venue, instrument, order.side)))
-            extras = self._extras(instrument, is_market=False)
+            extras = self._extras(instrument, tif, is_market=False)
         return c.ReplaceOrder(
             *sign,
             policy=rng.choice(POLICIES),
             orig_user_ref_num=order.user_ref_num if order else rng.randint(0, 20),
             user_ref_num=self._next_ref(venue, sign[0]),
-            time_in_force=rng.choices((1, 2, 3, 4), (8, 6, 4, 1))[0],
+            time_in_force=tif,
             order_qty=qty,
             price=price,
             cl_ord_id=rng.randbytes(rng.choice((0, 14))),
@@ -359,7 +365,7 @@ class Generator:
     def _set_self_trade(self, venue: Venue) -> c.Command | None:
         rng = self._rng
         account = rng.randint(0, len(venue.accounts) + 1)
-        mode = rng.choice((0, 0, *SelfTrade, 5, 255))
+        mode = rng.choice((0, 0, 0, 0, *SelfTrade, 5, 255))
         return c.SetSelfTrade(*self._admin_sign(venue), account, rng.choice((0, 0, 1, 2)), mode)
 
     def _admin_mass_cancel(self, venue: Venue) -> c.Command | None:

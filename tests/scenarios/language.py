@@ -190,7 +190,15 @@ def _extras(options: dict[str, str]) -> dict[str, int]:
         "min_qty": int(options.pop("min", "0")),
         "self_trade": SELF_TRADES[options.pop("self", "")],
         "post_only": POST_ONLY[options.pop("post", "")],
+        "expire_ns": _expire_ns(options),
     }
+
+
+def _expire_ns(options: dict[str, str]) -> int:
+    """`until=5` milliseconds after the venue's start, `for=5` milliseconds."""
+    if "until" in options:
+        return world.START_NS + int(options.pop("until")) * world.STEP_NS
+    return int(options.pop("for", "0")) * world.STEP_NS
 
 
 def _mass_cancel(sign: Signature, options: dict[str, str], number: int) -> c.MassCancel:

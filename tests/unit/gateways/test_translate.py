@@ -119,7 +119,7 @@ def test_sides(letter: str, side: int) -> None:
         ("0", TimeInForce.DAY, NONE),
         ("3", TimeInForce.IOC, NONE),
         ("5", 0, NOT_OFFERED),
-        ("6", 0, NOT_OFFERED),
+        ("6", TimeInForce.GTT, NONE),
         ("E", 0, NOT_OFFERED),
         ("9", 0, BAD_TYPE),
         ("\0", 0, BAD_TYPE),
@@ -164,6 +164,14 @@ def test_self_trade_strategies(letter: str, mode: int) -> None:
     """The letters of the specification that this venue has a mode for."""
     command = with_tag(Tag.AIQ_STRATEGY, ord(letter))
     assert (command.self_trade, command.refuse_reason) == (mode, NONE)
+
+
+def test_seconds_to_live_go_into_the_log() -> None:
+    """The engine adds them to the time of the entry, which no gateway knows."""
+    command = with_tag(Tag.EXPIRE_TIME, 60, time_in_force=m.TIF_GTT)
+    assert (command.time_in_force, command.expire_ns) == (TimeInForce.GTT, 60_000_000_000)
+    assert command.refuse_reason == NONE
+    assert with_tag(Tag.EXPIRE_TIME, 60).expire_ns == 60_000_000_000, "refused in the log"
 
 
 def test_post_only_is_canceled_when_it_would_trade() -> None:
@@ -246,7 +254,6 @@ TAGS: list[tuple[int, int | bytes, RejectReason]] = [
     (Tag.ROUTE, b"", NONE),
     (Tag.ROUTE, b"ABCD", NOT_OFFERED),
     (Tag.EXPIRE_TIME, 0, NONE),
-    (Tag.EXPIRE_TIME, 60, NOT_OFFERED),
     (Tag.TRADE_NOW, ord("N"), NONE),
     (Tag.TRADE_NOW, ord("Y"), NOT_OFFERED),
     (Tag.HANDLE_INST, ord(" "), NONE),
@@ -302,7 +309,7 @@ def test_replace_becomes_a_replace_order() -> None:
     ("message", "reason"),
     [
         (m.ReplaceRequest(7, 8, 50, 1, time_in_force=m.TIF_IOC), NONE),
-        (m.ReplaceRequest(7, 8, 50, 1, time_in_force=ord("6")), NOT_OFFERED),
+        (m.ReplaceRequest(7, 8, 50, 1, time_in_force=ord("5")), NOT_OFFERED),
         (m.ReplaceRequest(7, 8, 50, 1, time_in_force=ord("x")), BAD_TYPE),
         (m.ReplaceRequest(7, 8, 50, m.PRICE_MARKET), BAD_TYPE),
         (m.ReplaceRequest(7, 8, 50, (1 << 64) - 1), BAD_TYPE),

@@ -28,7 +28,10 @@ ORDER = {
     "iso": (60, 1), "cross_type": (61, 1), "refuse_reason": (62, 1), "cl_ord_id": (64, 24),
     "firm": (88, 4), **HEAD,
 }  # fmt: skip
-ENTRY = {"min_qty": (92, 4), "self_trade": (126, 1), "post_only": (127, 1), **ORDER}
+ENTRY = {
+    "min_qty": (92, 4), "expire_ns": (104, 8), "self_trade": (126, 1), "post_only": (127, 1),
+    **ORDER,
+}  # fmt: skip
 INSTRUMENT = {
     "instrument_id": (32, 4), "lot_size": (36, 4), "tick_size": (40, 8),
     "reference_price": (48, 8), "price_collar_bps": (56, 4), "market_collar_bps": (60, 4),
@@ -92,10 +95,11 @@ SAMPLES: dict[CommandKind, c.Command] = {
     CommandKind.NEW_ORDER: c.NewOrder(
         *SIGN, 6, 0x21222324, 0x31323334, 0x41424344, 5, 2, 4, 0x51525354, -0x61626364, b"ORDER-1",
         b"FIRM", 0x59, 0x41, 0x4E, 0x4F, 17, 0x71727374, 2, 1,
+        0x0102030405060708,
     ),
     CommandKind.REPLACE_ORDER: c.ReplaceOrder(
         *SIGN, 1, 0x21222324, 0x25262728, 3, 0x51525354, 0x61626364, b"X" * 24, 0x4E, 0x59, 10,
-        0x71727374, 3, 2,
+        0x71727374, 3, 2, -5,
     ),
     CommandKind.CANCEL_ORDER: c.CancelOrder(*SIGN, 4, 0x21222324, 0x51525354),
     CommandKind.ACCOUNT_QUERY: c.AccountQuery(*SIGN),

@@ -134,11 +134,27 @@ def test_an_unfinished_sweep_gets_empty_entries_one_at_a_time(
     engine = started_engine()
     log, sequencer = held_log(), Sequencer(engine, [])
     monkeypatch.setattr(Engine, "is_work_pending", property(lambda _self: True))
+    assert sequencer.is_ready, "the loop must not sleep over it"
     assert sequencer.run(log, NOW_NS) == 1
     assert sequencer.run(log, NOW_NS) == 0
     assert count_of(log.entries[0]) == 0
     log.committed = 1
     assert sequencer.run(log, NOW_NS) == 1
+
+
+def test_an_order_that_expires_gets_an_empty_entry_when_its_time_has_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only an entry can expire it, and nobody else may send one (RULES A10)."""
+    log, sequencer = held_log(), Sequencer(started_engine(), [])
+    monkeypatch.setattr(Engine, "next_due_ns", property(lambda _self: NOW_NS + 5))
+    assert sequencer.next_due_ns == NOW_NS + 5
+    assert sequencer.run(log, NOW_NS + 4) == 0
+    assert not sequencer.is_ready
+    assert sequencer.run(log, NOW_NS + 5) == 1
+    assert sequencer.run(log, NOW_NS + 6) == 0, "one on its way is enough"
+    assert time_of(log.entries[0]) == NOW_NS + 5
+    assert count_of(log.entries[0]) == 0
 
 
 def test_an_applied_entry_names_its_submits() -> None:
