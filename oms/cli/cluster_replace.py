@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from oms.config import NodeSettings
 from oms.local.folder import JOURNAL, open_unchecked
 from oms.local.replacement import Replacement, refused
 from oms.local.venue import LocalVenue
@@ -30,11 +31,12 @@ def replace(data: Path, old: str, new: str) -> int:
         if running:
             raise refused(f"the venue runs: {', '.join(running)}", "`oms down` first, then again")
         change = Replacement(data, old, new)
-        folders = [_folder_of(change, node_id) for node_id in change.stayers]
+        folders = [_folder_of(change.settings_of(node_id)) for node_id in change.stayers]
         for folder in folders:
             locks.enter_context(stopped(folder))
-        if not venue.folder.is_lost(old):
-            locks.enter_context(stopped(_folder_of(change, old)))
+        former = change.former()
+        if former is not None:
+            locks.enter_context(stopped(_folder_of(former)))
         _check_majority(folders)
         cluster_id = int(venue.folder.venue.cluster_id, 16)
         moved = change.run(
@@ -51,11 +53,10 @@ def replace(data: Path, old: str, new: str) -> int:
     return 0
 
 
-def _folder_of(change: Replacement, node_id: str) -> NodeFolder:
-    settings = change.settings_of(node_id)
+def _folder_of(settings: NodeSettings) -> NodeFolder:
     return NodeFolder(
         path=Path(settings.data),
-        node_id=node_id,
+        node_id=settings.node_id,
         cluster_id=int(settings.cluster_id, 16),
         engine=settings.engine,
     )

@@ -79,6 +79,13 @@ class Replacement:
         """Of a node that stays. Raises: SettingsError."""
         return load_node(self.folder, node_id)
 
+    def former(self) -> NodeSettings | None:
+        """Of the old node, as far as its file can still be read."""
+        try:
+            return load_node(self.folder, self.old)
+        except SettingsError:
+            return None
+
     def run(self, make_journal: MakeJournal, files: dict[str, bytes]) -> list[Path]:
         """Do it; returns what was set aside. `files` belong in the new node's folder."""
         path = self.folder.path
@@ -131,8 +138,8 @@ class Replacement:
         making.mkdir(mode=0o700)
         address = next(node for node in self._after.venue.nodes if node.node_id == self.new)
         settings = node_settings_of(self._after, address)
-        if not self.folder.is_lost(self.old):
-            former = load_node(self.folder, self.old)
+        former = self.former()
+        if former is not None:
             settings = msgspec.structs.replace(
                 settings, core=former.core, durability=former.durability, engine=former.engine
             )

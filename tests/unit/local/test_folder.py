@@ -16,8 +16,15 @@ from oms.local.folder import (
     to_toml,
 )
 from oms.local.samples import demo_config
+from oms.replication import journal_folder
 from oms.replication.journal_reader import JournalReader
 from oms.transport import keys
+
+
+@pytest.fixture(autouse=True)
+def small_journals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked here does not depend on their size; filling them takes the disk's time."""
+    monkeypatch.setattr(journal_folder, "FIRST_SEGMENT_BYTES", 1 << 16)
 
 
 @pytest.fixture

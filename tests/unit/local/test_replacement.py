@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from oms.config import NodeSettings, SettingsError, load
@@ -17,15 +18,23 @@ from oms.local.folder import (
 )
 from oms.local.replacement import Replacement
 from oms.local.samples import demo_config
+from oms.replication import journal_folder
 from oms.transport import keys
 
 FILES = {"skips.jsonl": b"{}\n"}
+CONFIG = msgspec.structs.replace(demo_config(1), users=[])  # nobody's password takes its time
+
+
+@pytest.fixture(autouse=True)
+def small_journals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked here does not depend on their size; filling them takes the disk's time."""
+    monkeypatch.setattr(journal_folder, "FIRST_SEGMENT_BYTES", 1 << 16)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> DataFolder:
     """A stopped venue."""
-    return format_folder(tmp_path / "venue", demo_config(1), node_count=3, gateway_count=1)
+    return format_folder(tmp_path / "venue", CONFIG, node_count=3, gateway_count=1)
 
 
 def make_journal(path: Path) -> None:
@@ -96,6 +105,13 @@ def test_a_node_whose_disk_is_gone_is_replaced(folder: DataFolder) -> None:
     check(folder)
 
 
+def test_a_node_whose_settings_cannot_be_read_is_replaced(folder: DataFolder) -> None:
+    """Half a disk is no better than none."""
+    folder.node_settings("n2").write_text("node_id = ")
+    replace(folder, "n2", "n4")
+    check(folder)
+
+
 def test_a_name_never_comes_back(folder: DataFolder) -> None:
     """What a node of that name voted for and acknowledged is counted on for ever."""
     replace(folder, "n2", "n4")
@@ -148,7 +164,7 @@ def test_an_interruption_is_finished_by_the_same_command(
 ) -> None:
     """At every step: the venue opens as before or not at all, and the same words finish it."""
     for at in range(1, 40):
-        folder = format_folder(tmp_path / str(at), demo_config(1), node_count=3, gateway_count=1)
+        folder = format_folder(tmp_path / str(at), CONFIG, node_count=3, gateway_count=1)
         with monkeypatch.context() as patch:
             interrupt(patch, name, at)
             try:
