@@ -107,16 +107,19 @@ class SnapshotReceiver:
                 self.drop()
                 return None
             _write_intent(self._journal_folder, self._cluster_id, name.log_index, log_term)
-            final = self._folder / path.name
-            path.rename(final)
-            sync_folder(self._folder)
         except OSError as error:
             _remove_intent(self._journal_folder)
             self._give_up(error)
             raise
-        self._journal.rebase(name.log_index, log_term)
-        _remove_intent(self._journal_folder)
-        self.drop()
+        final = self._folder / path.name
+        try:
+            path.rename(final)
+            sync_folder(self._folder)
+            self._journal.rebase(name.log_index, log_term)
+            _remove_intent(self._journal_folder)
+            self.drop()
+        except OSError as error:  # half done: what the intention says is for the next start
+            self._on_fatal("snapshot_io_error", str(error))
         return final
 
     def drop(self) -> None:

@@ -188,6 +188,7 @@ class Simulation:
             except PowerCut:
                 self.disk.cut_chance = 0.0
                 self.seen["power cut"] += 1
+                self.network.ends.pop(name, None)  # nothing reaches it any more
                 self.stop(name, power=True)
             self.disk.cut_chance = 0.0
 

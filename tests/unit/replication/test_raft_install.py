@@ -224,6 +224,43 @@ def test_failing_disk_ends_the_follower(cluster: Cluster, monkeypatch: pytest.Mo
     cluster.kill(away)
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        "oms.replication.snapshot_receiver.sync_folder",
+        "oms.replication.snapshot_receiver._remove_intent",
+    ],
+)
+def test_disk_that_fails_half_way_ends_the_node_and_the_next_start_goes_on(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Once the file has its name even a lack of space is no reason to go on with the old log: the
+    next start would find a snapshot ahead of it and refuse.
+    """
+    away = leave_behind(cluster)
+    full = OSError(errno.ENOSPC, "no space left")
+    log = cluster.start(away)
+    written = snapshot_receiver._write_intent
+
+    def write_then_fail(*args: object) -> None:
+        monkeypatch.undo()
+        written(*args)  # type: ignore[arg-type]
+        monkeypatch.setattr(step, fail)
+
+    def fail(*_args: object) -> None:
+        raise full
+
+    monkeypatch.setattr(snapshot_receiver, "_write_intent", write_then_fail)
+    with pytest.raises(Fatal, match="snapshot_io_error"):
+        cluster.until(lambda: bool(cluster.installed))
+    assert log.status().installing > 0
+    cluster.kill(away)
+    monkeypatch.undo()
+    cluster.start(away)
+    cluster.settle()
+    assert numbers(cluster, away) == list(range(305))
+
+
 def test_snapshot_of_another_cluster_is_refused(cluster: Cluster) -> None:
     """The bytes are right, and mean nothing here."""
     away = leave_behind(cluster)
