@@ -12,6 +12,7 @@ import ctypes
 import errno
 import mmap
 import os
+import zlib
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +38,10 @@ class EventLog:
         self.base = 0  # number of the last record before the file's first
         self.event_seq = 0  # number of the last record, buffered ones included
         self.missing_to = 0  # records (base, missing_to] are to be fetched from other nodes
+        # crc32 of the trading day's records up to event_seq, as they were made: taken from the
+        # file, it would vouch for whatever happened to the file since. Set by snapshots.py, which
+        # knows where the day begins.
+        self.day_crc = 0
         self._file_seq = 0
         self._buffer: list[bytes] = []
         self._buffered_bytes = 0
@@ -149,6 +154,7 @@ class EventLog:
         self._buffer.append(data)
         self._buffered_bytes += len(data)
         self.event_seq += len(data) // EVENT_BYTES
+        self.day_crc = zlib.crc32(data, self.day_crc)
         if self._buffered_bytes >= FLUSH_BYTES and self._is_flushed:  # else tried now and then
             self.flush()
 

@@ -225,11 +225,7 @@ class Node:
             say=self._say,
             events_base=self._restored.events_base,
             eve_index=self._restored.eve_index,
-            restored_crc=(
-                self._restored.events_base,
-                self._restored.event_seq,
-                self._restored.events_crc,
-            ),
+            events_crc=self._restored.events_crc,
         )
 
     def _raft_log(self, replica: Replica, snapshots: Snapshots) -> RaftLog:

@@ -50,12 +50,11 @@ class Snapshots:
         say: Log,
         events_base: int = 0,
         eve_index: int = 0,
-        restored_crc: tuple[int, int, int] = (0, 0, 0),
+        events_crc: int = 0,
     ) -> None:
         """Bounds: `turn` of `node_count` is this node's place in the rotation. `events_base` and
         `eve_index` are the restored day's: where its outputs begin, and its eve's snapshot;
-        `restored_crc` is (a, b, crc32) of its outputs (a, b]: read from the file anew, they
-        would vouch for whatever happened to the file since.
+        `events_crc` is of its outputs up to where the event log stands.
         """
         self._folder = folder
         self._engine = engine
@@ -69,7 +68,7 @@ class Snapshots:
         self._events_base = events_base
         self._eve: Snapshot | None = None  # waits to be written
         self.eve_index = eve_index  # of the day's eve, once it is durable; else 0
-        self._crc = restored_crc  # of the outputs (a, b], as of the last snapshot: a, b, crc
+        event_log.day_crc = events_crc
         self._newest: SnapshotOffer | None = None
         self._look_for_newest()
         offset = turn * SNAPSHOT_EVERY_ENTRIES // node_count
@@ -129,12 +128,14 @@ class Snapshots:
             digest=engine.digest(),
             state=engine.snapshot(),
             events_base=self._events_base,
+            events_crc=self._event_log.day_crc,
         )
 
     def start_day(self, eve: Snapshot) -> None:
         """A trading day began; `eve` is the state before. It will be written first, and kept."""
         self._events_base = eve.event_seq
-        self._eve = replace(eve, events_base=eve.event_seq)
+        self._event_log.day_crc = 0
+        self._eve = replace(eve, events_base=eve.event_seq, events_crc=0)
         self.eve_index = 0
 
     def _write(self, work: _Work) -> None:
@@ -142,32 +143,19 @@ class Snapshots:
         affinity.unpin(self._cores)
         try:
             work.outputs.sync()
-            events_crc = self._events_crc(work)
-            snapshot_file.write(self._folder, replace(work.snapshot, events_crc=events_crc))
-            is_eve = work.snapshot.event_seq == work.snapshot.events_base
-            spared = work.snapshot.log_index if is_eve else self.eve_index
-            snapshot_file.prune(self._folder, SNAPSHOTS_KEPT, spared)
+            if work.outputs.has(work.snapshot.event_seq):
+                snapshot_file.write(self._folder, work.snapshot)
+                is_eve = work.snapshot.event_seq == work.snapshot.events_base
+                spared = work.snapshot.log_index if is_eve else self.eve_index
+                snapshot_file.prune(self._folder, SNAPSHOTS_KEPT, spared)
+            else:
+                work.error = f"the event log ends before event {work.snapshot.event_seq}"
         except OSError as error:
             work.error = str(error)
         work.outputs.close()
         work.done = True
         if self._wakeup_fd >= 0:
             os.write(self._wakeup_fd, b"s")
-
-    def _events_crc(self, work: _Work) -> int:
-        """Of the day's outputs; goes on where the last snapshot stood."""
-        base, event_seq = work.snapshot.events_base, work.snapshot.event_seq
-        if base == event_seq:
-            return 0
-        after, crc = base, 0
-        if self._crc[0] == base and self._crc[1] <= event_seq:
-            after, crc = self._crc[1:]
-        found = work.outputs.crc(after, event_seq, crc)
-        if found is None:
-            msg = f"the event log has not all events up to {event_seq}"
-            raise OSError(msg)
-        self._crc = (base, event_seq, found)
-        return found
 
     def finish(self) -> link.SnapshotMade | link.Refusal | None:
         """Take note of a write that is done, and say what came of it; None while there is none.

@@ -28,7 +28,7 @@ def snapshots_of(
     one: OneReplica,
     folder: Path,
     turn: int = 0,
-    restored_crc: tuple[int, int, int] = (0, 0, 0),
+    events_crc: int | None = None,
 ) -> Snapshots:
     """The snapshots of this replica, in a cluster of three."""
     return Snapshots(
@@ -39,7 +39,7 @@ def snapshots_of(
         turn=turn,
         node_count=3,
         say=silent_log(),
-        restored_crc=restored_crc,
+        events_crc=one.event_log.day_crc if events_crc is None else events_crc,
     )
 
 
@@ -108,14 +108,23 @@ def test_a_new_snapshot_does_not_vouch_for_a_change_on_disk(one: OneReplica, fol
     """What changed before it is found at the next start, not taken for what was made."""
     indexes = three(one, folder)
     newest = snapshot_file.read(snapshot_file.path_of(folder, indexes[-1]))
-    running = snapshots_of(
-        one, folder, restored_crc=(newest.events_base, newest.event_seq, newest.events_crc)
-    )
+    running = snapshots_of(one, folder, events_crc=newest.events_crc)
     flip(folder.parent / "events.log", 70)
     one.apply(order(4))
     running.stop()
     last = snapshot_file.read(snapshot_file.newest_first(folder)[0])
     assert last.log_index > indexes[-1]
+    assert restore(folder, one.event_log)[0] == 0, "the log makes them again"
+
+
+def test_nor_does_the_first_one_of_a_nodes_life(one: OneReplica, folder: Path) -> None:
+    """No snapshot before it has a checksum to go on from."""
+    running = snapshots_of(one, folder)
+    one.apply(login())
+    one.apply(order(1))
+    one.event_log.flush()
+    flip(folder.parent / "events.log", 70)
+    running.stop()
     assert restore(folder, one.event_log)[0] == 0, "the log makes them again"
 
 
