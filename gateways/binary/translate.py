@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 from oms.messages.commands import (
     AccountQuery,
     CancelOrder,
+    DisableEntry,
+    EnableEntry,
     MassCancel,
     NewOrder,
     OrderCommand,
@@ -137,6 +139,8 @@ class Translator:
             return self._replace(message, client_seq, not_after_ns)
         if isinstance(message, m.MassCancelRequest):
             return self._mass_cancel(message, client_seq, not_after_ns)
+        if isinstance(message, m.DisableRequest | m.EnableRequest):
+            return self._entry(message, client_seq, not_after_ns)
         if isinstance(message, m.AccountQueryRequest):
             if not self._is_offered(message.appendage):
                 return self._refused(0, client_seq, not_after_ns)
@@ -224,6 +228,19 @@ class Translator:
         return MassCancel(
             self._session_id, self._conn_epoch, client_seq, not_after_ns, _POLICY,
             message.user_ref_num, account_id, instrument_id, side, message.firm, refuse,
+        )  # fmt: skip
+
+    def _entry(
+        self, message: m.DisableRequest | m.EnableRequest, client_seq: int, not_after_ns: int
+    ) -> DisableEntry | EnableEntry:
+        refuse = self._read(message.appendage).refuse_reason if message.appendage else _NONE
+        account_id = self._accounts.get(message.firm, 0)
+        if message.firm and not account_id:  # 0 would mean every account
+            refuse = refuse or _NOT_ENTITLED
+        kind = DisableEntry if isinstance(message, m.DisableRequest) else EnableEntry
+        return kind(
+            self._session_id, self._conn_epoch, client_seq, not_after_ns, message.user_ref_num,
+            account_id, message.firm, refuse,
         )  # fmt: skip
 
     def _refused(self, user_ref_num: int, client_seq: int, not_after_ns: int) -> RefusedRequest:

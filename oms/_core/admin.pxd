@@ -15,7 +15,7 @@ from oms._core.state cimport (
 )
 from oms._core.types cimport (
     ACCOUNTS_MAX, AccountRecord, BPS, CommandRecord, DepositRecord, ENTITLED_ALL,
-    EVENT_PHASE_CHANGED, EventRecord, GenesisRecord, GrantRecord, HARD_ORDERS_MAX,
+    EVENT_PHASE_CHANGED, EventRecord, GRANT_DISABLED, GenesisRecord, GrantRecord, HARD_ORDERS_MAX,
     IDENTITY_FACTOR, INSTRUMENTS_MAX, InstrumentRecord, MONEY_MAX, OPTION_ALL, OUTCOME_WINDOW,
     PARTICIPANTS_MAX, PHASE_CANCEL_ONLY, PHASE_CLOSED, PHASE_CONTINUOUS, PHASE_HALTED,
     PHASE_PRE_OPEN, POSITIONS_MAX, PRICE_MAX, PRICE_SCALE_MAX, PROTOCOL_ADMIN, PROTOCOL_OUCH,
@@ -282,13 +282,17 @@ cdef inline uint8_t apply_open_session(State* state, const SessionRecord* record
 
 
 cdef inline uint8_t apply_grant(State* state, const GrantRecord* record) noexcept nogil:
+    cdef uint8_t* grant
+    cdef uint8_t keeps
     if not is_within(record.user_id, state.numbers.user_count):
         return REJECT_UNKNOWN_ID
     if record.account_id and not has_account(state, record.account_id):
         return REJECT_UNKNOWN_ID
     if record.entitlements > ENTITLED_ALL:
         return REJECT_BAD_VALUE
-    grant_of(state, record.user_id, record.account_id)[0] = <uint8_t>record.entitlements
+    grant = grant_of(state, record.user_id, record.account_id)
+    keeps = grant[0] & GRANT_DISABLED if record.entitlements else 0
+    grant[0] = <uint8_t>record.entitlements | keeps
     return REJECT_NONE
 
 

@@ -132,6 +132,7 @@ cdef inline void take_counters(Hash* hash_, const State* state) noexcept nogil:
     take(hash_, state.numbers.cluster_id)
     take(hash_, state.numbers.rule_version)
     take(hash_, state.numbers.genesis_left)
+    take(hash_, state.numbers.is_killed)
     take(hash_, state.pool.highest)
     take(hash_, state.pool.free_count)
 
@@ -157,6 +158,7 @@ cdef inline void take_instrument(Hash* hash_, const State* state, uint32_t i) no
     take(hash_, instrument.price_scale)
     take(hash_, <uint64_t>instrument.shares_issued)
     take(hash_, instrument.topic_seq)
+    take(hash_, instrument.is_killed)
 
 
 cdef inline void take_parties(Hash* hash_, const State* state) noexcept nogil:
@@ -190,6 +192,7 @@ cdef inline void take_account(Hash* hash_, const State* state, uint32_t i) noexc
     take(hash_, account.topic_seq)
     take(hash_, state.groups[i])
     take(hash_, account.self_trade)
+    take(hash_, account.is_killed)
 
 
 cdef inline int compare_positions(const void* left, const void* right) noexcept nogil:
@@ -292,6 +295,7 @@ cdef inline void take_session(Hash* hash_, const State* state, uint32_t i) noexc
     take(hash_, session.last_user_ref_num)
     take(hash_, session.live_orders)
     take(hash_, session.options)
+    take(hash_, session.is_killed)
     for seq in range(session_oldest(session), session.client_seq + 1):
         take(hash_, session_outcome(session, seq))
 

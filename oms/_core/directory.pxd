@@ -21,6 +21,7 @@ cdef struct Instrument:
     uint32_t market_collar_bps
     uint8_t phase
     uint8_t price_scale
+    uint8_t is_killed  # no new orders in it
     uint64_t symbol  # 8 bytes as sent
     int64_t shares_issued  # deposits less withdrawals
 

@@ -13,6 +13,7 @@ from oms._core.admin cimport (
 )
 from oms._core.day cimport apply_end_day, apply_start_day, expire_due, sweep_step
 from oms._core.digest cimport mix_header, mix_words
+from oms._core.kill cimport apply_set_kill, change_entry
 from oms._core.look_ahead cimport LOOK_AHEAD_FROM, look_ahead
 from oms._core.machine cimport IS_DEBUG, UNLIKELY
 from oms._core.mass_cancel cimport (
@@ -76,13 +77,13 @@ cdef inline void apply_command(State* state, const CommandRecord* command) noexc
         if not state.numbers.has_genesis:
             if kind == COMMAND_GENESIS:
                 apply_genesis(state, command)
-        elif COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_SET_SELF_TRADE:
+        elif COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_SET_KILL:
             state.numbers.genesis_left -= 1
             answer_genesis(state, command, apply_admin(state, command, True))
             work_on(state)
-    elif COMMAND_NEW_ORDER <= kind <= COMMAND_MASS_CANCEL:
+    elif COMMAND_NEW_ORDER <= kind <= COMMAND_ENABLE_ENTRY:
         apply_order_command(state, <const OrderRecord*>command)
-    elif COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_SET_SELF_TRADE:
+    elif COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_SET_KILL:
         apply_admin_command(state, <const OrderRecord*>command)
     elif kind == COMMAND_LOGIN:
         apply_login(state, command)
@@ -131,6 +132,8 @@ cdef inline void apply_order_command(State* state, const OrderRecord* record) no
     elif record.kind == COMMAND_MASS_CANCEL:
         mass_cancel(state, session, record)
         work_on(state)
+    elif record.kind == COMMAND_DISABLE_ENTRY or record.kind == COMMAND_ENABLE_ENTRY:
+        change_entry(state, session, record, record.kind == COMMAND_ENABLE_ENTRY)
     else:
         refuse_request(state, session, record)
     session_remember(session)
@@ -220,6 +223,8 @@ cdef inline uint8_t apply_admin(
         return apply_set_phase(state, <const PhaseRecord*>command)
     if kind == COMMAND_START_DAY:
         return apply_start_day(state, <const DayRecord*>command)
+    if kind == COMMAND_SET_KILL:
+        return apply_set_kill(state, <const KillRecord*>command)
     if kind == COMMAND_SET_SELF_TRADE:
         return apply_set_self_trade(state, <const SelfTradeRecord*>command)
     if kind == COMMAND_ADMIN_MASS_CANCEL:

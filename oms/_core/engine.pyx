@@ -283,7 +283,7 @@ cdef object _user_view(State* state, uint32_t user_id):
         salt=_bytes_of(user.salt, 16),
         key_hash=_bytes_of(user.key_hash, 32),
         entitlements={
-            account_id: grant_of(state, user_id, account_id)[0]
+            account_id: grant_of(state, user_id, account_id)[0] & ~GRANT_DISABLED
             for account_id in range(state.numbers.account_count + 1)
             if grant_of(state, user_id, account_id)[0]
         },

@@ -22,7 +22,7 @@ cdef struct Account:
     int64_t short_limit
     uint16_t participant_id  # at most PARTICIPANTS_MAX x IDENTITY_FACTOR
     uint8_t self_trade  # SelfTrade of orders that say nothing; 0: they trade
-    uint8_t reserved
+    uint8_t is_killed  # no new orders for it
     uint32_t firm
 
 cdef struct Position:

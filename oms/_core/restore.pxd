@@ -25,7 +25,7 @@ from oms._core.state cimport (
 )
 from oms._core.timers cimport timer_add
 from oms._core.types cimport (
-    BPS, ENTITLED_ALL, MASS_CANCELS_MAX, OPTION_ALL, ORDER_QTY_MAX, OUTCOME_WINDOW,
+    BPS, ENTITLED_ALL, GRANT_DISABLED, MASS_CANCELS_MAX, OPTION_ALL, ORDER_QTY_MAX, OUTCOME_WINDOW,
     PHASE_CLOSED, PHASE_PRE_OPEN, PRICE_MAX, PRICE_SCALE_MAX, PROTOCOL_ADMIN, PROTOCOL_OUCH,
     SELF_TRADE_DECREMENT, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT, SIDE_SELL_SHORT_EXEMPT, TIF_DAY,
     TIF_FOK, TIF_GTT, TIMESTAMP_MAX,
@@ -122,7 +122,7 @@ cdef inline bint are_numbers_good(
     const Numbers* numbers, const Capacities* capacities
 ) noexcept nogil:
     return (
-        numbers.has_genesis == 1 and numbers.is_day_open <= 1
+        numbers.has_genesis == 1 and numbers.is_day_open <= 1 and numbers.is_killed <= 1
         and numbers.instrument_count <= capacities.instruments_max
         and numbers.participant_count <= capacities.participants_max
         and numbers.account_count <= capacities.accounts_max
@@ -152,6 +152,8 @@ cdef inline void read_instruments(State* state, Reader* reader) noexcept nogil:
         expect(reader, instrument.phase >= PHASE_PRE_OPEN)
         instrument.price_scale = <uint8_t>get_up_to(reader, PRICE_SCALE_MAX)
         instrument.shares_issued = <int64_t>get(reader)
+        if reader.version >= 2:
+            instrument.is_killed = <uint8_t>get_up_to(reader, 1)
 
 
 cdef inline void read_parties(State* state, Reader* reader) noexcept nogil:
@@ -165,13 +167,14 @@ cdef inline void read_parties(State* state, Reader* reader) noexcept nogil:
         if reader.version >= 2:
             state.groups[i] = <uint32_t>get_up_to(reader, 0xFFFFFFFF)
         expect(reader, state.accounts[i].self_trade <= SELF_TRADE_DECREMENT)
+        expect(reader, state.accounts[i].is_killed <= 1)
         state.accounts[i].hold = 0  # grows again with the orders
     for i in range(1, state.numbers.user_count + 1):
         get_block(reader, &state.users[i], sizeof(state.users[i]))
         grant = get(reader)
         while grant:
             expect(reader, grant >> 32 <= state.numbers.account_count)
-            expect(reader, is_within(<uint32_t>grant, ENTITLED_ALL))
+            expect(reader, is_within(<uint32_t>grant & ~GRANT_DISABLED, ENTITLED_ALL))
             if not reader.is_sound:
                 return
             grant_of(state, i, <uint32_t>(grant >> 32))[0] = <uint8_t>grant
@@ -201,6 +204,7 @@ cdef inline void read_sessions(State* state, Reader* reader) noexcept nogil:
         session.gateway_id = get(reader)
         if reader.version >= 2:
             session.options = <uint8_t>get_up_to(reader, OPTION_ALL)
+            session.is_killed = <uint8_t>get_up_to(reader, 1)
         for seq in range(session_oldest(session), session.client_seq + 1):
             session.window[seq & (OUTCOME_WINDOW - 1)] = get(reader)
 

@@ -11,14 +11,14 @@ from oms._core.ledger cimport Account, Position, position_find
 from oms._core.machine cimport UNLIKELY, rare
 from oms._core.order_pool cimport Order, is_lasting
 from oms._core.sessions cimport Session
-from oms._core.state cimport State, has_instrument, may_enter
+from oms._core.state cimport State, grant_of, has_instrument, may_enter
 from oms._core.types cimport (
-    BPS, ORDER_QTY_MAX, OrderRecord, PHASE_CLOSED, PHASE_CONTINUOUS, PHASE_PRE_OPEN,
-    POST_ONLY_SLIDE, PRICE_MAX, REJECT_BAD_EXPIRE_TIME, REJECT_BAD_MIN_QTY,
+    BPS, GRANT_DISABLED, ORDER_QTY_MAX, OrderRecord, PHASE_CLOSED, PHASE_CONTINUOUS,
+    PHASE_PRE_OPEN, POST_ONLY_SLIDE, PRICE_MAX, REJECT_BAD_EXPIRE_TIME, REJECT_BAD_MIN_QTY,
     REJECT_BAD_ORDER_TYPE, REJECT_BAD_PRICE, REJECT_BAD_QUANTITY, REJECT_BAD_SIDE,
-    REJECT_CAPACITY, REJECT_HALTED, REJECT_INSUFFICIENT_CASH, REJECT_INSUFFICIENT_SHARES,
-    REJECT_MARKET_CLOSED, REJECT_NO_REFERENCE_PRICE, REJECT_NONE, REJECT_NOT_ENTITLED,
-    REJECT_POSITION_LIMIT, REJECT_PRICE_COLLAR, REJECT_QUANTITY_ABOVE_MAX,
+    REJECT_CAPACITY, REJECT_ENTRY_OFF, REJECT_HALTED, REJECT_INSUFFICIENT_CASH,
+    REJECT_INSUFFICIENT_SHARES, REJECT_MARKET_CLOSED, REJECT_NO_REFERENCE_PRICE, REJECT_NONE,
+    REJECT_NOT_ENTITLED, REJECT_POSITION_LIMIT, REJECT_PRICE_COLLAR, REJECT_QUANTITY_ABOVE_MAX,
     REJECT_UNKNOWN_INSTRUMENT, REJECT_VALUE_ABOVE_MAX, SELF_TRADE_DECREMENT, SIDE_BUY,
     SIDE_SELL, SIDE_SELL_SHORT, SIDE_SELL_SHORT_EXEMPT, TIF_DAY, TIF_FOK, TIF_GTD, TIF_GTT,
     TIMESTAMP_MAX, TYPE_LIMIT, TYPE_MARKET,
@@ -43,6 +43,17 @@ cdef inline int64_t collar_price(const Instrument* instrument, bint is_buy) noex
         return price // tick * tick
     price = (reference - distance + tick - 1) // tick * tick
     return price if price > tick else tick
+
+
+cdef inline bint is_entry_off(
+    const State* state, const Session* session, const Account* account,
+    const Instrument* instrument, uint32_t account_id,
+) noexcept nogil:
+    """Whether new orders are stopped anywhere on this one's way."""
+    return (
+        state.numbers.is_killed | session.is_killed | account.is_killed | instrument.is_killed
+        | (grant_of(state, session.user_id, account_id)[0] & GRANT_DISABLED)
+    ) != 0
 
 
 cdef inline uint8_t check_market(const State* state, const Instrument* instrument) noexcept nogil:
@@ -160,6 +171,8 @@ cdef inline uint8_t check_new(
         return REJECT_UNKNOWN_INSTRUMENT
     account = &state.accounts[record.account_id]
     instrument = &state.instruments[record.instrument_id]
+    if UNLIKELY(is_entry_off(state, session, account, instrument, record.account_id)):
+        return REJECT_ENTRY_OFF
     reason = check_market(state, instrument)
     if reason:
         return reason
@@ -212,6 +225,8 @@ cdef inline uint8_t check_replace(
         return record.refuse_reason
     if not may_enter(state, session, original.account_id):
         return REJECT_NOT_ENTITLED
+    if UNLIKELY(is_entry_off(state, session, account, instrument, original.account_id)):
+        return REJECT_ENTRY_OFF
     reason = check_market(state, instrument)
     if reason:
         return reason

@@ -19,6 +19,7 @@ cdef struct Session:
     uint8_t is_logged_in
     uint8_t protocol
     uint8_t options  # SessionOption
+    uint8_t is_killed  # no new orders from it
     uint32_t default_account_id  # 0: none
     uint64_t login_nonce
     uint64_t gateway_id

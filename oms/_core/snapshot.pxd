@@ -111,6 +111,7 @@ cdef inline void write_directory(Writer* writer, const State* state) noexcept no
         put(writer, instrument.phase)
         put(writer, instrument.price_scale)
         put(writer, <uint64_t>instrument.shares_issued)
+        put(writer, instrument.is_killed)
     for i in range(1, state.numbers.participant_count + 1):
         put_block(writer, &state.participants[i], sizeof(state.participants[i]))
     for i in range(1, state.numbers.account_count + 1):
@@ -141,6 +142,7 @@ cdef inline void write_sessions(Writer* writer, const State* state) noexcept nog
         put(writer, session.login_nonce)
         put(writer, session.gateway_id)
         put(writer, session.options)
+        put(writer, session.is_killed)
         for seq in range(session_oldest(session), session.client_seq + 1):
             put(writer, session_outcome(session, seq))
 

@@ -54,7 +54,7 @@ cdef struct Numbers:
     uint32_t account_count
     uint32_t user_count
     uint32_t session_count
-    uint32_t reserved
+    uint32_t is_killed  # no new orders at all
 
 # Work on many orders (mass_cancel): which ones, 0 for any, and how far it has come. 64 bytes.
 cdef struct CancelTask:

@@ -15,6 +15,8 @@ cdef enum:
     COMMAND_ACCOUNT_QUERY = 4
     COMMAND_REFUSED_REQUEST = 5
     COMMAND_MASS_CANCEL = 6
+    COMMAND_DISABLE_ENTRY = 7
+    COMMAND_ENABLE_ENTRY = 8
     COMMAND_LOGIN = 16
     COMMAND_LOGOUT = 17
     COMMAND_GATEWAY_LOST = 18
@@ -34,6 +36,7 @@ cdef enum:
     COMMAND_END_DAY = 45
     COMMAND_ADMIN_MASS_CANCEL = 46
     COMMAND_SET_SELF_TRADE = 47
+    COMMAND_SET_KILL = 48
 
 cdef enum:
     EVENT_ORDER_ACCEPTED = 1
@@ -47,6 +50,8 @@ cdef enum:
     EVENT_ADMIN_APPLIED = 9
     EVENT_ADMIN_REJECTED = 10
     EVENT_MASS_CANCEL_ACCEPTED = 11
+    EVENT_ENTRY_DISABLED = 12
+    EVENT_ENTRY_ENABLED = 13
     EVENT_COMMAND_IGNORED = 16
     EVENT_ALREADY_APPLIED = 17
     EVENT_GAP = 18
@@ -105,10 +110,19 @@ cdef enum:
     ENTITLED_ALL = 31
 
 cdef enum:
+    GRANT_DISABLED = 0x80  # beside the bits: the user has stopped its own new orders
+
+cdef enum:
     POLICY_KEEPS_PRIORITY_ON_REDUCE = 1
     POLICY_INVALID_REPLACE_CANCELS = 2
     POLICY_UNKNOWN_IS_IGNORED = 4
     POLICY_WHOLE_ACCOUNT = 8
+
+cdef enum:
+    KILL_VENUE = 1
+    KILL_SESSION = 2
+    KILL_ACCOUNT = 3
+    KILL_INSTRUMENT = 4
 
 cdef enum:
     SELF_TRADE_CANCEL_NEWEST = 1
@@ -171,6 +185,7 @@ cdef enum:
     REJECT_STORAGE_FULL = 19
     REJECT_BAD_MIN_QTY = 20
     REJECT_BAD_EXPIRE_TIME = 21
+    REJECT_ENTRY_OFF = 22
     REJECT_NOT_ADMIN = 32
     REJECT_UNKNOWN_ID = 33
     REJECT_DUPLICATE_ID = 34
@@ -372,6 +387,14 @@ cdef struct SelfTradeRecord:
     uint8_t reserved[7]
     uint64_t unused[10]
 
+cdef struct KillRecord:
+    uint64_t head[4]
+    uint32_t scope_id
+    uint8_t scope
+    uint8_t is_killed
+    uint8_t reserved[2]
+    uint64_t unused[11]
+
 cdef struct MassCancelRecord:
     uint8_t kind
     uint8_t side
@@ -450,6 +473,7 @@ cdef inline void check_layouts() noexcept nogil:
     INVARIANT(sizeof(PhaseRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(DayRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(SelfTradeRecord) == COMMAND_BYTES)
+    INVARIANT(sizeof(KillRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(MassCancelRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(PreventedRecord) == EVENT_BYTES)
     INVARIANT(sizeof(EventRecord) == EVENT_BYTES)

@@ -127,6 +127,32 @@ class MassCancel(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=6):
     refuse_reason: U8 = 0
 
 
+class DisableEntry(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=7):
+    """No new orders of this session's user for an account (0: any it has), until ENABLE_ENTRY."""
+
+    session_id: U32
+    conn_epoch: U32
+    client_seq: U64
+    not_after_ns: I64
+    user_ref_num: U32
+    account_id: U32
+    firm: Firm  # as sent, only echoed
+    refuse_reason: U8 = 0
+
+
+class EnableEntry(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=8):
+    """New orders of this session's user again."""
+
+    session_id: U32
+    conn_epoch: U32
+    client_seq: U64
+    not_after_ns: I64
+    user_ref_num: U32
+    account_id: U32
+    firm: Firm
+    refuse_reason: U8 = 0
+
+
 class Login(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=16):
     """A new connection of a session: new epoch, the old connection is void (RULES A3)."""
 
@@ -344,6 +370,18 @@ class SetSelfTrade(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=4
     mode: U8 = 0  # SelfTrade of its orders that say nothing; 0: they trade
 
 
+class SetKill(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=48):
+    """Stop new orders and replaces of a scope, or let them in again; what rests stays."""
+
+    session_id: U32
+    conn_epoch: U32
+    client_seq: U64
+    not_after_ns: I64
+    scope: U8  # KillScope
+    scope_id: U32  # 0 for the venue
+    is_killed: U8
+
+
 class AdminMassCancel(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=46):
     """Cancel every order in the venue that fits; 0 fits all."""
 
@@ -357,7 +395,16 @@ class AdminMassCancel(msgspec.Struct, frozen=True, array_like=True, gc=False, ta
     side: U8 = 0  # SELL fits every sale
 
 
-OrderCommand = NewOrder | ReplaceOrder | CancelOrder | AccountQuery | RefusedRequest | MassCancel
+OrderCommand = (
+    NewOrder
+    | ReplaceOrder
+    | CancelOrder
+    | AccountQuery
+    | RefusedRequest
+    | MassCancel
+    | DisableEntry
+    | EnableEntry
+)
 SessionCommand = Login | Logout | GatewayLost
 AdminCommand = (
     AddInstrument
@@ -375,5 +422,6 @@ AdminCommand = (
     | EndDay
     | AdminMassCancel
     | SetSelfTrade
+    | SetKill
 )
 Command = OrderCommand | SessionCommand | Genesis | AdminCommand

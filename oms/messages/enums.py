@@ -17,6 +17,8 @@ class CommandKind(IntEnum):
     ACCOUNT_QUERY = 4
     REFUSED_REQUEST = 5  # understood on the wire, not offered here: refused by a logged outcome
     MASS_CANCEL = 6
+    DISABLE_ENTRY = 7
+    ENABLE_ENTRY = 8
     LOGIN = 16
     LOGOUT = 17
     GATEWAY_LOST = 18
@@ -36,6 +38,7 @@ class CommandKind(IntEnum):
     END_DAY = 45
     ADMIN_MASS_CANCEL = 46
     SET_SELF_TRADE = 47
+    SET_KILL = 48
 
 
 @unique
@@ -54,6 +57,8 @@ class EventKind(IntEnum):
     ADMIN_APPLIED = 9
     ADMIN_REJECTED = 10
     MASS_CANCEL_ACCEPTED = 11
+    ENTRY_DISABLED = 12
+    ENTRY_ENABLED = 13
     # outcomes for the gateway only: in no stream (out_seq 0)
     COMMAND_IGNORED = 16
     ALREADY_APPLIED = 17
@@ -167,6 +172,16 @@ class PostOnly(IntEnum):
     SLIDE = 2  # one tick behind the best of the other side
 
 
+@unique
+class KillScope(IntEnum):
+    """Where an administrator stops new orders."""
+
+    VENUE = 1
+    SESSION = 2
+    ACCOUNT = 3
+    INSTRUMENT = 4
+
+
 class SessionOption(IntFlag):
     """What OPEN_SESSION settles about a session."""
 
@@ -234,6 +249,7 @@ class RejectReason(IntEnum):
     STORAGE_FULL = 19  # the nodes' disks are full: cancels only (given by the leader, not found)
     BAD_MIN_QTY = 20  # above the order's quantity, or not a multiple of the lot
     BAD_EXPIRE_TIME = 21  # over already, beyond the end of time, or there without GTD or GTT
+    ENTRY_OFF = 22  # stopped for the venue, session, account or instrument, or by oneself
     # admin commands only
     NOT_ADMIN = 32
     UNKNOWN_ID = 33
@@ -265,4 +281,5 @@ OUCH_REJECT_CODE: dict[RejectReason, int] = {
     RejectReason.STORAGE_FULL: 0x0A,
     RejectReason.BAD_MIN_QTY: 0x0D,
     RejectReason.BAD_EXPIRE_TIME: 0x0F,
+    RejectReason.ENTRY_OFF: 0x0C,
 }

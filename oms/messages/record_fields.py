@@ -60,6 +60,8 @@ _LAYOUTS: Final = {
     _K.ACCOUNT_QUERY: (r.EMPTY, ()),
     _K.REFUSED_REQUEST: (r.ORDER, _ORDER),
     _K.MASS_CANCEL: (r.ORDER, _ORDER),
+    _K.DISABLE_ENTRY: (r.ORDER, _ORDER),
+    _K.ENABLE_ENTRY: (r.ORDER, _ORDER),
     _K.LOGIN: (r.LOGIN, _LOGIN),
     _K.LOGOUT: (r.EMPTY, ()),
     _K.GATEWAY_LOST: (r.LOGIN, _LOGIN),
@@ -78,6 +80,7 @@ _LAYOUTS: Final = {
     _K.START_DAY: (r.DAY, ("trading_date", "midnight_ns")),
     _K.END_DAY: (r.EMPTY, ()),
     _K.SET_SELF_TRADE: (r.SELF_TRADE, ("account_id", "group", "mode")),
+    _K.SET_KILL: (r.KILL, ("scope_id", "scope", "is_killed")),
     _K.ADMIN_MASS_CANCEL: (r.MASS_CANCEL, _MASS_CANCEL),
 }
 _ENUMS: Final[dict[str, type[IntEnum]]] = {

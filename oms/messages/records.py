@@ -70,6 +70,8 @@ PHASE: Final = struct.Struct(_HEAD + "IB91x")
 DAY: Final = struct.Struct(_HEAD + "I4xq80x")
 # self trade: 32 u32 account_id  36 u32 group  40 u8 mode
 SELF_TRADE: Final = struct.Struct(_HEAD + "IIB87x")
+# kill: 32 u32 scope_id  36 u8 scope  37 u8 is_killed
+KILL: Final = struct.Struct(_HEAD + "IBB90x")
 # mass cancel by an administrator: 32 u32 of_session_id  36 u32 of_account_id
 # 40 u32 of_instrument_id  (side in the header; MASS_CANCEL has the order body)
 MASS_CANCEL: Final = struct.Struct(_HEAD + "III84x")
@@ -77,7 +79,7 @@ EMPTY: Final = struct.Struct(_HEAD + "96x")
 
 for _layout in (
     ORDER, ENTRY, LOGIN, GENESIS, INSTRUMENT, PARTICIPANT, ACCOUNT, USER, SESSION, GRANT, DEPOSIT,
-    PHASE, DAY, SELF_TRADE, MASS_CANCEL, EMPTY,
+    PHASE, DAY, SELF_TRADE, KILL, MASS_CANCEL, EMPTY,
 ):  # fmt: skip
     assert _layout.size == COMMAND_BYTES
 
@@ -125,6 +127,14 @@ def _mass_cancel(b: bytearray, o: int, m: c.MassCancel) -> None:
         b, o, 6, m.side, 0, 0, m.policy, 0, 0, m.session_id, m.conn_epoch, m.client_seq,
         m.not_after_ns, m.account_id, m.instrument_id, 0, 0, m.user_ref_num, 0, 0, 0,
         m.refuse_reason, b"", m.firm,
+    )  # fmt: skip
+
+
+def _entry(b: bytearray, o: int, m: c.DisableEntry | c.EnableEntry) -> None:
+    kind = _K.DISABLE_ENTRY if isinstance(m, c.DisableEntry) else _K.ENABLE_ENTRY
+    ORDER.pack_into(
+        b, o, kind, 0, 0, 0, 0, 0, 0, m.session_id, m.conn_epoch, m.client_seq, m.not_after_ns,
+        m.account_id, 0, 0, 0, m.user_ref_num, 0, 0, 0, m.refuse_reason, b"", m.firm,
     )  # fmt: skip
 
 
@@ -230,6 +240,10 @@ def _set_self_trade(b: bytearray, o: int, m: c.SetSelfTrade) -> None:
     SELF_TRADE.pack_into(b, o, *_head(_K.SET_SELF_TRADE, m), m.account_id, m.group, m.mode)
 
 
+def _set_kill(b: bytearray, o: int, m: c.SetKill) -> None:
+    KILL.pack_into(b, o, *_head(_K.SET_KILL, m), m.scope_id, m.scope, m.is_killed)
+
+
 def _admin_mass_cancel(b: bytearray, o: int, m: c.AdminMassCancel) -> None:
     MASS_CANCEL.pack_into(
         b, o, _K.ADMIN_MASS_CANCEL, m.side, 0, 0, 0, 0, 0, m.session_id, m.conn_epoch,
@@ -251,6 +265,8 @@ _register(c.CancelOrder, _cancel_order)
 _register(c.AccountQuery, _account_query)
 _register(c.RefusedRequest, _refused)
 _register(c.MassCancel, _mass_cancel)
+_register(c.DisableEntry, _entry)
+_register(c.EnableEntry, _entry)
 _register(c.Login, _login)
 _register(c.Logout, _logout)
 _register(c.GatewayLost, _gateway_lost)
@@ -270,6 +286,7 @@ _register(c.StartDay, _start_day)
 _register(c.EndDay, _end_day)
 _register(c.AdminMassCancel, _admin_mass_cancel)
 _register(c.SetSelfTrade, _set_self_trade)
+_register(c.SetKill, _set_kill)
 
 
 def pack_batch(timestamp_ns: int, commands: list[c.Command]) -> bytes:

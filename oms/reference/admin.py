@@ -18,11 +18,12 @@ from oms.messages.enums import (
     RejectReason,
     SelfTrade,
 )  # fmt: skip
-from oms.reference import day, mass_cancel
+from oms.reference import day, kill, mass_cancel
 from oms.reference.book import Book
 from oms.reference.events import Draft, Events
 from oms.reference.records import HEAD_FIELDS, Head
 from oms.reference.state import (
+    DISABLED,
     Account,
     Capacities,
     Instrument,
@@ -236,7 +237,8 @@ def _grant(venue: Venue, _events: Events, record: bytes) -> Result:
         return Result(RejectReason.UNKNOWN_ID, user_id)
     if bits > _ENTITLEMENTS_MAX:
         return Result(RejectReason.BAD_VALUE, user_id)
-    venue.grants[user_id, account_id] = bits
+    keeps = venue.grants.get((user_id, account_id), 0) & DISABLED if bits else 0
+    venue.grants[user_id, account_id] = bits | keeps
     return Result(RejectReason.NONE, user_id)
 
 
@@ -296,6 +298,10 @@ def _set_self_trade(venue: Venue, _events: Events, record: bytes) -> Result:
     return Result(RejectReason.NONE, account_id)
 
 
+def _set_kill(venue: Venue, _events: Events, record: bytes) -> Result:
+    return Result(*kill.set_kill(venue, record))
+
+
 def _start_day(venue: Venue, events: Events, record: bytes) -> Result:
     trading_date, midnight_ns = records.DAY.unpack(record)[HEAD_FIELDS:]
     reason = day.start(venue, events, trading_date=trading_date, midnight_ns=midnight_ns)
@@ -322,6 +328,7 @@ _HANDLERS: dict[CommandKind, Callable[[Venue, Events, bytes], Result]] = {
     _K.START_DAY: _start_day,
     _K.END_DAY: _end_day,
     _K.SET_SELF_TRADE: _set_self_trade,
+    _K.SET_KILL: _set_kill,
 }
 _CHANGES_DIRECTORY = frozenset(
     (

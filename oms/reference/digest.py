@@ -70,7 +70,7 @@ def counter_words(venue: Venue) -> Iterator[int]:
     yield from (
         n.applied_index, n.last_timestamp, n.event_seq, n.next_order_id, n.next_match_id,
         n.trading_date, n.midnight_ns, n.is_day_open, n.sweep_slot, n.cluster_id, n.rule_version,
-        n.genesis_left, n.highest_slot,
+        n.genesis_left, n.is_killed, n.highest_slot,
     )  # fmt: skip
     yield len(venue.free_slots)
 
@@ -113,7 +113,7 @@ def instrument_words(i: Instrument) -> Iterator[int]:
     yield from (
         i.instrument_id, *words_of(i.symbol), i.lot_size, i.tick_size, i.reference_price,
         i.last_price, i.price_collar_bps, i.market_collar_bps, i.phase, i.price_scale,
-        i.shares_issued, i.topic_seq,
+        i.shares_issued, i.topic_seq, i.is_killed,
     )  # fmt: skip
 
 
@@ -127,6 +127,7 @@ def account_words(a: Account) -> Iterator[int]:
     yield from (
         a.account_id, a.participant_id, *words_of(a.firm), a.cash, a.hold, a.max_order_qty,
         a.max_order_value, a.long_limit, a.short_limit, a.topic_seq, a.owner_group, a.self_trade,
+        a.is_killed,
     )  # fmt: skip
 
 
@@ -149,7 +150,7 @@ def session_words(s: Session) -> Iterator[int]:
     yield from (
         s.session_id, s.user_id, s.protocol, s.default_account_id, s.conn_epoch, s.is_logged_in,
         s.login_nonce, s.gateway_id, s.client_seq, s.out_seq, s.last_user_ref_num, s.live_orders,
-        s.options,
+        s.options, s.is_killed,
     )  # fmt: skip
     for client_seq in range(max(1, s.client_seq - OUTCOME_WINDOW + 1), s.client_seq + 1):
         yield s.window.get(client_seq, 0)

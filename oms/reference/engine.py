@@ -12,6 +12,7 @@ from oms.reference import (
     admin,
     day,
     digest,
+    kill,
     mass_cancel,
     matcher,
     scrub,
@@ -25,8 +26,8 @@ from oms.reference.records import head as read_head
 from oms.reference.records import order as read_order
 from oms.reference.state import Capacities, Session, Venue
 
-_ORDER_KINDS = range(CommandKind.NEW_ORDER, CommandKind.MASS_CANCEL + 1)
-_ADMIN_KINDS = range(CommandKind.ADD_INSTRUMENT, CommandKind.SET_SELF_TRADE + 1)
+_ORDER_KINDS = range(CommandKind.NEW_ORDER, CommandKind.ENABLE_ENTRY + 1)
+_ADMIN_KINDS = range(CommandKind.ADD_INSTRUMENT, CommandKind.SET_KILL + 1)
 _U32 = 0xFFFF_FFFF
 _CAPACITY_LIMITS = (
     bounds.HARD_ORDERS_MAX,
@@ -228,6 +229,10 @@ def _perform(venue: Venue, events: Events, session: Session, head: Head, command
             matcher.cancel_order(venue, events, session, read_order(command))
         case CommandKind.MASS_CANCEL:
             mass_cancel.mass_cancel(venue, events, session, read_order(command))
+        case CommandKind.DISABLE_ENTRY | CommandKind.ENABLE_ENTRY:
+            is_enabled = head.kind == CommandKind.ENABLE_ENTRY
+            record = read_order(command)
+            kill.change_entry(venue, events, session, record, is_enabled=is_enabled)
         case CommandKind.REFUSED_REQUEST:
             matcher.refused_request(venue, events, session, read_order(command))
         case CommandKind.ACCOUNT_QUERY:

@@ -13,7 +13,7 @@ from oms.reference.order import Order
 from oms.reference.records import OrderRecord
 from oms.reference.state import Session, Venue
 
-_STREAM_KINDS = range(EventKind.ORDER_ACCEPTED, EventKind.MASS_CANCEL_ACCEPTED + 1)
+_STREAM_KINDS = range(EventKind.ORDER_ACCEPTED, EventKind.ENTRY_ENABLED + 1)
 _ACCOUNT_KINDS = range(EventKind.ORDER_ACCEPTED, EventKind.CANCEL_REJECTED + 1)
 _INSTRUMENT_KINDS = range(EventKind.TRADE, EventKind.PHASE_CHANGED + 1)
 _U32 = 0xFFFF_FFFF
@@ -251,11 +251,11 @@ class Events:
         else:
             self.cancel_rejected(record, reason)
 
-    def mass_cancel_accepted(self, record: OrderRecord) -> None:
-        """MASS_CANCEL_ACCEPTED: what was asked for, as sent."""
+    def as_sent(self, kind: EventKind, record: OrderRecord) -> None:
+        """MASS_CANCEL_ACCEPTED, ENTRY_DISABLED, ENTRY_ENABLED: what was asked for, as sent."""
         self.emit(
             Draft(
-                kind=EventKind.MASS_CANCEL_ACCEPTED,
+                kind=kind,
                 side=record.side,
                 session_id=record.session_id,
                 account_id=record.account_id,

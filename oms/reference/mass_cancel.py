@@ -50,7 +50,7 @@ def mass_cancel(venue: Venue, events: Events, session: Session, record: OrderRec
         on_topic = risk.may_enter(venue, session, record.account_id)
         events.order_rejected(record, reason, on_topic=on_topic)
         return
-    events.mass_cancel_accepted(record)
+    events.as_sent(EventKind.MASS_CANCEL_ACCEPTED, record)
     is_whole = record.policy & Policy.WHOLE_ACCOUNT
     venue.tasks.append(
         CancelTask(

@@ -57,6 +57,8 @@ def check_new(venue: Venue, session: Session, record: OrderRecord) -> int:
     instrument = venue.instrument(record.instrument_id)
     if instrument is None:
         return RejectReason.UNKNOWN_INSTRUMENT
+    if _is_entry_off(venue, session, account, instrument):
+        return RejectReason.ENTRY_OFF
     is_market = record.ord_type == OrdType.MARKET
     reason = _market_state(venue, instrument)
     if reason:
@@ -95,6 +97,8 @@ def check_replace(venue: Venue, session: Session, original: Order, record: Order
         return RejectReason.NOT_ENTITLED
     account = venue.accounts[original.account_id - 1]
     instrument = venue.instruments[original.instrument_id - 1]
+    if _is_entry_off(venue, session, account, instrument):
+        return RejectReason.ENTRY_OFF
     reason = _market_state(venue, instrument)
     if reason:
         return reason
@@ -126,6 +130,16 @@ def check_replace(venue: Venue, session: Session, original: Order, record: Order
         qty=record.order_qty - original.cum,
         worst=record.price,
         given_back=original.price * original.leaves if is_buy else 0,
+    )
+
+
+def _is_entry_off(venue: Venue, session: Session, account: Account, instrument: Instrument) -> bool:
+    return (
+        venue.numbers.is_killed
+        or session.is_killed
+        or account.is_killed
+        or instrument.is_killed
+        or venue.is_disabled(session.user_id, account.account_id)
     )
 
 

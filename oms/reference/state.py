@@ -13,6 +13,8 @@ from oms.messages.enums import Side
 from oms.reference.book import Book
 from oms.reference.order import Order
 
+DISABLED = 0x80  # beside the Entitlement bits of a grant: its user has stopped new orders
+
 
 class Instrument(msgspec.Struct):
     """One tradable thing; `last_price` is 0 until it trades."""
@@ -27,6 +29,7 @@ class Instrument(msgspec.Struct):
     phase: int
     price_scale: int
     last_price: int = 0
+    is_killed: bool = False  # no new orders in it
     shares_issued: int = 0  # deposited less withdrawn; below zero where shorted shares left
     topic_seq: int = 0
 
@@ -57,6 +60,7 @@ class Account(msgspec.Struct):
     topic_seq: int = 0
     owner_group: int = 0  # accounts of one group are one owner; 0: this account alone
     self_trade: int = 0  # SelfTrade of orders that say nothing
+    is_killed: bool = False  # no new orders for it
 
 
 class Position(msgspec.Struct):
@@ -94,6 +98,7 @@ class Session(msgspec.Struct):
     last_user_ref_num: int = 0
     live_orders: int = 0
     options: int = 0  # SessionOption
+    is_killed: bool = False  # no new orders from it
     window: dict[int, int] = msgspec.field(default_factory=dict)  # client_seq -> out_seq
 
     def remember(self) -> None:
@@ -162,6 +167,7 @@ class Counters(msgspec.Struct):
     genesis_left: int = 0
     highest_slot: int = 0
     cash_issued: int = 0
+    is_killed: bool = False  # no new orders at all
     lanes: list[int] = msgspec.field(default_factory=lambda: [1, 2, 3, 4])
 
 
@@ -205,7 +211,11 @@ class Venue:
     def entitlements(self, user_id: int, account_id: int) -> int:
         """The bits of a user for an account (0: the venue)."""
         bits: int = self.grants.get((user_id, account_id), 0)
-        return bits
+        return bits & ~DISABLED
+
+    def is_disabled(self, user_id: int, account_id: int) -> bool:
+        """Whether the user has stopped its own new orders for the account."""
+        return bool(self.grants.get((user_id, account_id), 0) & DISABLED)
 
     def position(self, account_id: int, instrument_id: int) -> Position:
         """The position of a pair: zeros that are not kept while the pair was never touched."""

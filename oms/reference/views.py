@@ -6,7 +6,7 @@ Called by the engine's query methods. Promises: reads only; lists in order of th
 from oms.messages import link
 from oms.messages.enums import Side
 from oms.reference.book import Level, level_qty
-from oms.reference.state import Venue
+from oms.reference.state import DISABLED, Venue
 
 
 def text(name: bytes) -> str:
@@ -37,7 +37,7 @@ def directory(venue: Venue) -> link.Directory:
             link.UserView(
                 u.user_id, u.participant_id, text(u.name), u.salt, u.key_hash,
                 {
-                    account_id: bits
+                    account_id: bits & ~DISABLED
                     for (user_id, account_id), bits in venue.grants.items()
                     if user_id == u.user_id and bits
                 },

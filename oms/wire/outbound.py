@@ -41,6 +41,8 @@ _EXECUTED: Final = struct.Struct("<xxB29xq20xI8xqI12xQ")
 _REJECTED: Final = struct.Struct("<xxB29xq20xI32x14s")
 # side 1, timestamp 32, instrument 44, user_ref_num 60, firm 120
 _MASS_CANCEL: Final = struct.Struct("<xB30xq4xI12xI56x4s")
+# timestamp 32, user_ref_num 60, firm 120
+_ENTRY: Final = struct.Struct("<32xq20xI56x4s")
 # reason 2, timestamp 32, user_ref_num 60
 _PLAIN: Final = struct.Struct("<xxB29xq20xI")
 
@@ -55,6 +57,7 @@ _PACK_REJECTED: Final = struct.Struct(_HEAD + m.Rejected.FORMAT)
 _PACK_CANCEL_REJECT: Final = struct.Struct(_HEAD + m.CancelReject.FORMAT)
 _PACK_QUERY: Final = struct.Struct(_HEAD + m.AccountQueryResponse.FORMAT)
 _PACK_MASS_CANCEL: Final = struct.Struct(_HEAD + m.MassCancelResponse.FORMAT)
+_PACK_ENTRY: Final = struct.Struct(_HEAD + m.DisableResponse.FORMAT + "H")
 _PACK_SYSTEM: Final = struct.Struct(_HEAD + m.SystemEvent.FORMAT)
 _MIN_QTY: Final = struct.Struct(">BBI")
 _LENGTH: Final = struct.Struct(">H")
@@ -204,6 +207,21 @@ def _mass_cancel(data: bytes, offset: int, symbols: Symbols, midnight_ns: int) -
     )  # fmt: skip
 
 
+def _entry_disabled(data: bytes, offset: int, _: Symbols, midnight_ns: int) -> bytes:
+    return _entry(data, offset, 71, midnight_ns)
+
+
+def _entry_enabled(data: bytes, offset: int, _: Symbols, midnight_ns: int) -> bytes:
+    return _entry(data, offset, 75, midnight_ns)
+
+
+def _entry(data: bytes, offset: int, letter: int, midnight_ns: int) -> bytes:
+    timestamp_ns, urn, firm = _ENTRY.unpack_from(data, offset)
+    return _PACK_ENTRY.pack(
+        20, _S, letter, max(timestamp_ns - midnight_ns, 0), urn, firm.replace(b"\0", b" "), 0
+    )
+
+
 def _system_event(data: bytes, offset: int, _: Symbols, midnight_ns: int) -> bytes:
     reason, timestamp_ns, _urn = _PLAIN.unpack_from(data, offset)
     return _PACK_SYSTEM.pack(11, _S, 83, max(timestamp_ns - midnight_ns, 0), reason)
@@ -219,4 +237,6 @@ _ENCODERS: Final[dict[int, _Encoder]] = {
     EventKind.ACCOUNT_QUERY_RESPONSE: _query_response,
     EventKind.SYSTEM_EVENT: _system_event,
     EventKind.MASS_CANCEL_ACCEPTED: _mass_cancel,
+    EventKind.ENTRY_DISABLED: _entry_disabled,
+    EventKind.ENTRY_ENABLED: _entry_enabled,
 }

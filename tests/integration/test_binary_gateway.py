@@ -114,7 +114,7 @@ def test_rejects_are_logged_outcomes_with_their_code(venue: LocalVenue) -> None:
         )
         client.order(2, firm=b"ZZZZ")
         client.order(3, qty=0)
-        client.write(soupbin.unsequenced(ouch.encode(m.DisableRequest(4))))
+        client.write(soupbin.unsequenced(ouch.encode(m.ModifyRequest(4, ord("S"), 1))))
         client.write(soupbin.unsequenced(ouch.encode(m.AccountQueryRequest())))
         client.read_until(lambda: len(client.raw) >= 6)
         _, *rejects, query = client.messages()

@@ -15,6 +15,7 @@ from oms.messages import commands as c
 from oms.messages.enums import (
     OUCH_POLICY,
     Entitlement,
+    KillScope,
     OrdType,
     Phase,
     Policy,
@@ -89,6 +90,8 @@ class Generator:
             (1, self._identity),
             (1, self._login),
             (1, self._set_self_trade),
+            (0 if self._is_deep else 1, self._set_kill),
+            (0 if self._is_deep else 1, self._change_entry),
             (mass_weight, self._mass_cancel),
             (mass_weight, self._admin_mass_cancel),
         ]
@@ -137,6 +140,15 @@ class Generator:
         sign = self._sign(venue, 1)
         if not now.is_day_open and not now.sweep_slot:
             return c.StartDay(*sign, now.trading_date + 1, venues.MIDNIGHT_NS)
+        off = [
+            (KillScope.VENUE, 0, now.is_killed),
+            *((KillScope.SESSION, s.session_id, s.is_killed) for s in venue.sessions),
+            *((KillScope.ACCOUNT, a.account_id, a.is_killed) for a in venue.accounts),
+            *((KillScope.INSTRUMENT, i.instrument_id, i.is_killed) for i in venue.instruments),
+        ]
+        killed = [(scope, scope_id) for scope, scope_id, is_killed in off if is_killed]
+        if killed:
+            return c.SetKill(*sign, *rng.choice(killed), 0)
         quiet = [i.instrument_id for i in venue.instruments if i.phase != Phase.CONTINUOUS]
         if quiet:
             return c.SetPhase(*sign, rng.choice((0, rng.choice(quiet))), Phase.CONTINUOUS)
@@ -225,7 +237,9 @@ class Generator:
         allowed = [
             a.account_id
             for a in venue.accounts
-            if session and venue.entitlements(session.user_id, a.account_id) & Entitlement.ENTER
+            if session
+            and venue.entitlements(session.user_id, a.account_id) & Entitlement.ENTER
+            and (not venue.is_disabled(session.user_id, a.account_id) or rng.random() < 0.1)
         ]
         instrument = rng.choice(venue.instruments)
         is_market = rng.random() < 0.12
@@ -333,6 +347,7 @@ class Generator:
             for session in venue.sessions
             for account in venue.accounts
             if venue.entitlements(session.user_id, account.account_id) & Entitlement.ENTER
+            and not venue.is_disabled(session.user_id, account.account_id)
         ]
         made: list[c.Command] = []
         for _ in range(CROWD_ORDERS if allowed else 0):
@@ -367,6 +382,25 @@ class Generator:
         account = rng.randint(0, len(venue.accounts) + 1)
         mode = rng.choice((0, 0, 0, 0, *SelfTrade, 5, 255))
         return c.SetSelfTrade(*self._admin_sign(venue), account, rng.choice((0, 0, 1, 2)), mode)
+
+    def _set_kill(self, venue: Venue) -> c.Command | None:
+        """Mostly letting in again, or nothing would trade any more."""
+        rng = self._rng
+        scope = rng.choice((0, 1, 2, 2, 3, 3, 4, 4, 5))
+        is_killed = rng.choice((0, 0, 0, 1, 2))
+        return c.SetKill(
+            *self._admin_sign(venue), scope, rng.choice((0, rng.randint(0, 6))), is_killed
+        )
+
+    def _change_entry(self, venue: Venue) -> c.Command | None:
+        rng = self._rng
+        sign = self._sign(venue)
+        ref = self._next_ref(venue, sign[0])
+        account = rng.choice((0, rng.randint(0, len(venue.accounts) + 1)))
+        firm = rng.randbytes(rng.choice((0, 4)))
+        if rng.random() < 0.2:
+            return c.DisableEntry(*sign, ref, account, firm)
+        return c.EnableEntry(*sign, ref, rng.choice((0, account)), firm)
 
     def _admin_mass_cancel(self, venue: Venue) -> c.Command | None:
         rng = self._rng

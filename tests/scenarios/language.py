@@ -12,6 +12,7 @@ from oms.messages import commands as c
 from oms.messages.enums import (
     OUCH_POLICY,
     Entitlement,
+    KillScope,
     OrdType,
     Phase,
     Policy,
@@ -47,7 +48,7 @@ RAW_TYPES: dict[str, type[c.Command]] = {
         c.Logout, c.GatewayLost, c.Genesis, c.AddInstrument, c.AddParticipant, c.AddAccount,
         c.AddUser, c.OpenSession, c.Grant, c.DepositCash, c.DepositShares, c.SetLimits,
         c.SetInstrument, c.SetPhase, c.StartDay, c.EndDay, c.MassCancel, c.AdminMassCancel,
-        c.SetSelfTrade,
+        c.SetSelfTrade, c.SetKill, c.DisableEntry, c.EnableEntry,
     )
 }  # fmt: skip
 _BYTES_PREFIX = "x:"
@@ -139,6 +140,11 @@ def _signed(words: list[str], sign: Signature, options: dict[str, str]) -> c.Com
             return c.RefusedRequest(*sign, _ref(number), reason)
         case ["mass", "cancel", number]:
             return _mass_cancel(sign, options, _ref(number))
+        case ["disables" | "enables" as what, "entry", number]:
+            kind = c.DisableEntry if what == "disables" else c.EnableEntry
+            account = world.account_id(options.pop("account", "0"))
+            refuse = RejectReason[options.pop("reason", "NONE")]
+            return kind(*sign, _ref(number), account, b"", refuse)
         case ["cancel", number]:
             return c.CancelOrder(*sign, _policy(options), _ref(number), 0)
         case ["reduce", number, "to", qty]:
@@ -222,6 +228,20 @@ def _scope(options: dict[str, str]) -> int:
     return SIDES[side] if side in SIDES else int(side)
 
 
+def _kill_scope(scope: str, named: list[str]) -> tuple[int, int]:
+    if not named:
+        return (KillScope[scope.upper()], 0) if scope == "venue" else (int(scope), 0)
+    (name,) = named
+    if name.isdigit():
+        return KillScope[scope.upper()], int(name)
+    ids = {
+        "session": lambda: world.PEOPLE.index(name) + 1,
+        "account": lambda: world.account_id(name),
+        "instrument": lambda: world.instrument_id(name),
+    }
+    return KillScope[scope.upper()], ids[scope]()
+
+
 def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> c.AdminCommand:
     match words:
         case ["deposit", name, "cash", amount]:
@@ -263,6 +283,10 @@ def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> c.Admi
                 of_instrument_id=world.instrument_id(options.pop("symbol", "0")),
                 side=_scope(options),
             )
+        case ["kills" | "revives" as what, scope, *named]:
+            is_killed = int(options.pop("killed", str(int(what == "kills"))))
+            kill_scope, scope_id = _kill_scope(scope, named)
+            return c.SetKill(*sign, kill_scope, scope_id, is_killed)
         case ["self-trade", name]:
             mode = SELF_TRADES[options.pop("self", "")]
             group = int(options.pop("group", "0"))

@@ -96,6 +96,10 @@ def event(record: bytes) -> str:
             return f"{who} system {chr(e.reason)}"
         case EventKind.MASS_CANCEL_ACCEPTED:
             return f"{who} mass cancel #{e.user_ref_num} accepted"
+        case EventKind.ENTRY_DISABLED:
+            return f"{who} entry disabled #{e.user_ref_num}"
+        case EventKind.ENTRY_ENABLED:
+            return f"{who} entry enabled #{e.user_ref_num}"
         case EventKind.ADMIN_APPLIED:
             return f"{who} applied {name_of(CommandKind, e.qty)} {e.order_id}"
         case EventKind.ADMIN_REJECTED:

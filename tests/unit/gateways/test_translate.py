@@ -8,6 +8,8 @@ from oms.messages.commands import (
     AccountQuery,
     CancelOrder,
     Command,
+    DisableEntry,
+    EnableEntry,
     MassCancel,
     NewOrder,
     OrderCommand,
@@ -358,11 +360,27 @@ def test_mass_cancel_of_an_unknown_name_is_no_mass_cancel_of_everything(
 
 
 @pytest.mark.parametrize(
+    ("firm", "appendage", "account_id", "reason"),
+    [
+        (b"", b"", 0, NONE),
+        (b"A2", b"", 2, NONE),
+        (b"A9", b"", 0, RejectReason.NOT_ENTITLED),
+        (b"", b"\x02\x1c\x01", 0, NOT_OFFERED),
+    ],
+)
+def test_entry_is_not_stopped_for_all_because_a_firm_is_unknown(
+    firm: bytes, appendage: bytes, account_id: int, reason: RejectReason
+) -> None:
+    """0 is every account in the command; a misspelt firm must not be."""
+    expected = (2, 3, 4, 5, 9, account_id, firm, reason)
+    assert translate(m.DisableRequest(9, firm, appendage)) == DisableEntry(*expected)
+    assert translate(m.EnableRequest(9, firm, appendage)) == EnableEntry(*expected)
+
+
+@pytest.mark.parametrize(
     ("message", "user_ref_num"),
     [
         (m.ModifyRequest(7, ord("S"), 10), 7),
-        (m.DisableRequest(9), 9),
-        (m.EnableRequest(10), 10),
         (m.CancelRequest(7, 0, b"\x02\x1c\x01"), 7),
         (m.AccountQueryRequest(b"\x02\x1c\x01"), 0),
     ],

@@ -30,7 +30,10 @@ def test_what_is_pushed_arrives() -> None:
         c.Login(2, 1, 7, -(1 << 63)),
         c.Logout(2, 1),
         c.GatewayLost(7),
+        c.DisableEntry(2, 1, 7, 5, 11, 0, b""),
+        c.EnableEntry(2, 1, 8, 5, 12, 1, b"ALFA"),
         c.EndDay(1, 1, 1, 5),
+        c.SetKill(1, 1, 4, 5, 3, 1, 1),
         c.AdminMassCancel(1, 1, 2, 5, of_account_id=1),
         c.SetSelfTrade(1, 1, 3, 5, 1, group=1, mode=2),
     ]
@@ -67,7 +70,7 @@ def test_values_outside_their_field_are_refused(place: int, value: object) -> No
         decode(wrong)
 
 
-@pytest.mark.parametrize("tag", [0, 7, 15, 19, 31, 48, -1, "NewOrder"])
+@pytest.mark.parametrize("tag", [0, 9, 15, 19, 31, 49, -1, "NewOrder"])
 def test_unknown_commands_are_refused(tag: object) -> None:
     """The list of commands is closed."""
     with pytest.raises(msgspec.ValidationError):

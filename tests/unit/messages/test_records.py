@@ -81,6 +81,11 @@ LAYOUTS: dict[CommandKind, dict[str, tuple[int, int]]] = {
     CommandKind.START_DAY: {"trading_date": (32, 4), "midnight_ns": (40, 8), **HEAD},
     CommandKind.END_DAY: HEAD,
     CommandKind.MASS_CANCEL: ORDER,
+    CommandKind.DISABLE_ENTRY: ORDER,
+    CommandKind.ENABLE_ENTRY: ORDER,
+    CommandKind.SET_KILL: {
+        "scope_id": (32, 4), "scope": (36, 1), "is_killed": (37, 1), **HEAD,
+    },
     CommandKind.SET_SELF_TRADE: {
         "account_id": (32, 4), "group": (36, 4), "mode": (40, 1), **HEAD,
     },
@@ -126,6 +131,9 @@ SAMPLES: dict[CommandKind, c.Command] = {
     CommandKind.MASS_CANCEL: c.MassCancel(
         *SIGN, 8, 0x21222324, 0x31323334, 0x41424344, 5, b"FIRM", 4
     ),
+    CommandKind.DISABLE_ENTRY: c.DisableEntry(*SIGN, 0x21222324, 0x31323334, b"FIRM", 4),
+    CommandKind.ENABLE_ENTRY: c.EnableEntry(*SIGN, 0x21222324, 0x31323334, b"FIRM", 4),
+    CommandKind.SET_KILL: c.SetKill(*SIGN, 3, 9, 1),
     CommandKind.SET_SELF_TRADE: c.SetSelfTrade(*SIGN, 9, 0x21222324, 4),
     CommandKind.ADMIN_MASS_CANCEL: c.AdminMassCancel(
         *SIGN, 0x21222324, 0x31323334, 0x41424344, 2

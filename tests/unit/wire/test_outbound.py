@@ -85,6 +85,8 @@ EXAMPLES: dict[str, bytes] = {
     "system event start": record(EventKind.SYSTEM_EVENT, reason=ord("S")),
     "mass cancel of all": record(EventKind.MASS_CANCEL_ACCEPTED, side=0, instrument_id=0),
     "mass cancel of some": record(EventKind.MASS_CANCEL_ACCEPTED, side=Side.SELL, firm=b"A1"),
+    "entry disabled for a firm": record(EventKind.ENTRY_DISABLED, firm=b"A1"),
+    "entry enabled for all": record(EventKind.ENTRY_ENABLED),
     "before midnight": record(EventKind.ORDER_CANCELED, reason=ord("U"), timestamp_ns=5),
 }
 
