@@ -25,6 +25,7 @@ from oms.client.errors import (
     SessionClosed,
 )
 from oms.client.orders import AnyEvent, Order
+from oms.client.recording import ConnectionRecorder, RecordedConnection
 from oms.client.session import Session, SessionState
 from oms.messages.enums import Side
 from oms.wire.errors import ProtocolError
@@ -75,16 +76,29 @@ class AsyncOrder(Order):
 class _Wire(asyncio.Protocol):
     """One TCP connection; `done` gets the reason why it ended."""
 
-    def __init__(self, client: "AsyncClient") -> None:
+    def __init__(self, client: "AsyncClient", gateway: str) -> None:
         self._client = client
+        self._gateway = gateway
+        self._record: RecordedConnection | None = None
         self.transport: asyncio.Transport | None = None
         self.done: asyncio.Future[str | LoginRejected] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
+        recorder = self._client.recorder
+        self._record = None if recorder is None else recorder.connected(self._gateway)
+
+    def write(self, data: bytes) -> None:
+        """What a lost connection swallows is resent on the next one."""
+        if self.transport is not None and not self.transport.is_closing():
+            if self._record is not None:
+                self._record.wrote(data)
+            self.transport.write(data)
 
     def data_received(self, data: bytes) -> None:
         if not self.done.done():
+            if self._record is not None:
+                self._record.read(data)
             self._client.data_received(self, data)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -92,15 +106,19 @@ class _Wire(asyncio.Protocol):
 
     def leave(self) -> None:
         """Read no more, and let the connection stand until the next login has taken over."""
-        if not self.done.done():
-            self.done.set_result("")
+        self._finish("")
 
     def end(self, reason: str | LoginRejected) -> None:
         """Drop the connection for this reason (the first one counts)."""
-        if not self.done.done():
-            self.done.set_result(reason)
+        self._finish(reason)
         if self.transport is not None:
             self.transport.close()
+
+    def _finish(self, reason: str | LoginRejected) -> None:
+        if not self.done.done():
+            self.done.set_result(reason)
+            if self._record is not None:
+                self._record.lost(str(reason))
 
 
 class AsyncClient:
@@ -114,6 +132,7 @@ class AsyncClient:
             user, password, make_order=AsyncOrder, from_seq=from_seq,
             silent_ns=int(silent_s * _NS),
         )  # fmt: skip
+        self.recorder: ConnectionRecorder | None = None
         self._addresses = list(addresses)
         self._reconnect = reconnect
         self._wire: _Wire | None = None
@@ -131,16 +150,18 @@ class AsyncClient:
     async def connect(
         cls, addresses: Sequence[tuple[str, int]], user: str, password: str, *, from_seq: int = 1,
         reconnect: bool = True, timeout_s: float = 15.0, silent_s: float = CLIENT_SILENT_S,
+        recorder: ConnectionRecorder | None = None,
     ) -> Self:  # fmt: skip
         """Log in and read the session's past from `from_seq` on (0: nothing of it).
 
         With `reconnect` all addresses are tried until `timeout_s` is over, and the next one
-        whenever a gateway says nothing for `silent_s` (it should every second). Raises:
-        LoginRejected, ConnectionLost.
+        whenever a gateway says nothing for `silent_s` (it should every second). A `recorder`
+        (oms.check.history) gets every byte both ways. Raises: LoginRejected, ConnectionLost.
         """
         client = cls(
             addresses, user, password, from_seq=from_seq, reconnect=reconnect, silent_s=silent_s
         )
+        client.recorder = recorder
         client._task = asyncio.create_task(client._run())
         try:
             await asyncio.wait_for(asyncio.shield(client._first_live), timeout_s)
@@ -257,9 +278,8 @@ class AsyncClient:
 
     def _flush(self) -> None:
         data = self.session.take(time.monotonic_ns())
-        transport = None if self._wire is None else self._wire.transport
-        if data and transport is not None and not transport.is_closing():
-            transport.write(data)  # what a lost connection swallows is resent on the next one
+        if data and self._wire is not None:
+            self._wire.write(data)
 
     def _dispatch(self, events: list[AnyEvent]) -> None:
         for event in events:
@@ -323,7 +343,8 @@ class AsyncClient:
     async def _one_connection(self, address: tuple[str, int]) -> str | LoginRejected:
         loop = asyncio.get_running_loop()
         try:
-            dial = loop.create_connection(lambda: _Wire(self), *address)
+            gateway = f"{address[0]}:{address[1]}"
+            dial = loop.create_connection(lambda: _Wire(self, gateway), *address)
             _, wire = await asyncio.wait_for(dial, DIAL_S)
         except (OSError, TimeoutError) as error:
             self.session.dial_failed()
