@@ -15,7 +15,7 @@ from oms._core.matcher cimport (
     cancel_remainder, is_plain, match_incoming, match_with_care, opposite_of, rest_order,
     start_timer,
 )
-from oms._core.order_book cimport tradable_level
+from oms._core.order_book cimport Level, tradable_level
 from oms._core.order_events cimport (
     Top, cancel_rejected, command_ignored, number_in_account, number_in_session,
     order_canceled, order_opened, order_rejected, superfluous, top_changed, top_of,
@@ -33,7 +33,7 @@ from oms._core.types cimport (
     CANCELED_IOC_REMAINDER, CANCELED_POST_ONLY, CANCELED_SYSTEM, CANCELED_USER,
     EVENT_ACCOUNT_QUERY_RESPONSE, EVENT_ORDER_ACCEPTED, EVENT_ORDER_REPLACED, EventRecord,
     OrderRecord, POLICY_INVALID_REPLACE_CANCELS, POLICY_KEEPS_PRIORITY_ON_REDUCE,
-    POST_ONLY_SLIDE, PRICE_MAX, SIDE_BUY, TIF_FOK, TYPE_LIMIT, TYPE_MARKET,
+    POST_ONLY_SLIDE, PRICE_MAX, SIDE_BUY, TIF_FOK, TYPE_LIMIT, TYPE_MARKET, TYPE_MARKET_TO_LIMIT,
 )
 
 
@@ -73,6 +73,10 @@ cdef inline void new_order(
         slot = take_slot(state, session)
         order = &state.pool.orders[slot]
     write_order(state, order, record, terms.position)
+    if UNLIKELY(record.ord_type == TYPE_MARKET_TO_LIMIT):
+        market_to_limit(state, session, order, best, &terms, record)
+        top_changed(state, instrument, record.instrument_id, &before)
+        return
     if UNLIKELY(best and record.post_only):
         if record.post_only == POST_ONLY_SLIDE and slide(state, instrument, order, best, &terms):
             slot = take_slot(state, session)
@@ -137,6 +141,29 @@ cdef inline void trade_new_order(
         rest_order(state, instrument, slot, terms.tick, record)
     else:
         cancel_remainder(state, instrument, order, is_market, record)
+
+
+cdef inline void market_to_limit(
+    State* state, Session* session, Order* order, uint32_t best, Terms* terms,
+    const OrderRecord* record,
+) noexcept nogil:
+    """The best price becomes its limit, and from there on it is a limit order; or there is none."""
+    cdef OrderRecord limited = record[0]
+    cdef const Level* level = &state.levels.levels[best]
+    rare()
+    if best:
+        limited.price = level.price
+        order.price = level.price
+        terms.worst = level.price
+        terms.tick = level.tick
+    order_opened(state, EVENT_ORDER_ACCEPTED, order, TYPE_MARKET_TO_LIMIT, 0, &limited)
+    limited.ord_type = TYPE_LIMIT
+    if best:
+        trade_new_order(state, session, order, terms, &limited)
+    else:
+        cancel_remainder(
+            state, &state.instruments[order.instrument_id], order, True, &limited
+        )
 
 
 cdef inline bint slide(

@@ -21,7 +21,7 @@ from oms._core.types cimport (
     REJECT_NOT_ENTITLED, REJECT_POSITION_LIMIT, REJECT_PRICE_COLLAR, REJECT_QUANTITY_ABOVE_MAX,
     REJECT_UNKNOWN_INSTRUMENT, REJECT_VALUE_ABOVE_MAX, SELF_TRADE_DECREMENT, SIDE_BUY,
     SIDE_SELL, SIDE_SELL_SHORT, SIDE_SELL_SHORT_EXEMPT, TIF_DAY, TIF_FOK, TIF_GTD, TIF_GTT,
-    TIMESTAMP_MAX, TYPE_LIMIT, TYPE_MARKET,
+    TIMESTAMP_MAX, TYPE_LIMIT, TYPE_MARKET, TYPE_MARKET_TO_LIMIT,
 )
 
 # What the checks found out on their way, for the matcher.
@@ -158,7 +158,7 @@ cdef inline uint8_t check_new(
     cdef const Position* position
     cdef int64_t qty = record.order_qty
     cdef bint is_buy = record.side == SIDE_BUY
-    cdef bint is_market = record.ord_type == TYPE_MARKET
+    cdef bint is_market = record.ord_type != TYPE_LIMIT
     cdef uint8_t reason
     terms.worst = 0
     terms.tick = 0
@@ -182,9 +182,15 @@ cdef inline uint8_t check_new(
     ):
         return REJECT_BAD_SIDE
     if (
-        (not is_market and record.ord_type != TYPE_LIMIT)
+        (
+            is_market and record.ord_type != TYPE_MARKET
+            and record.ord_type != TYPE_MARKET_TO_LIMIT
+        )
         or record.time_in_force < TIF_DAY or record.time_in_force > TIF_GTT
-        or (is_market and is_lasting(record.time_in_force) and record.time_in_force != TIF_DAY)
+        or (
+            record.ord_type == TYPE_MARKET and record.time_in_force != TIF_DAY
+            and is_lasting(record.time_in_force)
+        )
     ):
         return REJECT_BAD_ORDER_TYPE
     if UNLIKELY(asks_for_more(record)):

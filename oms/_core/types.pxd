@@ -75,6 +75,7 @@ cdef enum:
 cdef enum:
     TYPE_MARKET = 1
     TYPE_LIMIT = 2
+    TYPE_MARKET_TO_LIMIT = 5
 
 cdef enum:
     TIF_DAY = 1

@@ -93,6 +93,7 @@ class OrdType(IntEnum):
 
     MARKET = 1
     LIMIT = 2
+    MARKET_TO_LIMIT = 5  # trades at the best price only, and rests at it (FIX: K)
 
 
 @unique

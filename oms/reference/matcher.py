@@ -185,6 +185,8 @@ def _enter(
 ) -> None:
     """What becomes of an order that has passed every check: said, then matched, rested or gone."""
     resting = venue.book(order.instrument_id).first_opposite(order.side, worst)
+    if order.ord_type == OrdType.MARKET_TO_LIMIT and resting is not None:
+        order.price = worst = resting.price
     needed = min(record.min_qty, order.leaves)
     if order.time_in_force == TimeInForce.FOK:
         needed = order.leaves
@@ -192,6 +194,11 @@ def _enter(
         _stay_behind(venue, events, order, resting, record, kind)
         return
     events.opened(kind, order, record, is_live=order.leaves > 0)
+    if order.ord_type == OrdType.MARKET_TO_LIMIT:
+        if resting is None:
+            _rest_or_cancel(venue, events, order, record)
+            return
+        order.ord_type = OrdType.LIMIT
     mode = self_trade.mode_of(venue, order, record)
     lapses = resting is None and _may_rest(order)  # a minimum that nobody is there for
     if needed and not lapses and not self_trade.can_trade(venue, order, worst, mode, needed):
@@ -262,9 +269,7 @@ def _rest_or_cancel(venue: Venue, events: Events, order: Order, record: OrderRec
         return
     if order.leaves:
         reason = CancelReason.IOC_REMAINDER
-        if order.ord_type == OrdType.MARKET and venue.book(order.instrument_id).opposite(
-            order.side
-        ):
+        if order.ord_type != OrdType.LIMIT and venue.book(order.instrument_id).opposite(order.side):
             reason = CancelReason.COLLAR
         _cancel_rest(events, order, reason, record)
     venue.free_slot(order)

@@ -59,7 +59,7 @@ def check_new(venue: Venue, session: Session, record: OrderRecord) -> int:
         return RejectReason.UNKNOWN_INSTRUMENT
     if _is_entry_off(venue, session, account, instrument):
         return RejectReason.ENTRY_OFF
-    is_market = record.ord_type == OrdType.MARKET
+    is_market = record.ord_type != OrdType.LIMIT
     reason = _market_state(venue, instrument)
     if reason:
         return reason
@@ -68,7 +68,7 @@ def check_new(venue: Venue, session: Session, record: OrderRecord) -> int:
     if (
         record.ord_type not in _ORD_TYPES
         or record.time_in_force not in _TIMES_IN_FORCE
-        or (is_market and record.time_in_force not in _MARKET_TIMES)
+        or (record.ord_type == OrdType.MARKET and record.time_in_force not in _MARKET_TIMES)
         or _are_extras_bad(record, is_market=is_market)
     ):
         return RejectReason.BAD_ORDER_TYPE

@@ -42,7 +42,7 @@ ODD_FIELDS: dict[str, tuple[int, ...]] = {
     "price": PRICES,
     "time_in_force": (0, 4, 5, 6, 7, 255),
     "side": (0, 3, 5, 6, 255),
-    "ord_type": (0, 1, 3, 255),
+    "ord_type": (0, 1, 3, 5, 6, 255),
     "account_id": (0, 1, 99, U32_MAX),
     "instrument_id": (0, 1, 99, U32_MAX),
     "user_ref_num": (0, 1, 1, 1, 2, 3, U32_MAX - 1),
@@ -65,12 +65,12 @@ AMOUNTS = (0, 1, -1, 500, -500, 10**9, -(10**9), MONEY_MAX, I64_MAX, I64_MIN)
 class Generator:
     """The next step, and the next, as long as somebody asks."""
 
-    def __init__(self, rng: Random) -> None:
+    def __init__(self, rng: Random, *, must_be_deep: bool = False) -> None:
         self._rng = rng
         # In a deep book orders stand at hundreds of prices; elsewhere they meet soon.
-        self._is_deep = rng.random() < DEEP_SHARE
+        self._is_deep = rng.random() < DEEP_SHARE or must_be_deep
         # In a crowded one there are more orders than one entry may cancel, and it is tried.
-        self._is_crowded = self._is_deep and rng.random() < CROWDED_SHARE
+        self._is_crowded = self._is_deep and rng.random() < CROWDED_SHARE and not must_be_deep
         self.crowd_orders = 0  # how many commands came in crowds
         self._opening = venues.opening(rng, is_deep=self._is_deep)
         self._time_ns = venues.START_NS + 10
@@ -233,17 +233,17 @@ class Generator:
         if not venue.instruments or not venue.accounts:
             return self._query(venue)
         sign = self._sign(venue)
-        session = venue.session(sign[0])
-        allowed = [
-            a.account_id
-            for a in venue.accounts
-            if session
-            and venue.entitlements(session.user_id, a.account_id) & Entitlement.ENTER
-            and (not venue.is_disabled(session.user_id, a.account_id) or rng.random() < 0.1)
-        ]
+        allowed = self._allowed(venue, sign[0])
+        if not allowed and rng.random() < 0.8:  # somebody else, perhaps
+            sign = self._sign(venue)
+            allowed = self._allowed(venue, sign[0])
         instrument = rng.choice(venue.instruments)
         is_market = rng.random() < 0.12
-        tifs = list(TimeInForce) if not is_market else [TimeInForce.DAY, TimeInForce.IOC]
+        ord_type = OrdType.MARKET if is_market else OrdType.LIMIT
+        if is_market and rng.random() < 0.4:
+            ord_type = OrdType.MARKET_TO_LIMIT
+        is_plain_market = ord_type == OrdType.MARKET
+        tifs = [TimeInForce.DAY, TimeInForce.IOC] if is_plain_market else list(TimeInForce)
         side = rng.choice((1, 1, 1, 2, 2, 2, 5, 6))
         tif = rng.choices(tifs, [6, 3, 1, 1, 1, 1][: len(tifs)])[0]
         return c.NewOrder(
@@ -253,7 +253,7 @@ class Generator:
             account_id=rng.choice(allowed or [1]),
             instrument_id=instrument.instrument_id,
             side=side,
-            ord_type=OrdType.MARKET if is_market else OrdType.LIMIT,
+            ord_type=ord_type,
             time_in_force=tif,
             order_qty=self._qty(instrument),
             price=rng.choice(PRICES) if is_market else self._price(venue, instrument, side),
@@ -266,6 +266,17 @@ class Generator:
             **self._extras(instrument, tif, is_market=is_market),
         )
 
+    def _allowed(self, venue: Venue, session_id: int) -> list[int]:
+        """Accounts that the session may enter for."""
+        session = venue.session(session_id)
+        return [
+            a.account_id
+            for a in venue.accounts
+            if session
+            and venue.entitlements(session.user_id, a.account_id) & Entitlement.ENTER
+            and (not venue.is_disabled(session.user_id, a.account_id) or self._rng.random() < 0.1)
+        ]
+
     def _extras(self, instrument: Instrument, tif: int, *, is_market: bool) -> dict[str, int]:
         """What an order says about how it enters; most say nothing."""
         rng = self._rng
@@ -277,7 +288,9 @@ class Generator:
         if rng.random() < (0.02 if is_market or extras.get("min_qty") else 0.08):
             extras["post_only"] = rng.choice(list(PostOnly))
         if tif in {TimeInForce.GTD, TimeInForce.GTT} or rng.random() < 0.01:
-            lasts = rng.choice((1_000, 10**6, 10**7, 10**7, 10**8, 0, -1, TIMESTAMP_MAX))
+            lasts = rng.choice((1_000, 10**6, 10**7, 10**7, 10**8, 10**8))
+            if rng.random() < 0.1:
+                lasts = rng.choice((0, -1, TIMESTAMP_MAX))
             extras["expire_ns"] = lasts + (self._time_ns if tif == TimeInForce.GTD else 0)
         return extras
 

@@ -165,9 +165,10 @@ def _new_order(
     sign: Signature, options: dict[str, str], words: list[str], rest: list[str]
 ) -> c.NewOrder:
     side, qty, symbol, price, number = words
-    is_market = price == "market"
+    is_market = price in {"market", "best"}
     account = options.pop("account", world.PEOPLE[sign[0] - 1])
-    ord_type = int(options.pop("type", OrdType.MARKET if is_market else OrdType.LIMIT))
+    kind = {"market": OrdType.MARKET, "best": OrdType.MARKET_TO_LIMIT}.get(price, OrdType.LIMIT)
+    ord_type = int(options.pop("type", kind))
     return c.NewOrder(
         *sign,
         policy=_policy(options),

@@ -153,6 +153,8 @@ def _quote(qty: int, value: int) -> str:
 def _terms(e: Event) -> str:
     limit = "market" if e.ord_type == OrdType.MARKET else price(e.price)
     text = f"{side(e.side)} {e.qty} {symbol(e.instrument_id)} @ {limit}"
+    if e.ord_type == OrdType.MARKET_TO_LIMIT:
+        text += " (best)"
     if e.time_in_force != TimeInForce.DAY:
         text += f" {name_of(TimeInForce, e.time_in_force).lower()}"
     return text
