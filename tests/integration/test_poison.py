@@ -17,7 +17,7 @@ from oms.local.requests import NotTheLeader
 from oms.local.venue import LocalVenue
 from oms.messages import link
 from oms.messages.enums import EventKind
-from oms.node import skip_orders
+from oms.node import poison, skip_orders
 from tests.support.node_rig import TIMEOUT_S, Rig, node_venue, orders
 from tests.support.poisoned_engine import POISON
 
@@ -84,6 +84,7 @@ def test_an_entry_that_kills_all_nodes_is_reported_and_left_out_by_order(
         order_file = venue.folder.node_settings(third).parent / skip_orders.FILE_NAME
         kept = order_file.read_bytes()
         order_file.unlink()
+        order_file.with_name(poison.FILE_NAME).unlink()  # its deaths are forgotten, too
 
         for node in venue.nodes[:2]:
             venue.start_node(node.node_id)
