@@ -13,9 +13,10 @@ The file is a header of 8 bytes and frames, little endian:
     20 i64 wall_ns, since 1970   28 body
 
 OPENED   a msgpack map: user, clock       CONNECTED  the gateway's address, text
-LOGIN    the answer's SoupBinTCP frame    SENT       an OUCH message
-RECEIVED u64 out_seq, an OUCH message     LOST       why the connection ended, text
-CLOSED   nothing: the client ended in order, and nothing is missing
+ASKED    u64 number asked for at login    LOGIN      the answer's SoupBinTCP frame
+SENT     an OUCH message                  RECEIVED   u64 out_seq, an OUCH message
+LOST     why the connection ended, text   CLOSED     nothing: the client ended in order, and
+                                                     nothing is missing
 """
 
 import struct
@@ -57,6 +58,10 @@ class FrameKind(IntEnum):
     RECEIVED = 5
     LOST = 6
     CLOSED = 7
+    ASKED = 8
+
+
+_NUMBERED: Final = frozenset((int(FrameKind.RECEIVED), int(FrameKind.ASKED)))
 
 
 class HistoryError(Exception):
@@ -71,7 +76,7 @@ class Owner(msgspec.Struct, frozen=True):
 
 
 class Frame(NamedTuple):
-    """One line of a history. Shape: scalars; `out_seq` is that of RECEIVED, else 0."""
+    """One line of a history. Shape: scalars; `out_seq` is that of RECEIVED and ASKED, else 0."""
 
     kind: int
     connection: int
@@ -176,6 +181,9 @@ class RecordedConnection:
             for frame in self._outward.feed(data):
                 if frame[0] == _UNSEQUENCED:
                     recorder.write(FrameKind.SENT, number, frame[1:])
+                elif frame[0] == soupbin.LOGIN_REQUEST:
+                    asked = soupbin.parse_login_request(frame).sequence
+                    recorder.write(FrameKind.ASKED, number, _OUT_SEQ.pack(asked))
         except ProtocolError as error:
             self.lost(f"the client broke the protocol: {error}")
 
@@ -227,13 +235,13 @@ class History:
     def frames(self) -> Iterator[Frame]:
         """Every whole frame, in the order in which they were written."""
         data, position, end = self._data, len(MAGIC), self._end
-        unpack, received = _HEAD.unpack_from, int(FrameKind.RECEIVED)
+        unpack = _HEAD.unpack_from
         while position < end:
             _, size, kind, connection, monotonic_ns, wall_ns = unpack(data, position)
             start = position + _HEAD.size
             position = start + size
             out_seq = 0
-            if kind == received:
+            if kind in _NUMBERED:
                 (out_seq,) = _OUT_SEQ.unpack_from(data, start)
                 start += 8
             yield Frame(kind, connection, monotonic_ns, wall_ns, out_seq, data[start:position])
@@ -252,7 +260,7 @@ class History:
             if crc != written:
                 raise HistoryError(f"{self.path}: changed at offset {position}")
             kind = data[position + 6]
-            if kind == FrameKind.RECEIVED and length < _OUT_SEQ.size:
+            if kind in _NUMBERED and length < _OUT_SEQ.size:
                 raise HistoryError(f"{self.path}: no number at offset {position}")
             self._end = position = end
         self.is_complete = kind == FrameKind.CLOSED and position == size

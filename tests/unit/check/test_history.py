@@ -43,7 +43,7 @@ class CountingClock(Clock):
 def write_example(path: Path) -> None:
     with Recorder(path, "GUEST", CountingClock()) as recorder:
         connection = recorder.connected("127.0.0.1:9001")
-        login = soupbin.LoginRequest(b"GUEST", b"SECRET", b"", 0)
+        login = soupbin.LoginRequest(b"GUEST", b"SECRET", b"", 40)
         connection.wrote(soupbin.login_request(login))
         connection.read(soupbin.login_accepted(b"20260105", 41))
         connection.wrote(soupbin.unsequenced(ENTER) + soupbin.CLIENT_HEARTBEAT_PACKET)
@@ -60,9 +60,10 @@ def test_a_history_reads_as_it_was_written(tmp_path: Path) -> None:
     assert history.is_complete
     frames = list(history.frames())
     assert frames[1] == Frame(FrameKind.CONNECTED, 1, 2, 1_002, 0, b"127.0.0.1:9001")
-    assert frames[3] == Frame(FrameKind.SENT, 1, 4, 1_004, 0, ENTER)
-    assert frames[4] == Frame(FrameKind.RECEIVED, 1, 5, 1_005, 41, ANSWER)
-    assert [frame.kind for frame in frames] == [1, 2, 3, 4, 5, 6, 7]
+    assert frames[2] == Frame(FrameKind.ASKED, 1, 3, 1_003, 40, b"")
+    assert frames[4] == Frame(FrameKind.SENT, 1, 5, 1_005, 0, ENTER)
+    assert frames[5] == Frame(FrameKind.RECEIVED, 1, 6, 1_006, 41, ANSWER)
+    assert [frame.kind for frame in frames] == [1, 2, 8, 3, 4, 5, 6, 7]
     assert b"SECRET" not in path.read_bytes()
 
 
