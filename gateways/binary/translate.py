@@ -71,7 +71,6 @@ _MARKET_PRICES: Final = frozenset((m.PRICE_MARKET, m.PRICE_MARKET_ROUND, m.PRICE
 # this venue does not offer. Fields missing here and below are skipped by their length.
 _NEUTRAL: Final[dict[int, frozenset[int | bytes]]] = {
     Tag.CUSTOMER_TYPE: frozenset(b"RN "),
-    Tag.MAX_FLOOR: frozenset((0,)),
     Tag.PRICE_TYPE: frozenset(b"L"),
     Tag.PEG_OFFSET: frozenset((0,)),
     Tag.DISCRETION_PRICE: frozenset((0,)),
@@ -97,10 +96,11 @@ class Extras(NamedTuple):
     self_trade: int
     post_only: int
     expire_ns: int
+    display_qty: int
     refuse_reason: int
 
 
-_NO_EXTRAS: Final = Extras(b"", 0, 0, 0, 0, _NONE)
+_NO_EXTRAS: Final = Extras(b"", 0, 0, 0, 0, 0, _NONE)
 
 
 class Translator:
@@ -181,7 +181,7 @@ class Translator:
             self._instruments.get(message.symbol, 0), _SIDES.get(message.side, 0), ord_type, tif,
             qty, price, message.cl_ord_id, firm, message.display, message.capacity, message.iso,
             message.cross_type, refuse, min_qty, extras.self_trade, extras.post_only,
-            extras.expire_ns,
+            extras.expire_ns, extras.display_qty,
         )  # fmt: skip
 
     def _replace(
@@ -202,6 +202,7 @@ class Translator:
             message.orig_user_ref_num, message.user_ref_num, tif, message.qty,
             min(price, _I64_MAX), message.cl_ord_id, message.display, message.iso, refuse,
             extras.min_qty, extras.self_trade, extras.post_only, extras.expire_ns,
+            extras.display_qty,
         )  # fmt: skip
 
     def _cancel(
@@ -265,13 +266,15 @@ class Translator:
 def read_extras(options: list[Option]) -> Extras:
     """Account, how the order enters, and whether something not offered is asked for."""
     firm = b""
-    min_qty = self_trade = post_only = expire_ns = 0
+    min_qty = self_trade = post_only = expire_ns = display_qty = 0
     refuse_reason = _NONE
     for tag, value in options:
         if tag == Tag.FIRM and isinstance(value, bytes):
             firm = value
         elif tag == Tag.MIN_QTY and isinstance(value, int):
             min_qty = value
+        elif tag == Tag.MAX_FLOOR and isinstance(value, int):
+            display_qty = value
         elif tag == Tag.EXPIRE_TIME and isinstance(value, int):
             expire_ns = value * _NS_PER_S
         elif tag == Tag.AIQ_STRATEGY and value in _SELF_TRADE:
@@ -284,7 +287,7 @@ def read_extras(options: list[Option]) -> Extras:
             refuse_reason = refuse_reason or _BAD_ORDER_TYPE
         elif tag in _NEUTRAL and value not in _NEUTRAL[tag]:
             refuse_reason = refuse_reason or _NOT_OFFERED
-    return Extras(firm, min_qty, self_trade, post_only, expire_ns, refuse_reason)
+    return Extras(firm, min_qty, self_trade, post_only, expire_ns, display_qty, refuse_reason)
 
 
 def read_scope(options: list[Option]) -> tuple[int, int]:

@@ -336,6 +336,8 @@ cdef inline void take_order(Hash* hash_, const State* state, uint32_t slot) noex
     take(hash_, order.cross_type)
     take(hash_, order.firm)
     take(hash_, <uint64_t>timer_due(&state.timers, slot))
+    take(hash_, state.pool.reserves[slot].qty if order.flags else 0)
+    take(hash_, state.pool.reserves[slot].peak if order.flags else 0)
 
 
 cdef inline void take_tasks(Hash* hash_, const State* state) noexcept nogil:

@@ -17,6 +17,7 @@ from oms._core.order_events cimport order_canceled, order_executed, traded
 from oms._core.order_index cimport index_add, index_remove
 from oms._core.order_pool cimport Order
 from oms._core.removal cimport order_freed
+from oms._core.reserve cimport refresh, shown_of, start_reserve
 from oms._core.self_trade cimport (
     can_trade, is_same_owner, prevent_self_trade, self_trade_mode,
 )
@@ -44,8 +45,12 @@ cdef inline void match_once(
     cdef int64_t price = level.price
     cdef uint32_t qty = resting.leaves if resting.leaves < incoming.leaves else incoming.leaves
     cdef bint is_buy = incoming.side == SIDE_BUY
+    cdef uint32_t shown
     cdef uint64_t match_id = state.numbers.match_id + 1
     state.numbers.match_id = match_id
+    if UNLIKELY(resting.flags != 0):
+        shown = shown_of(state, slot)
+        qty = shown if shown < qty else qty
     ledger_hold(
         &state.accounts[resting.account_id], &state.positions.positions[resting.position],
         resting, -<int64_t>qty,
@@ -74,6 +79,8 @@ cdef inline void match_once(
             level_drop(&state.levels, &instrument.book, side_of(resting.side), level_slot)
         index_remove(&state.index, state.pool.orders, slot)
         order_freed(state, slot)
+    elif UNLIKELY(resting.flags != 0) and shown_of(state, slot) == 0:
+        refresh(state, level, slot)
 
 
 cdef inline void match_incoming(
@@ -148,6 +155,8 @@ cdef inline void rest_order(
     index_add(&state.index, state.pool.orders, slot)
     if UNLIKELY(order.time_in_force > TIF_FOK):
         start_timer(state, slot, record)
+    if UNLIKELY(record.display_qty != 0):
+        start_reserve(state, slot, record.display_qty)
 
 
 cdef inline void start_timer(

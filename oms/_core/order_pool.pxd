@@ -5,7 +5,7 @@ says (the last one freed first, else the next fresh one); slot 0 is scratch, so 
 unlinking write to a neighbor without asking whether there is one.
 """
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from oms._core.machine cimport INVARIANT, release_pages, take_pages
 from oms._core.types cimport TIF_IOC
@@ -19,7 +19,8 @@ cdef struct Order:
     uint32_t cum  # shares executed in the whole chain of replaces
     uint32_t price  # 10^-4, at most PRICE_MAX
     uint64_t order_id
-    uint32_t session_id
+    uint16_t session_id  # at most SESSIONS_MAX x IDENTITY_FACTOR
+    uint16_t flags  # ORDER_HAS_RESERVE or 0
     uint32_t user_ref_num
     uint32_t account_id
     uint32_t instrument_id
@@ -32,8 +33,18 @@ cdef struct Order:
     uint32_t chain  # next slot in its chain of the index (chain_table)
 
 # An order on its way in is one of these too, not yet in the slab. Only limit orders rest.
+cdef enum:
+    ORDER_HAS_RESERVE = 1
+
+# What an iceberg does not show; touched only for orders with the flag.
+cdef struct Reserve:
+    uint32_t qty  # of the order's leaves
+    uint32_t peak  # shown at a time
+
 cdef struct OrderPool:
     Order* orders  # orders_max + 1 of them
+    Reserve* reserves  # by slot
+    uint32_t reserved  # live orders with a reserve
     uint32_t free_head  # the slot freed last; 0: none
     uint32_t free_count
     uint32_t highest  # slots 1 .. highest were used at some time
@@ -44,11 +55,13 @@ cdef struct OrderPool:
 cdef inline void pool_open(OrderPool* pool, uint32_t orders_max) noexcept nogil:
     INVARIANT(sizeof(Order) == 64)
     pool.orders = <Order*>take_pages((<size_t>orders_max + 1) * sizeof(Order))
+    pool.reserves = <Reserve*>take_pages((<size_t>orders_max + 1) * sizeof(Reserve))
     pool.orders_max = orders_max
 
 
 cdef inline void pool_close(OrderPool* pool) noexcept nogil:
     release_pages(pool.orders, (<size_t>pool.orders_max + 1) * sizeof(Order))
+    release_pages(pool.reserves, (<size_t>pool.orders_max + 1) * sizeof(Reserve))
 
 
 cdef inline bint is_lasting(uint8_t time_in_force) noexcept nogil:

@@ -5,7 +5,7 @@ one answer in the session's stream or one outcome for the gateway, and everythin
 from it.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
 from oms._core.directory cimport Instrument
 from oms._core.ledger cimport position_make
@@ -107,7 +107,8 @@ cdef inline void write_order(
     order.leaves = record.order_qty
     order.cum = 0
     order.price = <uint32_t>record.price  # a market order's is nobody's: it never rests
-    order.session_id = record.session_id
+    order.session_id = <uint16_t>record.session_id
+    order.flags = 0
     order.user_ref_num = record.user_ref_num
     order.account_id = record.account_id
     order.instrument_id = record.instrument_id
@@ -216,7 +217,7 @@ cdef inline void cancel_order(
         remove_order(state, slot)
     else:
         cut = order.cum + order.leaves - record.order_qty
-        reduce_in_place(state, order, cut)
+        reduce_in_place(state, order, slot, cut)
     order_canceled(state, order, order.price, cut, order.leaves, CANCELED_USER, record)
     top_changed(state, instrument, order.instrument_id, &before)
 
@@ -254,6 +255,7 @@ cdef inline void replace_order(
         and record.price == order.price
         and record.order_qty > order.cum
         and record.order_qty < order.cum + order.leaves
+        and record.display_qty == (state.pool.reserves[slot].peak if order.flags else 0)
     ):
         cut_by_replace(state, slot, record)
         top_changed(state, instrument, order.instrument_id, &before)
@@ -315,7 +317,7 @@ cdef inline void cut_by_replace(
 ) noexcept nogil:
     """A replace that only reduces: same place, same order_id, another user_ref_num."""
     cdef Order* order = &state.pool.orders[slot]
-    reduce_in_place(state, order, order.cum + order.leaves - record.order_qty)
+    reduce_in_place(state, order, slot, order.cum + order.leaves - record.order_qty)
     index_remove(&state.index, state.pool.orders, slot)
     order.user_ref_num = record.user_ref_num
     order.time_in_force = record.time_in_force

@@ -12,6 +12,7 @@ from oms._core.machine cimport UNLIKELY
 from oms._core.order_book cimport book_unlink
 from oms._core.order_index cimport index_remove
 from oms._core.order_pool cimport Order, pool_free
+from oms._core.reserve cimport cut_reserve, stop_reserve
 from oms._core.state cimport State
 from oms._core.timers cimport timer_drop
 from oms._core.types cimport TIF_FOK
@@ -33,6 +34,8 @@ cdef inline void release_and_unlink(State* state, uint32_t slot) noexcept nogil:
         &state.accounts[order.account_id], &state.positions.positions[order.position], order,
         -<int64_t>order.leaves,
     )
+    if UNLIKELY(order.flags != 0):
+        stop_reserve(state, slot)
     book_unlink(
         &state.levels, &state.instruments[order.instrument_id].book, state.pool.orders, slot
     )
@@ -45,7 +48,9 @@ cdef inline void remove_order(State* state, uint32_t slot) noexcept nogil:
     order_freed(state, slot)
 
 
-cdef inline void reduce_in_place(State* state, Order* order, uint32_t cut) noexcept nogil:
+cdef inline void reduce_in_place(
+    State* state, Order* order, uint32_t slot, uint32_t cut
+) noexcept nogil:
     """Take `cut`, less than all, from an order that keeps its place."""
     ledger_hold(
         &state.accounts[order.account_id], &state.positions.positions[order.position], order,
@@ -53,3 +58,5 @@ cdef inline void reduce_in_place(State* state, Order* order, uint32_t cut) noexc
     )
     order.leaves -= cut
     state.levels.levels[order.level].qty -= cut
+    if UNLIKELY(order.flags != 0):
+        cut_reserve(state, slot, cut)

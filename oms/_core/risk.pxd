@@ -13,15 +13,16 @@ from oms._core.order_pool cimport Order, is_lasting
 from oms._core.sessions cimport Session
 from oms._core.state cimport State, grant_of, has_instrument, may_enter
 from oms._core.types cimport (
-    BPS, GRANT_DISABLED, ORDER_QTY_MAX, OrderRecord, PHASE_CLOSED, PHASE_CONTINUOUS,
-    PHASE_PRE_OPEN, POST_ONLY_SLIDE, PRICE_MAX, REJECT_BAD_EXPIRE_TIME, REJECT_BAD_MIN_QTY,
-    REJECT_BAD_ORDER_TYPE, REJECT_BAD_PRICE, REJECT_BAD_QUANTITY, REJECT_BAD_SIDE,
-    REJECT_CAPACITY, REJECT_ENTRY_OFF, REJECT_HALTED, REJECT_INSUFFICIENT_CASH,
-    REJECT_INSUFFICIENT_SHARES, REJECT_MARKET_CLOSED, REJECT_NO_REFERENCE_PRICE, REJECT_NONE,
-    REJECT_NOT_ENTITLED, REJECT_POSITION_LIMIT, REJECT_PRICE_COLLAR, REJECT_QUANTITY_ABOVE_MAX,
-    REJECT_UNKNOWN_INSTRUMENT, REJECT_VALUE_ABOVE_MAX, SELF_TRADE_DECREMENT, SIDE_BUY,
-    SIDE_SELL, SIDE_SELL_SHORT, SIDE_SELL_SHORT_EXEMPT, TIF_DAY, TIF_FOK, TIF_GTD, TIF_GTT,
-    TIMESTAMP_MAX, TYPE_LIMIT, TYPE_MARKET, TYPE_MARKET_TO_LIMIT,
+    BPS, DISPLAY_PART, GRANT_DISABLED, ORDER_QTY_MAX, OrderRecord, PHASE_CLOSED,
+    PHASE_CONTINUOUS, PHASE_PRE_OPEN, POST_ONLY_SLIDE, PRICE_MAX, REJECT_BAD_DISPLAY,
+    REJECT_BAD_EXPIRE_TIME, REJECT_BAD_MIN_QTY, REJECT_BAD_ORDER_TYPE, REJECT_BAD_PRICE,
+    REJECT_BAD_QUANTITY, REJECT_BAD_SIDE, REJECT_CAPACITY, REJECT_ENTRY_OFF, REJECT_HALTED,
+    REJECT_INSUFFICIENT_CASH, REJECT_INSUFFICIENT_SHARES, REJECT_MARKET_CLOSED,
+    REJECT_NO_REFERENCE_PRICE, REJECT_NONE, REJECT_NOT_ENTITLED, REJECT_POSITION_LIMIT,
+    REJECT_PRICE_COLLAR, REJECT_QUANTITY_ABOVE_MAX, REJECT_UNKNOWN_INSTRUMENT,
+    REJECT_VALUE_ABOVE_MAX, SELF_TRADE_DECREMENT, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT,
+    SIDE_SELL_SHORT_EXEMPT, TIF_DAY, TIF_FOK, TIF_GTD, TIF_GTT, TIMESTAMP_MAX, TYPE_LIMIT,
+    TYPE_MARKET, TYPE_MARKET_TO_LIMIT,
 )
 
 # What the checks found out on their way, for the matcher.
@@ -71,7 +72,8 @@ cdef inline uint8_t check_market(const State* state, const Instrument* instrumen
 cdef inline bint asks_for_more(const OrderRecord* record) noexcept nogil:
     """A minimum, a mode or a time of its own: hardly any order has one."""
     return (
-        record.min_qty | (<const uint16_t*>&record.self_trade)[0] | <uint64_t>record.expire_ns
+        record.min_qty | record.display_qty | (<const uint16_t*>&record.self_trade)[0]
+        | <uint64_t>record.expire_ns
         | (record.time_in_force > TIF_FOK)
     ) != 0
 
@@ -111,6 +113,13 @@ cdef inline uint8_t check_entry(
         return REJECT_BAD_QUANTITY
     if record.min_qty > record.order_qty or record.min_qty % instrument.lot_size:
         return REJECT_BAD_MIN_QTY
+    if record.display_qty and (
+        is_market or not is_lasting(record.time_in_force)
+        or record.display_qty > record.order_qty
+        or <uint64_t>record.display_qty * DISPLAY_PART < record.order_qty
+        or record.display_qty % instrument.lot_size
+    ):
+        return REJECT_BAD_DISPLAY
     return REJECT_NONE
 
 

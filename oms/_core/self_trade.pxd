@@ -14,6 +14,7 @@ from oms._core.order_book cimport Level, book_has, is_worse, side_of
 from oms._core.order_events cimport order_canceled
 from oms._core.order_pool cimport Order
 from oms._core.removal cimport reduce_in_place, remove_order
+from oms._core.reserve cimport shown_of
 from oms._core.state cimport State
 from oms._core.types cimport (
     CANCELED_SELF_TRADE, LIQUIDITY_ADDED, LIQUIDITY_REMOVED, OrderRecord, PreventedRecord,
@@ -48,11 +49,12 @@ cdef inline bint can_trade(
     cdef const Chunk* chunk
     cdef const Level* level
     cdef uint64_t found = 0
+    cdef uint64_t reserve
     cdef uint32_t part = ladder.part_count
     cdef uint32_t slot
     cdef uint32_t i
     rare()
-    if mode == 0:
+    if mode == 0 and state.pool.reserved == 0:
         return book_has(&state.levels, &instrument.book, book_side, worst, needed)
     while part:
         part -= 1
@@ -64,14 +66,20 @@ cdef inline bint can_trade(
             if is_worse(book_side, level.price, worst):
                 return False
             slot = level.head
+            reserve = 0
             while slot:
-                if not is_same_owner(state, &state.pool.orders[slot], incoming):
-                    found += state.pool.orders[slot].leaves
+                if mode == 0 or not is_same_owner(state, &state.pool.orders[slot], incoming):
+                    found += shown_of(state, slot)
+                    reserve += state.pool.orders[slot].leaves - shown_of(state, slot)
                     if found >= needed:
                         return True
                 elif mode != SELF_TRADE_CANCEL_OLDEST:
                     return False
                 slot = state.pool.orders[slot].next
+            # What is not shown comes to the end of the level, behind every own order.
+            found += reserve
+            if found >= needed:
+                return True
     return False
 
 
@@ -104,7 +112,7 @@ cdef inline void prevent_self_trade(
         if from_resting == resting.leaves:
             remove_order(state, slot)
         else:
-            reduce_in_place(state, resting, from_resting)
+            reduce_in_place(state, resting, slot, from_resting)
         say_prevented(
             state, resting, from_resting, price, price, both, LIQUIDITY_ADDED, mode, NULL
         )

@@ -187,6 +187,7 @@ cdef enum:
     REJECT_BAD_MIN_QTY = 20
     REJECT_BAD_EXPIRE_TIME = 21
     REJECT_ENTRY_OFF = 22
+    REJECT_BAD_DISPLAY = 23
     REJECT_NOT_ADMIN = 32
     REJECT_UNKNOWN_ID = 33
     REJECT_DUPLICATE_ID = 34
@@ -207,6 +208,7 @@ cdef enum:
     PRICE_MAX = 2000000000
     ORDER_QTY_MAX = 0x7FFFFFFF
     BPS = 10000
+    DISPLAY_PART = 1000  # at least this part of an iceberg is shown
     PRICE_SCALE_MAX = 9
     HARD_ORDERS_MAX = 1 << 26
     IDENTITY_FACTOR = 16  # a genesis may ask for so many times the default maximum
@@ -273,7 +275,8 @@ cdef struct OrderRecord:
     uint64_t cl_ord_id[3]
     uint32_t firm
     uint32_t min_qty  # this and what follows: NEW_ORDER and REPLACE_ORDER
-    uint32_t unused[2]
+    uint32_t display_qty
+    uint32_t unused
     int64_t expire_ns
     uint8_t padding[14]
     uint8_t self_trade

@@ -15,6 +15,7 @@ from oms._core.machine cimport INVARIANT
 from oms._core.order_book cimport Level, ladder_key, level_find, side_of
 from oms._core.order_index cimport index_find
 from oms._core.order_pool cimport Order
+from oms._core.reserve cimport shown_of
 from oms._core.state cimport State
 from oms._core.timers cimport Timer, is_earlier
 from oms._core.types cimport SIDE_BUY, SIDE_SELL, TIF_FOK
@@ -27,6 +28,7 @@ cdef struct Sums:
     uint64_t orders
     uint64_t levels
     uint64_t timers
+    uint64_t reserved
 
 
 cdef inline void walk_state(State* state) noexcept nogil:
@@ -47,6 +49,7 @@ cdef inline int broken_promise(State* state) noexcept nogil:
     sums.orders = 0
     sums.levels = 0
     sums.timers = 0
+    sums.reserved = 0
     INVARIANT(sums.holds != NULL and sums.live_orders != NULL and sums.positions != NULL)
     broken = broken_book(state, &sums)
     if broken == 0:
@@ -161,7 +164,10 @@ cdef inline int broken_level(
             return 18
         sums.timers += order.time_in_force > TIF_FOK
         add_up(sums, order)
-        qty += order.leaves
+        qty += shown_of(state, slot)
+        sums.reserved += order.flags
+        if order.flags and shown_of(state, slot) == 0:
+            return 19
         before = slot
         slot = order.next
     if before != level.tail:
@@ -214,6 +220,8 @@ cdef inline int broken_count(const State* state, const Sums* sums) noexcept nogi
         return 24
     if sums.timers != state.timers.count:
         return 26
+    if sums.reserved != state.pool.reserved:
+        return 27
     for i in range(1, state.numbers.session_count + 1):
         if sums.live_orders[i] != state.sessions[i].live_orders:
             return 25

@@ -54,6 +54,7 @@ class NewOrder(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
     self_trade: U8 = 0  # SelfTrade; 0: the account's
     post_only: U8 = 0  # PostOnly; 0: no
     expire_ns: I64 = 0  # GTD: time of the log; GTT: how long; others: 0
+    display_qty: U32 = 0  # iceberg: what is shown at a time; 0: all
 
 
 class ReplaceOrder(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2):
@@ -73,10 +74,11 @@ class ReplaceOrder(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2
     display: U8
     iso: U8
     refuse_reason: U8 = 0
-    min_qty: U32 = 0  # these four as in NewOrder: a replace enters anew
+    min_qty: U32 = 0  # these five as in NewOrder: a replace enters anew
     self_trade: U8 = 0
     post_only: U8 = 0
     expire_ns: I64 = 0
+    display_qty: U32 = 0
 
 
 class CancelOrder(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=3):

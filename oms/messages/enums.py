@@ -251,6 +251,7 @@ class RejectReason(IntEnum):
     BAD_MIN_QTY = 20  # above the order's quantity, or not a multiple of the lot
     BAD_EXPIRE_TIME = 21  # over already, beyond the end of time, or there without GTD or GTT
     ENTRY_OFF = 22  # stopped for the venue, session, account or instrument, or by oneself
+    BAD_DISPLAY = 23  # of what does not rest, above the order, below a thousandth, or off the lot
     # admin commands only
     NOT_ADMIN = 32
     UNKNOWN_ID = 33
@@ -283,4 +284,5 @@ OUCH_REJECT_CODE: dict[RejectReason, int] = {
     RejectReason.BAD_MIN_QTY: 0x0D,
     RejectReason.BAD_EXPIRE_TIME: 0x0F,
     RejectReason.ENTRY_OFF: 0x0C,
+    RejectReason.BAD_DISPLAY: 0x04,
 }

@@ -62,12 +62,17 @@ class Book:
         first: Order = next(iter(level.values()))
         return first
 
-    def reachable(self, side: int, worst_price: int) -> Iterator[Order]:
-        """The orders that an order of this side could trade with, first come first."""
+    def reachable(self, side: int, worst_price: int) -> Iterator[list[Order]]:
+        """Level by level the orders that one of this side could trade with, first come first."""
         for price, level in self.opposite(side).items():
             if is_worse(side, price, worst_price):
                 return
-            yield from level.values()
+            yield list(level.values())
+
+    def move_to_the_back(self, order: Order) -> None:
+        """The order stands behind all others of its level now."""
+        level = self.same_side(order.side)[order.price]
+        level[order.order_id] = level.pop(order.order_id)
 
     def top(self) -> Top:
         """Best prices and quantities of both sides."""
@@ -93,8 +98,8 @@ def is_worse(side: int, price: int, worst_price: int) -> bool:
 
 
 def level_qty(level: Level) -> int:
-    """Open quantity of one level."""
-    return sum(order.leaves for order in level.values())
+    """Shown quantity of one level."""
+    return sum(order.shown for order in level.values())
 
 
 def _best(levels: "SortedDict[int, Level]") -> tuple[int, int]:

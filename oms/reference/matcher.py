@@ -89,7 +89,7 @@ def cancel_order(venue: Venue, events: Events, session: Session, record: OrderRe
     else:
         cut = order.cum + order.leaves - record.order_qty
         ledger.release(venue, order, cut)
-        order.leaves -= cut
+        order.cut(cut)
         events.canceled(order, cut, CancelReason.USER, record)
     events.book_top_if_changed(order.instrument_id, before)
 
@@ -113,6 +113,7 @@ def replace_order(venue: Venue, events: Events, session: Session, record: OrderR
         and record.time_in_force in risk.LASTING
         and record.price == order.price
         and order.cum < record.order_qty < order.cum + order.leaves
+        and record.display_qty == order.peak
     )
     if keeps_place:
         _cut_in_place(venue, order, record)
@@ -125,6 +126,7 @@ def replace_order(venue: Venue, events: Events, session: Session, record: OrderR
         order.expires_ns = risk.expires_ns(record, venue.numbers.last_timestamp)
         order.price = record.price
         order.leaves = max(record.order_qty - order.cum, 0)
+        order.hide(0)
         _enter(venue, events, order, order.price, record, EventKind.ORDER_REPLACED)
     events.book_top_if_changed(order.instrument_id, before)
 
@@ -170,7 +172,7 @@ def _replace_refused(
 def _cut_in_place(venue: Venue, order: Order, record: OrderRecord) -> None:
     """A replace that only reduces: same place, same order_id, another user_ref_num."""
     ledger.release(venue, order, order.cum + order.leaves - record.order_qty)
-    order.leaves = record.order_qty - order.cum
+    order.cut(order.cum + order.leaves - record.order_qty)
     order.time_in_force = record.time_in_force
     venue.stop_timer(order)
     order.expires_ns = risk.expires_ns(record, venue.numbers.last_timestamp)
@@ -238,7 +240,7 @@ def _match(
         if mode and self_trade.is_same_owner(venue, resting, incoming):
             self_trade.prevent(venue, events, resting, incoming, mode, record)
             continue
-        price, qty = resting.price, min(resting.leaves, incoming.leaves)
+        price, qty = resting.price, min(resting.shown, incoming.leaves)
         match_id = venue.numbers.next_match_id
         venue.numbers.next_match_id += 1
         ledger.release(venue, resting, qty)
@@ -259,12 +261,16 @@ def _match(
         if resting.leaves == 0:
             venue.unlink(resting)
             venue.free_slot(resting)
+        elif resting.shown == 0:
+            resting.take_from_reserve(min(resting.peak, resting.reserve))
+            book.move_to_the_back(resting)
 
 
 def _rest_or_cancel(venue: Venue, events: Events, order: Order, record: OrderRecord) -> None:
     """What is left after matching rests or goes."""
     if order.leaves and _may_rest(order):
         ledger.hold(venue, order, order.leaves)
+        order.hide(record.display_qty)
         venue.rest(order)
         return
     if order.leaves:

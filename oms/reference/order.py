@@ -25,5 +25,27 @@ class Order(msgspec.Struct):
     cross_type: int
     firm: bytes
     expires_ns: int = 0  # when it goes, by the log's time; 0: no such time
+    reserve: int = 0  # of the leaves: not shown
+    peak: int = 0  # shown at a time while there is a reserve
     slot: int = 0  # 0: never rested
     ord_type: int = OrdType.LIMIT  # only an incoming order can be anything else
+
+    @property
+    def shown(self) -> int:
+        """What others see of a resting order."""
+        return self.leaves - self.reserve
+
+    def hide(self, display_qty: int) -> None:
+        """It comes to rest, or leaves: `display_qty` is shown, the rest of it kept back; 0: all."""
+        self.reserve = max(self.leaves - display_qty, 0) if display_qty else 0
+        self.peak = display_qty if self.reserve else 0
+
+    def cut(self, qty: int) -> None:
+        """It loses shares without a trade: what is not shown first."""
+        self.leaves -= qty
+        self.take_from_reserve(min(qty, self.reserve))
+
+    def take_from_reserve(self, qty: int) -> None:
+        """Shown, or gone."""
+        self.reserve -= qty
+        self.peak = self.peak if self.reserve else 0

@@ -51,6 +51,7 @@ class OrderRecord(NamedTuple):
     cl_ord_id: bytes
     firm: bytes
     min_qty: int  # this and what follows: NEW_ORDER and REPLACE_ORDER
+    display_qty: int
     expire_ns: int
     self_trade: int
     post_only: int

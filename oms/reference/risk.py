@@ -21,6 +21,7 @@ from oms.reference.state import Account, Instrument, Position, Session, Venue
 
 LASTING = frozenset((TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD, TimeInForce.GTT))
 _MARKET_TIMES = frozenset((TimeInForce.DAY, TimeInForce.IOC, TimeInForce.FOK))
+_DISPLAY_PART = 1_000  # at least this part of an iceberg is shown
 _BPS = 10_000
 _SELF_TRADE_MODES = frozenset(int(mode) for mode in SelfTrade)
 _POST_ONLY_MODES = frozenset(int(mode) for mode in PostOnly)
@@ -76,7 +77,7 @@ def check_new(venue: Venue, session: Session, record: OrderRecord) -> int:
         return RejectReason.BAD_EXPIRE_TIME
     reason = _terms(
         account, instrument, side=record.side, ord_type=record.ord_type, price=record.price,
-        order_qty=record.order_qty, min_qty=record.min_qty,
+        order_qty=record.order_qty, record=record,
     ) or _funds(
         account,
         venue.position(record.account_id, record.instrument_id),
@@ -111,7 +112,7 @@ def check_replace(venue: Venue, session: Session, original: Order, record: Order
         return RejectReason.BAD_EXPIRE_TIME
     reason = _terms(
         account, instrument, side=original.side, ord_type=OrdType.LIMIT, price=record.price,
-        order_qty=record.order_qty, min_qty=record.min_qty,
+        order_qty=record.order_qty, record=record,
     )  # fmt: skip
     if reason or record.order_qty <= original.cum:
         return reason
@@ -181,13 +182,21 @@ def _are_extras_bad(record: OrderRecord, *, is_market: bool) -> bool:
 
 def _terms(
     account: Account, instrument: Instrument, *, side: int, ord_type: int, price: int,
-    order_qty: int, min_qty: int,
+    order_qty: int, record: OrderRecord,
 ) -> int:  # fmt: skip
     """Quantity, price, collar and value: what can be judged from the order's own terms."""
     if not 0 < order_qty <= ORDER_QTY_MAX or order_qty % instrument.lot_size:
         return RejectReason.BAD_QUANTITY
-    if min_qty > order_qty or min_qty % instrument.lot_size:
+    if record.min_qty > order_qty or record.min_qty % instrument.lot_size:
         return RejectReason.BAD_MIN_QTY
+    if record.display_qty and (
+        ord_type != OrdType.LIMIT
+        or record.time_in_force not in LASTING
+        or record.display_qty > order_qty
+        or record.display_qty * _DISPLAY_PART < order_qty
+        or record.display_qty % instrument.lot_size
+    ):
+        return RejectReason.BAD_DISPLAY
     if order_qty > account.max_order_qty:
         return RejectReason.QUANTITY_ABOVE_MAX
     ref = instrument.reference()

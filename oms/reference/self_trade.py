@@ -31,12 +31,18 @@ def is_same_owner(venue: Venue, one: Order, other: Order) -> bool:
 def can_trade(venue: Venue, incoming: Order, worst: int, mode: int, needed: int) -> bool:
     """Whether at least `needed` would trade at once, given what self-trade prevention takes."""
     found = 0
-    for resting in venue.book(incoming.instrument_id).reachable(incoming.side, worst):
-        if mode and is_same_owner(venue, resting, incoming):
-            if mode == SelfTrade.CANCEL_OLDEST:
-                continue
-            break
-        found += resting.leaves
+    for level in venue.book(incoming.instrument_id).reachable(incoming.side, worst):
+        for resting in level:
+            if not mode or not is_same_owner(venue, resting, incoming):
+                found += resting.shown
+            elif mode != SelfTrade.CANCEL_OLDEST:
+                return found >= needed
+        # What is not shown comes to the end of the level, behind every own order.
+        found += sum(
+            resting.reserve
+            for resting in level
+            if not mode or not is_same_owner(venue, resting, incoming)
+        )
         if found >= needed:
             return True
     return False
@@ -52,7 +58,7 @@ def prevent(
         is_resting = liquidity == Liquidity.ADDED
         if is_resting:
             ledger.release(venue, order, qty)
-        order.leaves -= qty
+        order.cut(qty)
         if mode == SelfTrade.DECREMENT:
             order.cum += qty
         events.canceled(

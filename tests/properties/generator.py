@@ -51,11 +51,13 @@ ODD_FIELDS: dict[str, tuple[int, ...]] = {
     "min_qty": QTYS,
     "self_trade": (0, 4, 5, 255),
     "post_only": (0, 1, 2, 3, 255),
+    "display_qty": QTYS,
     "expire_ns": (0, 1, TIMESTAMP_MAX, I64_MAX, I64_MIN),
 }
 DEEP_SHARE = 0.2
 DEEP_TICKS = 400
 CROWDED_SHARE = 0.2  # of the deep ones
+QUEUE_SHARE = 0.3
 CROWD_MIN = 1_500  # more than one entry may cancel
 CROWD_ORDERS = 500  # in one entry
 CROWD_SHARE = 0.1  # of the entries while there are fewer
@@ -212,11 +214,14 @@ class Generator:
 
     def _price(self, venue: Venue, instrument: Instrument, side: int) -> int:
         """Near the best prices, on the tick; in a deep book mostly on the own side."""
+        top = venue.book(instrument.instrument_id).top()
+        own_best = top.bid_price if side == Side.BUY else top.ask_price
+        if own_best and self._rng.random() < QUEUE_SHARE:
+            return own_best  # behind others
         if self._is_deep:
             away = self._rng.randint(-3, DEEP_TICKS) * (-1 if side == Side.BUY else 1)
             ticks = instrument.reference_price // instrument.tick_size + away
             return max(ticks, 1) * instrument.tick_size
-        top = venue.book(instrument.instrument_id).top()
         middle = self._rng.choice(
             [p for p in (top.bid_price, top.ask_price, instrument.reference()) if p]
             or [100 * instrument.tick_size]
@@ -287,6 +292,8 @@ class Generator:
             extras["self_trade"] = rng.choice(list(SelfTrade))
         if rng.random() < (0.02 if is_market or extras.get("min_qty") else 0.08):
             extras["post_only"] = rng.choice(list(PostOnly))
+        if rng.random() < (0.02 if is_market else 0.15):
+            extras["display_qty"] = rng.choice((1, 1, 2, 3)) * instrument.lot_size
         if tif in {TimeInForce.GTD, TimeInForce.GTT} or rng.random() < 0.01:
             lasts = rng.choice((1_000, 10**6, 10**7, 10**7, 10**8, 10**8))
             if rng.random() < 0.1:

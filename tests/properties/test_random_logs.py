@@ -18,7 +18,7 @@ from tests.scenarios.play import Player
 FRESH_SEED = os.environ.get("QUORATE_SEED") or str(random.SystemRandom().getrandbits(32))
 COMMANDS = 2_000
 VENUES = 6
-DEEP_SEEDS = ("deep.6", "deep.10")
+DEEP_SEEDS = ("deep.4", "deep.10")
 DEEP_COMMANDS = 6_000
 DEEP_LEVELS = 64
 MUST_HAPPEN = (

@@ -198,6 +198,7 @@ def _extras(options: dict[str, str]) -> dict[str, int]:
         "self_trade": SELF_TRADES[options.pop("self", "")],
         "post_only": POST_ONLY[options.pop("post", "")],
         "expire_ns": _expire_ns(options),
+        "display_qty": int(options.pop("show", "0")),
     }
 
 

@@ -176,6 +176,13 @@ def test_seconds_to_live_go_into_the_log() -> None:
     assert with_tag(Tag.EXPIRE_TIME, 60).expire_ns == 60_000_000_000, "refused in the log"
 
 
+def test_max_floor_is_what_an_iceberg_shows() -> None:
+    """0 shows all, as without the field."""
+    command = with_tag(Tag.MAX_FLOOR, 10)
+    assert (command.display_qty, command.refuse_reason) == (10, NONE)
+    assert with_tag(Tag.MAX_FLOOR, 0).display_qty == 0
+
+
 def test_post_only_is_canceled_when_it_would_trade() -> None:
     """The wire has one kind of post-only."""
     command = with_tag(Tag.POST_ONLY, ord("P"))
@@ -237,7 +244,6 @@ TAGS: list[tuple[int, int | bytes, RejectReason]] = [
     (Tag.CUSTOMER_TYPE, ord(" "), NONE),
     (Tag.CUSTOMER_TYPE, ord("x"), NOT_OFFERED),
     (Tag.MAX_FLOOR, 0, NONE),
-    (Tag.MAX_FLOOR, 10, NOT_OFFERED),
     (Tag.PRICE_TYPE, ord("L"), NONE),
     (Tag.PRICE_TYPE, ord("P"), NOT_OFFERED),
     (Tag.PRICE_TYPE, ord("m"), NOT_OFFERED),
@@ -295,7 +301,7 @@ def test_every_tag_is_tested() -> None:
 
 def test_first_wish_that_is_refused_gives_the_reason() -> None:
     """One outcome, whatever else is asked for."""
-    appendage = build_appendage([Option(Tag.MAX_FLOOR, 1), Option(Tag.STOP_PRICE, 1)])
+    appendage = build_appendage([Option(Tag.PEG_OFFSET, 1), Option(Tag.STOP_PRICE, 1)])
     assert order(appendage=appendage, time_in_force=ord("9")).refuse_reason == NOT_OFFERED
 
 
