@@ -1,0 +1,130 @@
+"""`python -m tests.simulation --seeds N [--start S] [--json]`, or `--seed S [--trace]`.
+
+Runs seeds, one after the other; each decides everything of its run. Of a seed that fails the list
+of faults is made smaller, as far as the failure stays. Exit status 1 if a seed failed.
+"""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from tests.simulation import faults
+from tests.simulation.faults import Fault
+from tests.simulation.simulation import DURATION_NS, Result, play
+from tests.simulation.world import SECOND
+
+_TRIES_MAX: Final = 40  # runs to make one list smaller
+
+
+class Failed(msgspec.Struct):
+    """A seed that broke a promise."""
+
+    seed: int
+    broken: list[str]
+    faults: list[str]  # those that are needed for it
+
+
+class Report(msgspec.Struct):
+    """What `--json` prints."""
+
+    seeds: int
+    failed: list[Failed]
+    sim_seconds: float
+    faults: dict[str, int]
+    speedup: float
+    acknowledged: int
+
+
+def minimized(seed: int) -> list[Fault]:
+    """As few of the seed's faults as still break something."""
+    kept = faults.plan(seed, DURATION_NS)
+    tries = 0
+    size = max(1, len(kept) // 2)
+    while tries < _TRIES_MAX:
+        for start in range(0, len(kept), size):
+            fewer = kept[:start] + kept[start + size :]
+            tries += 1
+            if play(seed, planned=fewer).faults:
+                kept = fewer
+                break
+        else:
+            if size == 1:
+                return kept
+            size //= 2
+        size = max(1, min(size, len(kept)))
+    return kept
+
+
+def text(fault: Fault) -> str:
+    """A fault, for people."""
+    return f"{fault.number}: {fault.kind} at {fault.at_ns / SECOND:.3f} s"
+
+
+def run(seeds: Sequence[int], *, is_json: bool) -> Report:
+    """All of them."""
+    report = Report(len(seeds), [], 0.0, {}, 0.0, 0)
+    kinds: Counter[str] = Counter()
+    cpu_s = 0.0
+    for seed in seeds:
+        result = play(seed)
+        report.sim_seconds += result.sim_ns / SECOND
+        report.acknowledged += result.acknowledged
+        cpu_s += result.cpu_s
+        kinds += result.done
+        if result.faults:
+            needed = [text(fault) for fault in minimized(seed)]
+            report.failed.append(Failed(seed, result.faults, needed))
+        if not is_json:
+            show(result)
+    report.faults = dict(sorted(kinds.items()))
+    report.speedup = round(report.sim_seconds / cpu_s, 1)
+    report.sim_seconds = round(report.sim_seconds, 3)
+    return report
+
+
+def show(result: Result) -> None:
+    """One line a seed."""
+    verdict = "; ".join(result.faults) or "clean"
+    count = sum(result.done.values())
+    print(
+        f"seed {result.seed}: {verdict} ({count} faults, {result.acknowledged} acknowledged, "
+        f"trace {result.digest})",
+        flush=True,
+    )
+
+
+def main() -> int:
+    """The exit status."""
+    parser = argparse.ArgumentParser(prog="tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=10, metavar="N", help="how many")
+    parser.add_argument("--start", type=int, default=1, metavar="S", help="the first one")
+    parser.add_argument("--seed", type=int, metavar="S", help="this one alone")
+    parser.add_argument("--trace", action="store_true", help="print everything that happens")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    arguments = parser.parse_args()
+    if arguments.seed is not None:
+        result = play(arguments.seed, trace=sys.stdout if arguments.trace else None)
+        show(result)
+        for fault in faults.plan(arguments.seed, DURATION_NS):
+            print(text(fault))
+        return 1 if result.faults else 0
+    seeds = range(arguments.start, arguments.start + arguments.seeds)
+    report = run(seeds, is_json=arguments.json)
+    if arguments.json:
+        print(msgspec.json.encode(report).decode())
+    else:
+        for failed in report.failed:
+            print(f"seed {failed.seed} fails with {', '.join(failed.faults)}")
+        print(
+            f"{report.seeds} seeds, {len(report.failed)} failed, {report.sim_seconds:.0f} s of "
+            f"the venue's time, {report.speedup} times real time: {report.faults}"
+        )
+    return 1 if report.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,241 @@
+"""The processes of the venue and its clients: the product's own code, on the simulation's seams.
+
+A node is `oms.node.main.Node` with its `Loop`, turned by virtual time; a gateway is
+`gateways.binary.main.Gateway` on a virtual asyncio loop; a client is `oms.client.aio.AsyncClient`
+with a tape, and a trader that uses it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, cast
+
+from gateways.binary.main import Gateway
+from oms.config import GatewaySettings, NodeSettings, SettingsError, load
+from oms.node.clock import Clock
+from oms.node.engine import make_engine
+from oms.node.loop import Loop
+from oms.node.main import Node
+from oms.process_log import Log
+from oms.replication.errors import Report
+from oms.replication.port import OnCommit, OnInstalled, OnSkip, SnapshotSource
+from oms.replication.raft_log import RaftLog
+from tests.simulation.event_loop import VirtualLoop
+from tests.simulation.seams import SEGMENT_BYTES, Seams, Wakeup
+from tests.simulation.world import MS, NEVER, SECOND, Process, Value, World
+
+# What no process may ever say, whatever happens around it.
+_MUST_NOT_SAY: Final = frozenset(
+    {
+        "answer_unreadable",
+        "connection_fault",
+        "digest_differs",
+        "fenced",
+        "outcome_of_unknown_command",
+        "publication_unreadable",
+        "status_of_another_cluster",
+    }
+)
+MEMORY_BYTES: Final = 64 << 10  # of entries; older ones are read from the journal
+Committed = Callable[[str, int, int, bytes], None]  # node, log_index, term, entry
+
+
+class SaidLog:
+    """`oms.process_log.Log`: what is said is counted, and part of the trace."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self._world = world
+        self._name = name
+        self.dropped_count = 0
+
+    def info(self, event: str, **values: Value) -> None:
+        """Something expected."""
+        self._world.seen[event] += 1
+        self._world.note("says", self._name, event, *values.values())
+        if event in _MUST_NOT_SAY:
+            self._world.fault(f"{self._name} says {event}: {values}")
+
+    warning = error = info
+
+
+class NodeClock(Clock):
+    """A node's two clocks."""
+
+    def __init__(self, world: World) -> None:
+        self.now_ns = world.wall_ns
+        self.monotonic_ns = world.monotonic_ns
+
+
+class WatchedLog(RaftLog):
+    """A node's log on virtual time, whose entries are also told to whoever judges."""
+
+    def __init__(
+        self,
+        node_id: str,
+        addresses: dict[str, str],
+        cluster_id: int,
+        key: bytes,
+        folder: Path,
+        *,
+        on_commit: OnCommit,
+        on_skip: OnSkip,
+        start_index: int,
+        snapshot_source: SnapshotSource,
+        snapshot_folder: Path,
+        on_installed: OnInstalled,
+        report: Report,
+    ) -> None:
+        process = NodeProcess.acting()
+
+        def committed(log_index: int, term: int, entry: bytes) -> None:
+            on_commit(log_index, term, entry)
+            process.on_commit(node_id, log_index, term, entry)
+
+        def skipped(log_index: int) -> None:
+            on_skip(log_index)
+            process.on_commit(node_id, log_index, 0, b"")
+
+        super().__init__(
+            node_id, addresses, cluster_id, key, folder,
+            on_commit=committed,
+            on_skip=skipped,
+            start_index=start_index,
+            clock=process.world.monotonic_s,
+            segment_bytes=SEGMENT_BYTES,
+            memory_bytes_max=MEMORY_BYTES,
+            seed=process.draw.randrange(1 << 30),
+            on_fatal=process.seams.die,
+            report=report,
+            snapshot_source=snapshot_source,
+            snapshot_folder=snapshot_folder,
+            on_installed=on_installed,
+        )  # fmt: skip
+
+
+class NodeProcess(Process):
+    """One node."""
+
+    def __init__(self, seams: Seams, name: str, settings: Path, on_commit: Committed) -> None:
+        super().__init__(seams.world, name)
+        self.seams = seams
+        self._settings = settings
+        self.on_commit = on_commit
+        self.draw = seams.world.stream(f"node {name}")
+        self.refused = ""  # why it cannot start
+        self.node: Node | None = None
+        self._loop: Loop | None = None
+        self.is_stopping = False
+        self._hand_over_until_ns = 0
+
+    @staticmethod
+    def acting() -> "NodeProcess":
+        """The node whose code runs."""
+        return cast("NodeProcess", Wakeup.seams.acting)
+
+    def begin(self) -> None:
+        """Settings, objects, loop, as `oms.node.main` does."""
+        self.seams.disk.born(self.name)
+        self.seams.network.set_power(self.name, is_on=True)
+        self.refused = ""
+        self.is_stopping = False
+        settings = load(self._settings, NodeSettings)
+        log = cast("Log", SaidLog(self.world, self.name))
+        try:
+            self.node = Node(settings, log, make_engine(settings.engine), NodeClock(self.world))
+        except SettingsError as error:
+            self.refused = str(error)
+            self.world.note("refuses", self.name, self.refused.splitlines()[1])
+            self.kill()
+            return
+        self._loop = Loop(self.node.parts)
+
+    def step(self) -> int:
+        """One turn of its loop, or what comes behind the last."""
+        node, loop = self.node, self._loop
+        assert node is not None
+        assert loop is not None
+        if node.wakeup.is_end_wanted and not self._is_handing_over(node, loop):
+            self._end(node)
+            return NEVER
+        loop._turn()
+        now_ns = self.world.now_ns
+        if node.wakeup.is_end_wanted or loop._polling._poller.poll(0):
+            return now_ns
+        return now_ns + loop._sleep_ms() * MS
+
+    def _is_handing_over(self, node: Node, loop: Loop) -> bool:
+        """As `Loop.run` does when it ends, a turn at a time."""
+        if not self.is_stopping:
+            self.is_stopping = True
+            if loop._status.role != "leader" or loop._is_fenced or node.parts.log.transfer(None):
+                return False
+            self._hand_over_until_ns = self.world.now_ns + SECOND
+        return (
+            loop._status.role == "leader"
+            and not loop._is_fenced
+            and self.world.now_ns < self._hand_over_until_ns
+            and node.parts.log.status().is_transferring
+        )
+
+    def _end(self, node: Node) -> None:
+        """The process ends, or replaces itself by a new one."""
+        node._stop()
+        self.world.note("stopped", self.name)
+        is_again = node.wakeup.is_restart_wanted and not node.wakeup.is_stop_wanted
+        self.kill()
+        if is_again:
+            self.world.after(20 * MS, lambda: None if self.is_up else self.start())
+
+    def died(self, *, is_power_lost: bool) -> None:
+        """Memory is gone; what was not synced may be, if it was the power."""
+        self.node = self._loop = None
+        self.seams.forget(self, is_power_lost=is_power_lost)
+        if is_power_lost:
+            self.seams.network.set_power(self.name, is_on=False)
+            self.seams.disk.lose_power(self.name)
+
+
+class LoopProcess(Process):
+    """A process that is an asyncio loop."""
+
+    def __init__(self, seams: Seams, name: str) -> None:
+        super().__init__(seams.world, name)
+        self.seams = seams
+        self.loop: VirtualLoop | None = None
+
+    def begin(self) -> None:
+        """A new loop."""
+        self.seams.network.set_power(self.name, is_on=True)
+        loop = self.loop = VirtualLoop(self, self.seams.network, self.seams.fabric)
+        loop.run_as(lambda: self.begin_in(loop))
+
+    def begin_in(self, loop: VirtualLoop) -> None:
+        """What runs in it."""
+        raise NotImplementedError
+
+    def step(self) -> int:
+        """One turn."""
+        assert self.loop is not None
+        return self.loop.turn()
+
+    def died(self, *, is_power_lost: bool) -> None:
+        """Everything is gone."""
+        self.loop = None
+        self.seams.forget(self, is_power_lost=is_power_lost)
+        if is_power_lost:
+            self.seams.network.set_power(self.name, is_on=False)
+
+
+class GatewayProcess(LoopProcess):
+    """One gateway."""
+
+    def __init__(self, seams: Seams, name: str, settings: Path) -> None:
+        super().__init__(seams, name)
+        self._settings = settings
+        self._task: asyncio.Task[None] | None = None
+
+    def begin_in(self, loop: VirtualLoop) -> None:
+        """As `gateways.binary.main` does."""
+        settings = load(self._settings, GatewaySettings)
+        gateway = Gateway(settings, cast("Log", SaidLog(self.world, self.name)))
+        self._task = loop.create_task(gateway.run())

@@ -1,0 +1,235 @@
+"""One run: a venue of three nodes and two gateways, its clients, a list of faults, and the judge.
+
+First everybody logs in, then there is trading under faults (the safety phase), then nothing goes
+wrong any more (healing): within two seconds an order is accepted, within ten everybody agrees and
+knows everything.
+"""
+
+import contextlib
+import gc
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TextIO
+from unittest import mock
+
+import oms.node.main
+import oms.node.replica
+import oms.node.snapshots
+from oms.config import AccountConfig, CapacityConfig, InstrumentConfig, UserConfig, VenueConfig
+from oms.local.folder import format_folder
+from tests.simulation import faults
+from tests.simulation.faults import Fault
+from tests.simulation.judge import Judge
+from tests.simulation.parties import GatewayProcess, NodeProcess, WatchedLog
+from tests.simulation.seams import Seams
+from tests.simulation.traders import TraderProcess
+from tests.simulation.world import MS, SECOND, START_NS, World
+
+DURATION_NS: Final = 20 * SECOND
+PROGRESS_NS: Final = 2 * SECOND
+CONVERGENCE_NS: Final = 10 * SECOND
+_LAST_NS: Final = SECOND  # what is on its way to the clients arrives
+_START_NS: Final = 8 * SECOND
+_USERS: Final = ("A", "B", "C", "D")
+_SYMBOLS: Final = ("OAK", "ELM")
+_RATE: Final = 4.0  # things a second, of one client
+
+CONFIG: Final = VenueConfig(
+    instruments=[InstrumentConfig(symbol=symbol, reference_price="100.00") for symbol in _SYMBOLS],
+    participants=["NORTH"],
+    accounts=[
+        AccountConfig(firm=f"{user}1", participant="NORTH", cash="100000000", all_shares=1_000_000)
+        for user in _USERS
+    ],
+    users=[
+        UserConfig(
+            name=user, participant="NORTH", password="SECRET", accounts=[f"{user}1"],
+            cancel_on_disconnect=user == "D",
+        )
+        for user in _USERS
+    ],
+    capacity=CapacityConfig(
+        orders_max=4_096, instruments_max=16, participants_max=16, accounts_max=16, users_max=16,
+        sessions_max=16, positions_max=256,
+    ),
+)  # fmt: skip
+
+
+@dataclass
+class Result:
+    """What came of a run."""
+
+    seed: int
+    faults: list[str]  # promises that were broken
+    digest: str  # of the trace
+    sim_ns: int
+    cpu_s: float
+    acknowledged: int
+    done: Counter[str] = field(default_factory=Counter)  # faults that came, by kind
+    seen: Counter[str] = field(default_factory=Counter)
+
+
+class Simulation:
+    """See the module's header."""
+
+    def __init__(
+        self,
+        seed: int,
+        root: Path,
+        *,
+        trace: TextIO | None = None,
+        planned: Sequence[Fault] | None = None,
+        duration_ns: int = DURATION_NS,
+    ) -> None:
+        self.seed = seed
+        self.world = World(seed, trace)
+        self.seams = Seams(self.world, root / "venue")
+        self.judge = Judge(self.world)
+        self.planned = faults.plan(seed, duration_ns) if planned is None else list(planned)
+        self.done: Counter[str] = Counter()
+        self.nodes: dict[str, NodeProcess] = {}
+        self.gateways: dict[str, GatewayProcess] = {}
+        self.traders: list[TraderProcess] = []
+        self._root = root
+        self._duration_ns = duration_ns
+
+    # ---- the venue
+
+    def _make(self) -> None:
+        folder = format_folder(self._root / "venue", CONFIG, node_count=3, gateway_count=2)
+        for node in folder.venue.nodes:
+            settings = folder.node_settings(node.node_id)
+            self.nodes[node.node_id] = NodeProcess(
+                self.seams, node.node_id, settings, self.judge.committed
+            )
+        addresses: list[tuple[str, int]] = []
+        for gateway in folder.venue.gateways:
+            path = folder.gateway_settings(gateway.name)
+            self.gateways[gateway.name] = GatewayProcess(self.seams, gateway.name, path)
+            host, _, port = gateway.listen.rpartition(":")
+            addresses.append((host, int(port)))
+        self.traders = [
+            TraderProcess(self.seams, user, addresses, _SYMBOLS, rate=_RATE) for user in _USERS
+        ]
+        self.judge.nodes = self.nodes
+        names = self.seams.fabric.names
+        names.update((name, f"node-{name}") for name in self.nodes)
+        names.update((name, "gateway") for name in self.gateways)
+
+    def leader(self) -> NodeProcess | None:
+        """The node that leads in the highest term."""
+        best: tuple[int, NodeProcess] | None = None
+        for process in self.nodes.values():
+            if process.node is not None:
+                status = process.node.parts.log.status()
+                if status.role == "leader" and (best is None or status.term > best[0]):
+                    best = status.term, process
+        return None if best is None else best[1]
+
+    # ---- the run
+
+    def run(self) -> Result:
+        """All of it."""
+        began_s = time.process_time()
+        with self.seams.in_place(), contextlib.ExitStack() as stack:
+            for module, name, value in (
+                (oms.node.snapshots, "SNAPSHOT_EVERY_ENTRIES", 150),
+                (oms.node.replica, "SCRUB_EVERY_ENTRIES", 16),
+                (oms.node.main, "RaftLog", WatchedLog),
+            ):
+                stack.enter_context(mock.patch.object(module, name, value))
+            self._make()
+            self.seams.disk.settle()
+            self._play()
+        return Result(
+            self.seed, self.world.faults, self.world.digest,
+            self.world.now_ns - START_NS, time.process_time() - began_s,
+            sum(trader.acknowledged for trader in self.traders), self.done, self.world.seen,
+        )  # fmt: skip
+
+    def _play(self) -> None:
+        world = self.world
+        for process in (*self.nodes.values(), *self.gateways.values(), *self.traders):
+            process.start()
+        if not world.run(world.now_ns + _START_NS, self._are_all_live):
+            world.fault("nobody could log in at the start")
+            return
+        for fault in self.planned:
+            world.after(fault.at_ns, self._comes(fault))
+        world.run(world.now_ns + self._duration_ns, lambda: bool(world.faults))
+        if not world.faults:
+            self._heal()
+        if not world.faults:
+            self.judge.close(self.traders)
+
+    def _comes(self, fault: Fault) -> Callable[[], None]:
+        def come() -> None:
+            self.world.note("fault", fault.number, fault.kind)
+            self.done[fault.kind] += 1
+            faults.KINDS[fault.kind](self, fault.draw(self.seed))
+
+        return come
+
+    def _are_all_live(self) -> bool:
+        return all(trader.client is not None and trader.client.is_live for trader in self.traders)
+
+    # ---- health
+
+    def _heal(self) -> None:
+        world, disk = self.world, self.seams.disk
+        world.note("healing")
+        self.seams.network.heal()
+        disk.slow.clear()
+        disk.orders.clear()
+        for process in (*self.nodes.values(), *self.gateways.values()):
+            process.paused_until_ns = 0
+            if not process.is_up:
+                process.start()
+            process.wake()
+        since_ns = world.now_ns
+
+        def is_accepted() -> bool:
+            return any(trader.accepted_ns >= since_ns for trader in self.traders)
+
+        if not world.run(since_ns + PROGRESS_NS, is_accepted):
+            world.fault(f"no order was accepted within {PROGRESS_NS // MS} ms of health")
+            return
+        for trader in self.traders:
+            trader.is_trading = False
+        if not world.run(since_ns + CONVERGENCE_NS, self._is_well):
+            world.fault(f"no agreement within {CONVERGENCE_NS // MS} ms of health: {self._why()}")
+        world.run(world.now_ns + _LAST_NS)
+
+    def _is_well(self) -> bool:
+        """Everybody agrees, and nobody waits for anything; looked at now and then."""
+        return not self._why()
+
+    def _why(self) -> str:
+        for trader in self.traders:
+            if not trader.is_settled:
+                return f"{trader.name} waits"
+        indexes: dict[str, int] = {}
+        for name, process in self.nodes.items():
+            if process.node is None:
+                return f"{name} does not run: {process.refused}"
+            status = process.node.parts.log.status()
+            if status.applied_index != status.last_index:
+                return f"{name} has not applied everything"
+            if process.node.parts.event_log.missing:
+                return f"{name} misses outputs"
+            indexes[name] = status.applied_index
+        return "" if len(set(indexes.values())) == 1 else f"applied: {indexes}"
+
+
+def play(
+    seed: int, *, trace: TextIO | None = None, planned: Sequence[Fault] | None = None
+) -> Result:
+    """Run a seed in a folder of its own, which is gone afterwards."""
+    place = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="simulation-", dir=place) as path:
+        gc.collect()
+        return Simulation(seed, Path(path), trace=trace, planned=planned).run()

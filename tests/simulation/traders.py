@@ -1,0 +1,156 @@
+"""Clients of the venue that trade, and keep a tape of all they were told.
+
+Each is a process of its own with the product's asyncio client. What it is told is compared, when
+all is over, with what the log says that it must have been told.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, cast
+
+from oms.client import orders as o
+from oms.client.aio import CLIENT_SILENT_S
+from oms.client.errors import ClientError
+from oms.messages.enums import Side
+from tests.simulation.event_loop import VirtualLoop
+from tests.simulation.parties import LoopProcess
+from tests.simulation.seams import Seams
+from tests.support.crash_load import TapedClient
+
+_PRICE: Final = 1_000_000
+_TICK: Final = 100
+_CONNECT_S: Final = 6.0
+
+
+class Tape:
+    """What one login of one user was told, byte for byte, and what it did with its orders."""
+
+    def __init__(self, user: str, client: TapedClient) -> None:
+        self.user = user
+        self.connection = client.taped
+        self.session = client.session
+        self.orders: list[o.Order] = []
+
+
+class WatchedClient(TapedClient):
+    """Tells its process what it is told."""
+
+    def __init__(
+        self, addresses: Sequence[tuple[str, int]], user: str, password: str, *, from_seq: int,
+        reconnect: bool, silent_s: float = CLIENT_SILENT_S,
+    ) -> None:  # fmt: skip
+        super().__init__(
+            addresses, user, password, from_seq=from_seq, reconnect=reconnect, silent_s=silent_s
+        )
+        loop = cast("VirtualLoop", asyncio.get_running_loop())
+        self._process = cast("TraderProcess", loop.process)
+        self._process.took_on(self)
+
+    def _dispatch(self, events: list[o.AnyEvent]) -> None:
+        super()._dispatch(events)
+        self._events.clear()
+        for event in events:
+            self._process.told(event)
+
+
+class TraderProcess(LoopProcess):
+    """One user of the venue."""
+
+    def __init__(
+        self,
+        seams: Seams,
+        user: str,
+        addresses: Sequence[tuple[str, int]],
+        symbols: Sequence[str],
+        *,
+        rate: float,
+    ) -> None:
+        super().__init__(seams, f"client {user}")
+        self.user = user
+        self.tapes: list[Tape] = []
+        self.client: WatchedClient | None = None
+        self.acknowledged = 0
+        self.is_trading = True
+        self.accepted_ns = 0  # when an order of its own was accepted last
+        self._addresses = list(addresses)
+        self._symbols = symbols
+        self._rate = rate
+        self._draw = seams.world.stream(self.name)
+        self._task: asyncio.Task[None] | None = None
+        self._entered_ns: dict[int, int] = {}
+
+    def begin_in(self, loop: VirtualLoop) -> None:
+        """Log in, then trade."""
+        self._task = loop.create_task(self._live())
+
+    async def _live(self) -> None:
+        while True:
+            self._draw.shuffle(self._addresses)
+            try:
+                client = await WatchedClient.connect(
+                    self._addresses, self.user, "SECRET", timeout_s=_CONNECT_S
+                )
+            except ClientError as error:
+                self.world.note("no login", self.name, str(error))
+                continue
+            break
+        while True:
+            await asyncio.sleep(self._draw.expovariate(self._rate))
+            if self.is_trading:
+                try:
+                    self._act(client)
+                except ClientError as error:
+                    self.world.fault(f"{self.name}: {error!r}")
+                    return
+
+    def took_on(self, client: WatchedClient) -> None:
+        """A client object was made: its tape is kept, whatever becomes of it."""
+        self.client = client
+        self._entered_ns.clear()
+        self.tapes.append(Tape(self.user, client))
+
+    def _act(self, client: WatchedClient) -> None:
+        draw, choice = self._draw, self._draw.random()
+        open_orders = client.session.orders.open_orders()
+        orders = [order for order in open_orders if order.state is o.OrderState.LIVE]
+        if orders and choice < 0.25:
+            client.cancel(draw.choice(orders))
+        elif orders and choice < 0.4:
+            order = draw.choice(orders)
+            qty = order.order_qty + draw.randrange(3)
+            self.tapes[-1].orders.append(client.replace(order, qty, self._price()))
+        else:
+            for _ in range(1 if draw.random() < 0.9 else draw.randrange(2, 12)):
+                side = draw.choice((Side.BUY, Side.SELL))
+                tif = "IOC" if draw.random() < 0.2 else "DAY"
+                order = client.enter(
+                    draw.choice(self._symbols), side, draw.randrange(1, 200), self._price(), tif=tif
+                )
+                self._entered_ns[order.urn] = self.world.now_ns
+                self.tapes[-1].orders.append(order)
+
+    def _price(self) -> int:
+        return _PRICE + self._draw.randrange(-8, 9) * _TICK
+
+    def told(self, event: o.AnyEvent) -> None:
+        """Its client was told something."""
+        match event:
+            case o.Accepted(order=order):
+                self.acknowledged += 1
+                entered_ns = self._entered_ns.pop(order.urn, 0)
+                self.accepted_ns = max(self.accepted_ns, entered_ns)
+            case o.QueryAnswered() | o.OtherMessage():
+                pass
+            case o.LoggedIn(resent=resent):
+                self.world.seen["client logged in"] += 1
+                self.world.note("live", self.name, resent)
+            case o.Disconnected(reason=reason):
+                self.world.note("disconnected", self.name, reason)
+            case _:
+                pass
+
+    @property
+    def is_settled(self) -> bool:
+        """Everything it asked for has its outcome, and it is there to hear of it."""
+        client = self.client
+        return client is not None and client.is_live and not client.session.unacknowledged
