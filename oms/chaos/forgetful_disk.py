@@ -83,6 +83,12 @@ class ForgetfulDisk:
         if os.path.ismount(self.mountpoint) or not _is_usable(self.mountpoint):
             fuse_mount.unmount(self.mountpoint)
 
+    def give_back(self) -> None:
+        """Unmount; the folder is an ordinary one, with what the disk holds. Raises: OSError."""
+        self.close()
+        self.mountpoint.rmdir()
+        self.backing.rename(self.mountpoint)
+
     # ---- faults
 
     def fail_next_sync(self, seed: int) -> None:

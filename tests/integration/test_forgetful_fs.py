@@ -286,6 +286,16 @@ def test_a_clean_end_syncs_everything(disk: ForgetfulDisk) -> None:
     assert contents(disk.mountpoint) == {}
 
 
+def test_a_disk_that_is_given_back_leaves_an_ordinary_folder(disk: ForgetfulDisk) -> None:
+    """So that whoever reads a node's folder need not know of it."""
+    (disk.mountpoint / "file").write_bytes(b"x")
+    disk.forget()
+    disk.give_back()
+    assert not disk.mountpoint.is_mount()
+    assert contents(disk.mountpoint) == {"old": b"old content"}
+    assert not disk.backing.exists()
+
+
 def test_when_the_file_system_is_killed_only_what_was_synced_is_left(disk: ForgetfulDisk) -> None:
     (disk.mountpoint / "file").write_bytes(b"x")
     disk._process.kill()
