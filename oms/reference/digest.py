@@ -24,11 +24,14 @@ def words_of(data: bytes) -> tuple[int, ...]:
 
 def mix(lanes: list[int], words: Iterable[int]) -> None:
     """Mix one block into the lanes; it is padded with zeros to a multiple of four words."""
-    count = 0
-    for count, word in enumerate(words, start=1):
-        _mix_word(lanes, (count - 1) % _LANES, word & _MASK)
-    for index in range(count, -(-count // _LANES) * _LANES):
-        _mix_word(lanes, index % _LANES, 0)
+    block = [word & _MASK for word in words]
+    block += [0] * (-len(block) % _LANES)
+    for index in range(_LANES):
+        lane = lanes[index]
+        for word in block[index::_LANES]:
+            lane = ((lane ^ word) * _MULTIPLIER) & _MASK
+            lane ^= lane >> 32
+        lanes[index] = lane
 
 
 def finish(lanes: list[int]) -> int:
@@ -38,11 +41,6 @@ def finish(lanes: list[int]) -> int:
         result = ((result ^ lane) * _MULTIPLIER) & _MASK
         result ^= result >> 29
     return result
-
-
-def _mix_word(lanes: list[int], index: int, word: int) -> None:
-    lane = ((lanes[index] ^ word) * _MULTIPLIER) & _MASK
-    lanes[index] = lane ^ (lane >> 32)
 
 
 def state_digest(venue: Venue) -> int:
