@@ -152,6 +152,31 @@ def replay(
 
 
 @app.command()
+def check(
+    histories: Annotated[
+        list[Path],
+        typer.Argument(metavar="HISTORIES...", help="Clients' histories, or folders of them."),
+    ],
+    log: Annotated[
+        Path,
+        typer.Argument(
+            metavar="LOG",
+            help="Data folder of the venue, or of a node; or a file of `oms log export --raw`.",
+        ),
+    ],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Hold what clients were told against the log, message by message.
+
+    Exit code 1 if anything was lost, duplicated, reordered or cannot be.
+    """
+    from oms.cli import check as verb
+
+    raise typer.Exit(verb.check(histories, log, as_json=as_json))
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     from importlib.metadata import PackageNotFoundError

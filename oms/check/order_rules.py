@@ -1,0 +1,258 @@
+"""The life of every order as its client was told it, judged without any log.
+
+Called by the judge with one user's stream after the other. Trusts the histories alone: an order is
+accepted, replaced or rejected once, as it was sent and after it was sent; what is executed and
+canceled is never more than was ordered, nor at a worse price than its limit; nothing follows the
+end; a match has two sides at most, one buying and one selling, that agree on it. Each order is a
+state machine of its own, so this is a check of linearizability order by order.
+
+Where a client joined a stream late, orders it has not seen accepted are not judged.
+"""
+
+import struct
+from collections.abc import Callable
+from typing import Final
+
+from oms.check.evidence import Day, Evidence
+from oms.check.verdict import Kind, Verdict
+from oms.wire import ouch_messages as m
+
+# What follows the type: timestamp, then as the layouts of oms/wire/ouch_messages.py.
+_ACCEPTED: Final = struct.Struct(">xQIBI8sQBBQBBBB14s")
+_REPLACED: Final = struct.Struct(">xQIIBI8sQBBQBBBB14s")
+_CANCELED: Final = struct.Struct(">xQIIB")
+_EXECUTED: Final = struct.Struct(">xQIIQBQ")
+_REJECTED: Final = struct.Struct(">xQIH")
+_REPLACE_SENT: Final = struct.Struct(">xIIIQBBB14s")
+
+_ORDER_AS_SENT: Final = slice(1, 27)  # of EnterOrder: UserRefNum to time in force
+_ORDER_AS_TOLD: Final = slice(9, 35)  # of Accepted: the same fields
+_BEFORE_PRICE_SENT: Final = slice(1, 18)
+_BEFORE_PRICE_TOLD: Final = slice(9, 26)
+_PRICE_SENT: Final = slice(18, 26)
+_ID_SENT: Final = slice(31, 45)  # of EnterOrder: the client's own name of the order
+_ID_TOLD: Final = slice(48, 62)
+_SENT_BYTES: Final = 47  # of EnterOrder without optional fields
+_TIMESTAMP: Final = slice(1, 9)
+_MARKET: Final = m.PRICE_MARKET
+_MARKET_PRICES: Final = frozenset((m.PRICE_MARKET, m.PRICE_MARKET_ROUND, m.PRICE_MARKET_U64))
+_DEAD: Final = m.STATE_DEAD
+_BUY: Final = m.SIDE_BUY
+
+
+class _Order:
+    """An order that was accepted."""
+
+    __slots__ = ("done", "is_buy", "is_over", "last_match", "leaves", "limit", "side")
+
+    def __init__(self, side: int, leaves: int, limit: int, *, is_over: bool) -> None:
+        self.side = side
+        self.is_buy = side == _BUY
+        self.leaves = leaves
+        self.limit = limit
+        self.done = 0  # executed, in the whole chain of replaces
+        self.is_over = is_over
+        self.last_match = 0
+
+
+_Match = tuple[str, int, int, int, bool]  # user, UserRefNum, quantity, price, is a buy
+
+
+class OrderRules:
+    """All users', because a match has two sides."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        self._verdict = verdict
+        self._open_matches: dict[int, _Match] = {}  # one side was told so far
+        self._whole_matches: set[int] = set()
+        self._order_ids: set[int] = set()
+
+    def judge(self, evidence: Evidence) -> None:
+        """One user's streams, day by day."""
+        reader = _UserRules(self, evidence, self._verdict)
+        base = evidence.base
+        for _, day in evidence.in_order():
+            reader.read(day, base)
+            base = 0
+
+    def note_order_id(self, user: str, order_id: int) -> None:
+        """The venue's number of an order: no two have the same."""
+        if order_id in self._order_ids:
+            self._verdict.find(Kind.DUPLICATED, f"{user}: order id {order_id} was given before")
+        self._order_ids.add(order_id)
+
+    def note_match(self, match_id: int, side: _Match) -> None:
+        """One side of a match as somebody was told it."""
+        verdict, user = self._verdict, side[0]
+        if match_id in self._whole_matches:
+            verdict.find(Kind.DUPLICATED, f"{user}: match {match_id} has more than two sides")
+            return
+        other = self._open_matches.pop(match_id, None)
+        if other is None:
+            self._open_matches[match_id] = side
+            return
+        self._whole_matches.add(match_id)
+        if other[2:4] != side[2:4]:
+            text = f"match {match_id}: {other[0]} was told {other[2:4]}, {user} {side[2:4]}"
+            verdict.find(Kind.UNBALANCED, text)
+        elif other[4] == side[4]:
+            verdict.find(Kind.UNBALANCED, f"match {match_id}: {other[0]} and {user} on one side")
+
+
+class _UserRules:
+    """The orders of one user."""
+
+    def __init__(self, rules: OrderRules, evidence: Evidence, verdict: Verdict) -> None:
+        self._rules = rules
+        self._evidence = evidence
+        self._verdict = verdict
+        self._orders: dict[int, _Order] = {}  # by UserRefNum
+        self._refused: set[int] = set()
+        self._day = Day()
+        self._is_whole = True  # every message of the day from the first one on was read so far
+        self._handlers: dict[int, Callable[[bytes, int], None]] = {
+            m.Accepted.TYPE: self._accepted,
+            m.Replaced.TYPE: self._replaced,
+            m.Rejected.TYPE: self._rejected,
+            m.Canceled.TYPE: self._canceled,
+            m.AiqCanceled.TYPE: self._canceled,
+            m.Executed.TYPE: self._executed,
+        }
+
+    def read(self, day: Day, base: int) -> None:
+        """One day's stream, of which `base` messages are older than these histories.
+
+        With a day, UserRefNums of orders that are over may be used again.
+        """
+        self._orders = {urn: order for urn, order in self._orders.items() if not order.is_over}
+        self._refused.clear()
+        self._day = day
+        handlers, last = self._handlers, b""
+        for number, message in enumerate(day.messages, start=1):
+            if not message:
+                self._is_whole = False
+                continue
+            if message[_TIMESTAMP] < last:
+                self._find(Kind.REORDERED, f"message {number} is older than the one before")
+            last = message[_TIMESTAMP]
+            handler = handlers.get(message[0])
+            if handler is not None:
+                try:
+                    handler(message, 0 if number <= base else day.times[number - 1])
+                except struct.error:
+                    self._find(Kind.CONTRADICTED, f"message {number} is too short")
+
+    def _find(self, kind: Kind, text: str) -> None:
+        self._verdict.find(kind, f"{self._evidence.user}: {text}")
+
+    def _accepted(self, data: bytes, now_ns: int) -> None:
+        (
+            _, urn, side, qty, _, price, _, _, order_id, _, _, _, state, _,
+        ) = _ACCEPTED.unpack_from(data)  # fmt: skip
+        self._day.accepted.add(urn)
+        self._check_first(urn)
+        self._check_as_sent(urn, data, now_ns)
+        self._rules.note_order_id(self._evidence.user, order_id)
+        is_over = state == _DEAD or qty == 0
+        self._orders[urn] = _Order(side, qty, price, is_over=is_over)
+
+    def _check_first(self, urn: int) -> None:
+        """An order is answered once."""
+        if urn in self._orders or urn in self._refused:
+            self._find(Kind.DUPLICATED, f"order {urn} was answered before")
+
+    def _check_as_sent(self, urn: int, data: bytes, now_ns: int) -> None:
+        sent = self._day.sent_as(urn)
+        if sent is None or sent.message[0] != m.EnterOrder.TYPE:
+            if now_ns:  # else before these histories began
+                self._find(Kind.INVENTED, f"order {urn} was accepted and never entered")
+            return
+        if sent.first_ns > now_ns > 0:
+            self._find(Kind.REORDERED, f"order {urn} was accepted before it was entered")
+        ours, theirs = sent.message, data
+        if ours[_ORDER_AS_SENT] == theirs[_ORDER_AS_TOLD] and ours[_ID_SENT] == theirs[_ID_TOLD]:
+            return
+        is_plain = len(ours) == _SENT_BYTES
+        is_same = ours[_BEFORE_PRICE_SENT] == theirs[_BEFORE_PRICE_TOLD]
+        is_market = int.from_bytes(ours[_PRICE_SENT], "big") in _MARKET_PRICES
+        if not is_same or ours[_ID_SENT] != theirs[_ID_TOLD] or (is_plain and not is_market):
+            self._find(Kind.CONTRADICTED, f"order {urn} was accepted otherwise than entered")
+
+    def _replaced(self, data: bytes, now_ns: int) -> None:
+        (
+            _, old_urn, urn, side, qty, _, price, _, _, order_id, _, _, _, state, _,
+        ) = _REPLACED.unpack_from(data)  # fmt: skip
+        self._day.accepted.add(urn)
+        self._check_first(urn)
+        old = self._orders.get(old_urn)
+        if old is None:
+            if self._is_whole:
+                self._find(Kind.IMPOSSIBLE, f"order {urn} replaces {old_urn}, which never was")
+        else:
+            if old.is_over:
+                self._find(Kind.IMPOSSIBLE, f"order {urn} replaces {old_urn}, which was over")
+            if old.side != side:
+                self._find(Kind.CONTRADICTED, f"order {urn} changed its side")
+            old.is_over = True
+        done = 0 if old is None else old.done
+        sent = self._day.sent_as(urn)
+        if sent is not None and sent.message[0] == m.ReplaceRequest.TYPE:
+            wanted_old, _, wanted_qty, *_ = _REPLACE_SENT.unpack_from(sent.message)
+            if wanted_old != old_urn or (old is not None and qty != max(wanted_qty - done, 0)):
+                self._find(Kind.CONTRADICTED, f"replace {urn} was done otherwise than asked for")
+            if sent.first_ns > now_ns > 0:
+                self._find(Kind.REORDERED, f"replace {urn} was done before it was asked for")
+        elif now_ns:
+            self._find(Kind.INVENTED, f"order {urn} replaced {old_urn}, which nobody asked for")
+        self._rules.note_order_id(self._evidence.user, order_id)
+        replacement = _Order(side, qty, price, is_over=state == _DEAD or qty == 0)
+        replacement.done = done
+        self._orders[urn] = replacement
+
+    def _rejected(self, data: bytes, now_ns: int) -> None:
+        _, urn, _ = _REJECTED.unpack_from(data)
+        self._check_first(urn)
+        self._refused.add(urn)
+        self._day.rejected.add(urn)
+        sent = self._day.sent_as(urn)
+        if sent is not None and sent.first_ns > now_ns > 0:
+            self._find(Kind.REORDERED, f"order {urn} was rejected before it was entered")
+
+    def _canceled(self, data: bytes, _now_ns: int) -> None:
+        _, urn, qty, _ = _CANCELED.unpack_from(data)
+        order = self._living(urn, "canceled")
+        if order is not None:
+            self._take(order, urn, qty)
+
+    def _executed(self, data: bytes, _now_ns: int) -> None:
+        _, urn, qty, price, _, match_id = _EXECUTED.unpack_from(data)
+        order = self._living(urn, "executed")
+        if order is None:
+            return
+        if order.last_match == match_id:
+            self._find(Kind.DUPLICATED, f"order {urn} was executed twice in match {match_id}")
+        order.last_match = match_id
+        is_beyond = price > order.limit if order.is_buy else price < order.limit
+        if is_beyond and order.limit != _MARKET:
+            self._find(Kind.IMPOSSIBLE, f"order {urn} was executed at {price}, beyond its limit")
+        self._rules.note_match(match_id, (self._evidence.user, urn, qty, price, order.is_buy))
+        order.done += qty
+        self._take(order, urn, qty)
+
+    def _living(self, urn: int, what: str) -> _Order | None:
+        """The order, if it can be judged; what happens to one that is over cannot be."""
+        order = self._orders.get(urn)
+        if order is None:
+            if self._is_whole:
+                self._find(Kind.IMPOSSIBLE, f"order {urn} was {what} and never accepted")
+        elif order.is_over:
+            self._find(Kind.IMPOSSIBLE, f"order {urn} was {what} after its end")
+            return None
+        return order
+
+    def _take(self, order: _Order, urn: int, qty: int) -> None:
+        order.leaves -= qty
+        if order.leaves < 0:
+            text = f"order {urn}: {-order.leaves} more were executed and canceled than ordered"
+            self._find(Kind.IMPOSSIBLE, text)
+        order.is_over = order.leaves <= 0
