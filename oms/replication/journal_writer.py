@@ -21,6 +21,7 @@ from oms.replication.segment_maker import SegmentMaker, segment_path
 
 _MARGIN_BYTES: Final = 4096  # of each segment: for no-ops, truncations and bases alone
 _SMALL_ENTRY_BYTES: Final = 256  # of one command, with its record
+_REWRITE_BYTES: Final = 1 << 20  # at a time
 
 OnFatal = Callable[[str, str], NoReturn]
 
@@ -51,9 +52,7 @@ class JournalWriter:
         self.number, self.offset = found.span.number, found.span.end
         self._crc = found.segment_crc  # of this segment up to `offset`, as it was written
         self.fd = os.open(segment_path(folder, self.number), os.O_RDWR | os.O_CLOEXEC)
-        # A killed process leaves records that are only in the kernel's memory: what was read back
-        # is not on disk until it is synced, and replies would promise that it is.
-        os.fdatasync(self.fd)
+        self._put_on_disk()
         self.capacity = os.fstat(self.fd).st_size
         self._plan_next()
         self._mark_fd = os.open(folder / "mark", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -147,6 +146,16 @@ class JournalWriter:
             os.fsync(self._mark_fd)
         os.close(self.fd)
         os.close(self._mark_fd)
+
+    def _put_on_disk(self) -> None:
+        """Write again what was read back, and sync it, for replies will promise that it is on disk.
+        A killed process leaves records that are only in the kernel's memory; and those of a sync
+        that failed the kernel takes for written, so that a sync alone would not write them.
+        """
+        for offset in range(0, self.offset, _REWRITE_BYTES):
+            length = min(_REWRITE_BYTES, self.offset - offset)
+            os.pwrite(self.fd, os.pread(self.fd, length, offset), offset)
+        os.fdatasync(self.fd)
 
     def _plan_next(self) -> None:
         """From where on the next segment is made, and from where on in a hurry: not earlier, for
