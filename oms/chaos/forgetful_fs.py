@@ -47,6 +47,8 @@ from oms.chaos.fuse_wire import Opcode, Request
 _FILES_OPEN_MAX: Final = 65_536
 _GONE: Final = frozenset({errno.ENODEV, errno.ENOENT, errno.EINTR, errno.EAGAIN})
 _INPUT: Final = 0
+_PATIENCE_NS: Final = 1_000_000_000  # with those who use it when it ends
+_POLL_MS: Final = 20
 
 
 class Sync:
@@ -72,7 +74,8 @@ class ForgetfulFs:
         self._view = memoryview(self._buffer)
         self._line = b""
         self._fd = fuse_mount.mount(mountpoint)
-        self._is_mounted = True
+        self._unmounting: threading.Thread | None = None
+        self._ends_ns = 0  # 0: as long as it is mounted
         self._commands: dict[str, Callable[[list[str]], DiskAnswer]] = {
             "cut": lambda words: self._cut(int(words[0]), is_lenient=True),
             "forget": lambda _: self._cut(0, is_lenient=False),
@@ -88,7 +91,7 @@ class ForgetfulFs:
     # ---- the loop
 
     def run(self) -> None:
-        """Serve until it is unmounted, or told to end."""
+        """Serve until it is unmounted, or told to end and nobody uses it any more."""
         poll = select.poll()
         poll.register(_INPUT, select.POLLIN)
         poll.register(self._fd, select.POLLIN)
@@ -102,11 +105,21 @@ class ForgetfulFs:
                 is_open = False
                 self._unmount()
             self._finish_syncs()
+            if self._is_over():
+                break
 
     def _patience_ms(self) -> int | None:
+        if self._ends_ns:
+            return _POLL_MS
         if not self._waiting:
             return None
         return max(0, -((time.monotonic_ns() - self._waiting[0][0]) // 1_000_000))
+
+    def _is_over(self) -> bool:
+        """It is unmounted, but somebody has files open, or a copy of all mounts of the machine."""
+        if self._unmounting is None or self._unmounting.is_alive():
+            return False
+        return time.monotonic_ns() > self._ends_ns
 
     def _serve(self) -> bool:
         """Answer one request. False: the file system is unmounted."""
@@ -256,11 +269,11 @@ class ForgetfulFs:
 
     def _unmount(self) -> None:
         """Beside the loop, for the kernel writes back what it has and waits for the answers."""
-        if self._is_mounted:
-            self._is_mounted = False
-            threading.Thread(
-                target=fuse_mount.unmount, args=(self._mountpoint,), name="unmount"
-            ).start()
+        self._ends_ns = time.monotonic_ns() + _PATIENCE_NS
+        self._unmounting = threading.Thread(
+            target=fuse_mount.unmount, args=(self._mountpoint,), name="unmount"
+        )
+        self._unmounting.start()
 
     def close(self) -> None:
         """What was synced by nobody is, unless the power was cut."""

@@ -286,6 +286,18 @@ def test_a_clean_end_syncs_everything(disk: ForgetfulDisk) -> None:
     assert contents(disk.mountpoint) == {}
 
 
+def test_it_ends_though_somebody_has_a_file_open(disk: ForgetfulDisk) -> None:
+    """What was written is synced; who goes on writing is refused."""
+    fd = os.open(disk.mountpoint / "file", os.O_WRONLY | os.O_CREAT, 0o600)
+    os.write(fd, b"x")
+    disk.close()
+    assert disk._process.returncode == 0
+    assert contents(disk.backing) == {"file": b"x", "old": b"old content"}
+    for refused in (lambda: os.write(fd, b"y"), lambda: os.close(fd)):
+        with pytest.raises(OSError, match="not connected"):
+            refused()
+
+
 def test_a_disk_that_is_given_back_leaves_an_ordinary_folder(disk: ForgetfulDisk) -> None:
     """So that whoever reads a node's folder need not know of it."""
     (disk.mountpoint / "file").write_bytes(b"x")
