@@ -43,7 +43,8 @@ class Day:
         self.messages: list[bytes | None] = []
         self.times = array("q")  # NEVER_NS where the clock is another one, or nothing was told
         self.sent: dict[int, Sent] = {}  # by UserRefNum: new orders and replaces
-        self.stale: set[int] = set()  # sent below a number that was sent before: to be ignored
+        self.others: dict[int, list[bytes]] = {}  # what else was sent under the same number
+        self.stale: set[int] = set()  # sent behind a higher number, or twice: may be ignored
         self.cancels: dict[int, int] = {}  # UserRefNum -> when its first cancel was written
         self.connections: list[Written] = []
         self.accepted: set[int] = set()  # UserRefNums, as the client was told
@@ -65,6 +66,13 @@ class Day:
             return self.before.sent.get(user_ref_num)
         return found
 
+    def sent_under(self, user_ref_num: int, kind: int) -> list[bytes]:
+        """Every message of this kind that was sent under a number."""
+        found = self.sent_as(user_ref_num)
+        first = [] if found is None else [found.message]
+        others = self.others.get(user_ref_num, [])
+        return [message for message in (*first, *others) if message[0] == kind]
+
     def note_sent(self, message: bytes, now_ns: int, written: "Written") -> None:
         """A message that was written, perhaps not for the first time."""
         kind = message[:1]
@@ -80,10 +88,16 @@ class Day:
         else:
             return
         before = self.sent.get(user_ref_num)
-        if before is None or now_ns < before.first_ns:
-            self.sent[user_ref_num] = Sent(now_ns, message if before is None else before.message)
-        if before is None and user_ref_num < self._highest:
-            self.stale.add(user_ref_num)
+        if before is None:
+            self.sent[user_ref_num] = Sent(now_ns, message)
+            if user_ref_num < self._highest:
+                self.stale.add(user_ref_num)
+        else:
+            if now_ns < before.first_ns:
+                self.sent[user_ref_num] = Sent(now_ns, before.message)
+            if message != before.message:
+                self.others.setdefault(user_ref_num, []).append(message)
+                self.stale.add(user_ref_num)
         self._highest = max(self._highest, user_ref_num)
 
 

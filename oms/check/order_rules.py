@@ -21,9 +21,10 @@ from oms.wire import ouch_messages as m
 _ACCEPTED: Final = struct.Struct(">xQIBI8sQBBQBBBB14s")
 _REPLACED: Final = struct.Struct(">xQIIBI8sQBBQBBBB14s")
 _CANCELED: Final = struct.Struct(">xQIIB")
+_PREVENTED: Final = struct.Struct(">xQIIBIQBB")
 _EXECUTED: Final = struct.Struct(">xQIIQBQ")
 _REJECTED: Final = struct.Struct(">xQIH")
-_REPLACE_SENT: Final = struct.Struct(">xIIIQBBB14s")
+_REPLACE_SENT: Final = struct.Struct(">xIII")  # the original, the new number, the total
 
 _ORDER_AS_SENT: Final = slice(1, 27)  # of EnterOrder: UserRefNum to time in force
 _ORDER_AS_TOLD: Final = slice(9, 35)  # of Accepted: the same fields
@@ -38,6 +39,7 @@ _MARKET: Final = m.PRICE_MARKET
 _MARKET_PRICES: Final = frozenset((m.PRICE_MARKET, m.PRICE_MARKET_ROUND, m.PRICE_MARKET_U64))
 _DEAD: Final = m.STATE_DEAD
 _BUY: Final = m.SIDE_BUY
+_DECREMENT: Final = ord("D")
 
 
 class _Order:
@@ -50,7 +52,7 @@ class _Order:
         self.is_buy = side == _BUY
         self.leaves = leaves
         self.limit = limit
-        self.done = 0  # executed, in the whole chain of replaces
+        self.done = 0  # executed (or decremented), in the whole chain of replaces
         self.is_over = is_over
         self.last_match = 0
 
@@ -115,7 +117,7 @@ class _UserRules:
             m.Replaced.TYPE: self._replaced,
             m.Rejected.TYPE: self._rejected,
             m.Canceled.TYPE: self._canceled,
-            m.AiqCanceled.TYPE: self._canceled,
+            m.AiqCanceled.TYPE: self._prevented,
             m.Executed.TYPE: self._executed,
         }
 
@@ -163,19 +165,15 @@ class _UserRules:
 
     def _check_as_sent(self, urn: int, data: bytes, now_ns: int) -> None:
         sent = self._day.sent_as(urn)
-        if sent is None or sent.message[0] != m.EnterOrder.TYPE:
+        if sent is not None and sent.first_ns > now_ns > 0:
+            self._find(Kind.REORDERED, f"order {urn} was accepted before it was entered")
+        if sent is not None and _is_as_sent(sent.message, data):
+            return
+        entered = self._day.sent_under(urn, m.EnterOrder.TYPE)
+        if not entered:
             if now_ns:  # else before these histories began
                 self._find(Kind.INVENTED, f"order {urn} was accepted and never entered")
-            return
-        if sent.first_ns > now_ns > 0:
-            self._find(Kind.REORDERED, f"order {urn} was accepted before it was entered")
-        ours, theirs = sent.message, data
-        if ours[_ORDER_AS_SENT] == theirs[_ORDER_AS_TOLD] and ours[_ID_SENT] == theirs[_ID_TOLD]:
-            return
-        is_plain = len(ours) == _SENT_BYTES
-        is_same = ours[_BEFORE_PRICE_SENT] == theirs[_BEFORE_PRICE_TOLD]
-        is_market = int.from_bytes(ours[_PRICE_SENT], "big") in _MARKET_PRICES
-        if not is_same or ours[_ID_SENT] != theirs[_ID_TOLD] or (is_plain and not is_market):
+        elif not any(_is_near_enough(message, data) for message in entered):
             self._find(Kind.CONTRADICTED, f"order {urn} was accepted otherwise than entered")
 
     def _replaced(self, data: bytes, now_ns: int) -> None:
@@ -195,19 +193,29 @@ class _UserRules:
                 self._find(Kind.CONTRADICTED, f"order {urn} changed its side")
             old.is_over = True
         done = 0 if old is None else old.done
-        sent = self._day.sent_as(urn)
-        if sent is not None and sent.message[0] == m.ReplaceRequest.TYPE:
-            wanted_old, _, wanted_qty, *_ = _REPLACE_SENT.unpack_from(sent.message)
-            if wanted_old != old_urn or (old is not None and qty != max(wanted_qty - done, 0)):
-                self._find(Kind.CONTRADICTED, f"replace {urn} was done otherwise than asked for")
-            if sent.first_ns > now_ns > 0:
-                self._find(Kind.REORDERED, f"replace {urn} was done before it was asked for")
-        elif now_ns:
-            self._find(Kind.INVENTED, f"order {urn} replaced {old_urn}, which nobody asked for")
+        self._check_replace(urn, old_urn, now_ns, qty=qty, done=-1 if old is None else done)
         self._rules.note_order_id(self._evidence.user, order_id)
         replacement = _Order(side, qty, price, is_over=state == _DEAD or qty == 0)
         replacement.done = done
         self._orders[urn] = replacement
+
+    def _check_replace(self, urn: int, old_urn: int, now_ns: int, *, qty: int, done: int) -> None:
+        """A replace is done as it was asked for; `done`: executed before, -1 if nobody knows."""
+        sent = self._day.sent_as(urn)
+        if sent is not None and sent.first_ns > now_ns > 0:
+            self._find(Kind.REORDERED, f"replace {urn} was done before it was asked for")
+        asked = [
+            _REPLACE_SENT.unpack_from(message)
+            for message in self._day.sent_under(urn, m.ReplaceRequest.TYPE)
+        ]
+        if not asked:
+            if now_ns:
+                self._find(Kind.INVENTED, f"order {urn} replaced {old_urn}, and nobody asked")
+        elif not any(
+            wanted_old == old_urn and (done < 0 or qty == max(wanted_qty - done, 0))
+            for wanted_old, _, wanted_qty in asked
+        ):
+            self._find(Kind.CONTRADICTED, f"replace {urn} was done otherwise than asked for")
 
     def _rejected(self, data: bytes, now_ns: int) -> None:
         _, urn, _ = _REJECTED.unpack_from(data)
@@ -223,6 +231,14 @@ class _UserRules:
         order = self._living(urn, "canceled")
         if order is not None:
             self._take(order, urn, qty)
+
+    def _prevented(self, data: bytes, now_ns: int) -> None:
+        """Reduced instead of trading with its own owner; DECREMENT counts as done."""
+        _, urn, qty, _, _, _, _, strategy = _PREVENTED.unpack_from(data)
+        order = self._orders.get(urn)
+        if order is not None and strategy == _DECREMENT:
+            order.done += qty
+        self._canceled(data, now_ns)
 
     def _executed(self, data: bytes, _now_ns: int) -> None:
         _, urn, qty, price, _, match_id = _EXECUTED.unpack_from(data)
@@ -256,3 +272,16 @@ class _UserRules:
             text = f"order {urn}: {-order.leaves} more were executed and canceled than ordered"
             self._find(Kind.IMPOSSIBLE, text)
         order.is_over = order.leaves <= 0
+
+
+def _is_as_sent(sent: bytes, told: bytes) -> bool:
+    """Whether an acceptance repeats every field of the order."""
+    return sent[_ORDER_AS_SENT] == told[_ORDER_AS_TOLD] and sent[_ID_SENT] == told[_ID_TOLD]
+
+
+def _is_near_enough(sent: bytes, told: bytes) -> bool:
+    """As sent but for the price, which the venue gives to market orders and may have to move."""
+    is_plain = len(sent) == _SENT_BYTES
+    is_market = int.from_bytes(sent[_PRICE_SENT], "big") in _MARKET_PRICES
+    is_same = sent[_BEFORE_PRICE_SENT] == told[_BEFORE_PRICE_TOLD]
+    return is_same and sent[_ID_SENT] == told[_ID_TOLD] and (is_market or not is_plain)
