@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import pytest
 
 from oms.bounds import EVENT_BYTES
+from oms.chaos.relay_flow import Way
 from oms.messages.enums import EventKind
 from tests.support.hop_trader import Trader
 from tests.support.hops import HopVenue, hop_venue
-from tests.support.relay_flow import Way
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 from oms.bounds import COMMAND_TTL_NS, GATEWAY_LEASE_NS
+from oms.chaos.relay_flow import Way
 from oms.messages.enums import EventKind
 from tests.support.hop_trader import Trader
 from tests.support.hops import NODES, HopVenue, hop_venue
-from tests.support.relay_flow import Way
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 LEASE_S = GATEWAY_LEASE_NS / 1e9

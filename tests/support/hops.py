@@ -19,6 +19,7 @@ from unittest import mock
 
 import msgspec
 
+from oms.chaos.relay import Relay, Relays
 from oms.config import GatewaySettings, NodeAddress, NodeSettings, load
 from oms.local import venue as local_venue
 from oms.local.folder import to_toml
@@ -44,7 +45,6 @@ from tests.support.hop_trader import (
     names,
 )
 from tests.support.node_rig import replay_events
-from tests.support.relay import Relay, Relays
 
 POLL_S: Final = 0.005
 NODES: Final = ("n1", "n2", "n3")

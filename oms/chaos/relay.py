@@ -1,8 +1,8 @@
 """TCP relays on loopback that lose, hold, delay and cut what goes through them, when told to.
 
-Called by tests/integration/test_hops_*.py, which put one on each link between a client, a gateway
-and the nodes by writing the relay's address into a settings file. One thread carries all links;
-whatever is asked of a relay has happened when the call returns. A broken connection is broken as
+Called by `oms chaos` and by tests, which put one on each link between a client, a gateway and the
+nodes by writing the relay's address into a settings file. One thread carries all links; whatever is
+asked of a relay has happened when the call returns. A broken connection is broken as
 the network does it: with RST, and with everything that was on its way lost.
 """
 
@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from tests.support.relay_flow import Faults, Flow, Way
+from oms.chaos.relay_flow import Faults, Flow, Way
 
 READ_BYTES_MAX: Final = 1 << 16
 HISTORY_BYTES_MAX: Final = 1 << 20  # of one connection, for `repeat`

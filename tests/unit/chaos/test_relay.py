@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.relay import Relay, Relays
-from tests.support.relay_flow import Way
+from oms.chaos.relay import Relay, Relays
+from oms.chaos.relay_flow import Way
 
 SECONDS = 10.0
 
