@@ -22,8 +22,9 @@ _READ_BYTES: Final = 1 << 20
 def choose(path: Path) -> Path:
     """The node of a venue whose log is the furthest; a node's folder or a file is what it is.
 
-    Of the logs of all nodes, the one with the highest last term, and then index, has every entry
-    that was ever committed. Raises: SettingsError.
+    Of the nodes of a stopped venue the one with the highest last term, and then index, has every
+    entry that was ever committed; those whose log has no beginning are passed over. Raises:
+    SettingsError.
     """
     if not path.is_dir() or (path / NODE_FILE).exists():
         return path
