@@ -22,6 +22,7 @@ from tests.support.powered_venue import PoweredVenue, powered_venue
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 CUTS = 3
+SYNC_MS = (0, 2, 10)
 
 
 @pytest.fixture
@@ -49,10 +50,14 @@ def powered(tmp_path: Path, config: VenueConfig) -> Iterator[PoweredVenue]:
 def test_nothing_that_was_acknowledged_is_lost_when_all_power_goes(
     powered: PoweredVenue, config: VenueConfig, seed: int
 ) -> None:
-    """Several times, each time with orders in flight, each disk with a draw of its own."""
+    """Several times, each time with orders in flight, each disk with a draw of its own; the slower
+    the syncs, the more of them are under way.
+    """
 
     async def script(load: Load) -> None:
-        for number in range(CUTS):
+        for number, delay_ms in enumerate(SYNC_MS):
+            for disk in powered.disks.values():
+                disk.slow_syncs(delay_ms)
             assert await load.aim() > 0
             await load.blocking(lambda: powered.cut(seed + number * 10))  # noqa: B023
             powered.restore()
