@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from oms.check.history import Clock, Frame, FrameKind, History, Recorder, read_history
 from oms.check.judge import check
 from oms.wire import ouch_messages as m
 from oms.wire.appendage import Option, Tag, build_appendage
@@ -101,6 +102,59 @@ def test_random_flow_is_clean(tmp_path: Path, seed: int) -> None:
     assert verdict.is_clean, verdict.examples
     assert verdict.acknowledged > 30
     assert verdict.unread == 0
+
+
+class Again(Clock):
+    """The times of frames that are written once more."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.frame = Frame(0, 0, 0, 0, 0, b"")
+
+    def monotonic_ns(self) -> int:
+        return self.frame.monotonic_ns
+
+    def wall_ns(self) -> int:
+        return self.frame.wall_ns
+
+
+def write_again(history: History, path: Path, place: int, bit: int) -> None:
+    """The same history with one bit of one frame's body another one."""
+    clock = Again(history.owner.clock)
+    recorder = Recorder(path, history.owner.user, clock)
+    frames = list(history.frames())[1:]
+    for number, frame in enumerate(frames):
+        clock.frame = frame
+        body = bytearray(frame.body)
+        if number == place:
+            body[bit // 8 % len(body)] ^= 1 << bit % 8
+        is_numbered = frame.kind in (FrameKind.RECEIVED, FrameKind.ASKED)
+        prefix = frame.out_seq.to_bytes(8, "little") if is_numbered else b""
+        recorder.write(FrameKind(frame.kind), frame.connection, prefix + bytes(body))
+    recorder.abandon()
+
+
+def test_no_bit_of_what_was_told_can_be_another_one(tmp_path: Path) -> None:
+    """A hundred days that differ from what happened in one bit of one answer."""
+    (tmp_path / "true").mkdir()
+    flow = Flow(tmp_path / "true", seed=7)
+    flow.play()
+    log = flow.venue.close()
+    paths = [client.path for client in flow.venue.clients]
+    rng = random.Random(7)
+    for trial in range(100):
+        history = read_history(rng.choice(paths))
+        told = [
+            number
+            for number, frame in enumerate(list(history.frames())[1:])
+            if frame.kind == FrameKind.RECEIVED
+        ]
+        place, bit = rng.choice(told), rng.randrange(1 << 12)
+        changed = tmp_path / f"{trial}.history"
+        write_again(history, changed, place, bit)
+        others = [path for path in paths if path != history.path]
+        verdict = check([changed, *others], log)
+        assert not verdict.is_clean, (trial, place, bit)
 
 
 def test_no_lie_at_any_place_goes_unnoticed(tmp_path: Path) -> None:
