@@ -6,9 +6,10 @@ Called by the demo and by tests. One event loop; a robot that fails ends the dem
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from oms.client.recording import ConnectionRecorder
 from oms.config import VenueConfig
 from oms.local.samples import MAKERS, TAKERS
 from oms.robots.makers import Maker
@@ -46,10 +47,17 @@ class Crowd:
         """Orders sent whose outcome is not known, of all robots."""
         return sum(robot.in_flight for robot in self.robots)
 
-    async def connect(self, addresses: Sequence[tuple[str, int]]) -> None:
-        """Log everybody in. Raises: ClientError."""
-        for robot in self.robots:
-            await robot.connect(addresses, self._passwords[robot.name])
+    async def connect(
+        self,
+        addresses: Sequence[tuple[str, int]],
+        recorders: Mapping[str, ConnectionRecorder] | None = None,
+    ) -> None:
+        """Log everybody in, each with another gateway first. Raises: ClientError."""
+        for number, robot in enumerate(self.robots):
+            first = number % len(addresses)
+            turned = [*addresses[first:], *addresses[:first]]
+            recorder = None if recorders is None else recorders[robot.name]
+            await robot.connect(turned, self._passwords[robot.name], recorder)
 
     async def trade(self, stop: asyncio.Event) -> None:
         """Trade until told to stop. A reader that ends early ends the rest with its reason."""

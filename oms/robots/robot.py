@@ -15,6 +15,7 @@ from typing import Final
 
 from oms.client import orders as o
 from oms.client.aio import AsyncClient, AsyncOrder
+from oms.client.recording import ConnectionRecorder
 from oms.messages.enums import EventKind, Side
 from oms.robots.facts import Fact, FactLog
 from oms.robots.market import Market
@@ -62,9 +63,14 @@ class Robot(ABC):
 
     # ---- life
 
-    async def connect(self, addresses: Sequence[tuple[str, int]], password: str) -> None:
-        """Log in. Raises: ClientError."""
-        self._client = await AsyncClient.connect(addresses, self.name, password)
+    async def connect(
+        self,
+        addresses: Sequence[tuple[str, int]],
+        password: str,
+        recorder: ConnectionRecorder | None = None,
+    ) -> None:
+        """Log in; a recorder gets every byte both ways. Raises: ClientError."""
+        self._client = await AsyncClient.connect(addresses, self.name, password, recorder=recorder)
 
     async def read(self) -> None:
         """Write down everything that happens, until the client is closed."""

@@ -42,7 +42,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert "LOADED []" in done.stdout
     for verb in ("up", "status", "down", "admin", "cluster", "log", "snapshot"):
         assert re.search(rf"^  {verb} ", done.stdout, re.MULTILINE), verb
-    for verb in ("demo", "replay", "version"):
+    for verb in ("demo", "replay", "chaos", "check", "version"):
         assert re.search(rf"^  {verb} ", done.stdout, re.MULTILINE), verb
 
 

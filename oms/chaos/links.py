@@ -1,0 +1,102 @@
+"""Relays on every link of a local venue, and networks that are cut along its nodes.
+
+Called by `arena.py`. Made between the formatting of a venue and its start: the addresses in the
+settings of nodes and gateways become those of relays. A partition is silent, as in a real network:
+connections stand, what is sent is kept on its way, and it arrives when the partition ends.
+"""
+
+from typing import Final
+
+import msgspec
+
+from oms.chaos.relay import Relay, Relays
+from oms.chaos.relay_flow import Way
+from oms.config import GatewaySettings, NodeAddress, NodeSettings, load
+from oms.local.folder import to_toml
+from oms.local.venue import LocalVenue
+
+_BOTH: Final = (Way.UP, Way.DOWN)
+
+
+class Links:
+    """All links of one venue: node to node, gateway to node, client to gateway."""
+
+    def __init__(self, venue: LocalVenue, relays: Relays) -> None:
+        self._venue = venue
+        self._relays = relays
+        # Every relay at a node, with the way that leads away from it.
+        self._at_node: dict[str, list[tuple[Relay, Way]]] = {
+            node.node_id: [] for node in venue.nodes
+        }
+        self._doors = {item.name: relays.link(item.listen) for item in venue.folder.venue.gateways}
+        for gateway in venue.folder.venue.gateways:
+            self._relay_gateway(gateway.name)
+        for node in venue.nodes:
+            self._relay_node(node.node_id)
+
+    @property
+    def doors(self) -> list[tuple[str, int]]:
+        """Where clients connect."""
+        split = [relay.address.rpartition(":") for relay in self._doors.values()]
+        return [(host, int(port)) for host, _, port in split]
+
+    def isolate(self, node_id: str) -> None:
+        """Nothing reaches this node or leaves it."""
+        for relay, _ in self._at_node[node_id]:
+            for way in _BOTH:
+                relay.hold(way)
+
+    def silence(self, node_id: str) -> None:
+        """Nothing leaves this node; it hears everything."""
+        for relay, away in self._at_node[node_id]:
+            relay.hold(away)
+
+    def deafen(self, node_id: str) -> None:
+        """Nothing reaches this node; everybody hears it."""
+        for relay, away in self._at_node[node_id]:
+            relay.hold(Way.DOWN if away is Way.UP else Way.UP)
+
+    def flap(self) -> None:
+        """Every client's connection breaks, with what is on its way."""
+        for relay in self._doors.values():
+            relay.drop()
+
+    def mend(self) -> None:
+        """Every link works."""
+        self._relays.mend()
+
+    # ---- inside
+
+    def _relay_gateway(self, name: str) -> None:
+        path = self._venue.folder.gateway_settings(name)
+        settings = load(path, GatewaySettings)
+        nodes = [
+            msgspec.structs.replace(
+                node,
+                pull=self._link(node.node_id, node.pull),
+                pub=self._link(node.node_id, node.pub),
+                router=self._link(node.node_id, node.router),
+            )
+            for node in settings.nodes
+        ]
+        path.write_text(to_toml(msgspec.structs.replace(settings, nodes=nodes)))
+
+    def _relay_node(self, node_id: str) -> None:
+        path = self._venue.folder.node_settings(node_id)
+        settings = load(path, NodeSettings)
+        nodes = [self._raft_address(node_id, node) for node in settings.nodes]
+        path.write_text(to_toml(msgspec.structs.replace(settings, nodes=nodes)))
+
+    def _raft_address(self, dialer: str, node: NodeAddress) -> NodeAddress:
+        """The lower id dials the higher one, so the lower one's own address stays."""
+        if node.node_id <= dialer:
+            return node
+        relay = self._relays.link(node.raft)
+        self._at_node[node.node_id].append((relay, Way.DOWN))
+        self._at_node[dialer].append((relay, Way.UP))
+        return msgspec.structs.replace(node, raft=relay.address)
+
+    def _link(self, node_id: str, target: str) -> str:
+        relay = self._relays.link(target)
+        self._at_node[node_id].append((relay, Way.DOWN))
+        return relay.address
