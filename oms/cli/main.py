@@ -1,8 +1,9 @@
 """`oms`: the venue's command line. Thin verbs; each imports what it needs when it is called.
 
 Exit codes: 0 done, 1 refused or failed (four lines on stderr say what, why, what to do and where to
-read), 2 wrong usage, 3 the outcome is not known or the venue does not accept orders, 4 (of `cluster
-health` alone) orders are accepted but something is missing. docs/operating.md has the table.
+read), 2 wrong usage, 3 the outcome is not known (of `chaos`: nothing is proved) or the venue does
+not accept orders, 4 (of `cluster health` alone) orders are accepted but something is missing.
+docs/operating.md has the table.
 """
 
 import sys
