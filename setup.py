@@ -32,6 +32,9 @@ DIRECTIVES = {
 # Records are read as structures and as words (digest, snapshot): no strict aliasing. Fields that
 # were written one by one are not read back as vectors: that stalls (4 ns of 70 on `exch`).
 FLAGS = ["-fno-strict-aliasing", "-fno-tree-slp-vectorize"]
+# gcc stops inlining when a file has grown by so much, and counts the cold paths with the hot one:
+# without these, every new kind of order takes functions out of line that all orders call.
+INLINING = ["--param", "inline-unit-growth=200", "--param", "large-function-growth=1000"]
 WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-function", "-Wno-unused-parameter"]
 
 
@@ -78,6 +81,7 @@ ENGINE = Extension(
     extra_compile_args=[
         *(["-O1", "-g"] if IS_DEBUG else ["-O3", "-g0"]),
         *FLAGS,
+        *INLINING,
         *WARNINGS,
     ],
 )
