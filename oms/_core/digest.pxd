@@ -16,6 +16,7 @@ from oms._core.order_pool cimport Order
 from oms._core.sessions cimport Session, session_oldest, session_outcome
 from oms._core.state cimport CancelTask, State, grant_of
 from oms._core.timers cimport timer_due
+from oms._core.trail cimport mix_lanes, mixed
 
 cdef struct Hash:
     uint64_t lanes[4]
@@ -25,31 +26,6 @@ cdef struct PositionKey:
     uint64_t key  # account_id, instrument_id
     uint32_t slot
     uint32_t reserved
-
-
-cdef inline uint64_t mixed(uint64_t lane, uint64_t word) noexcept nogil:
-    lane = (lane ^ word) * MIX
-    return lane ^ (lane >> 32)
-
-
-cdef inline void mix_lanes(uint64_t* lanes, const uint64_t* words, uint64_t size) noexcept nogil:
-    """Take in `size` bytes, a multiple of 32."""
-    cdef uint64_t a = lanes[0]
-    cdef uint64_t b = lanes[1]
-    cdef uint64_t c = lanes[2]
-    cdef uint64_t d = lanes[3]
-    cdef uint64_t i = 0
-    cdef uint64_t count = size // sizeof(uint64_t)
-    while i < count:
-        a = mixed(a, words[i])
-        b = mixed(b, words[i + 1])
-        c = mixed(c, words[i + 2])
-        d = mixed(d, words[i + 3])
-        i += 4
-    lanes[0] = a
-    lanes[1] = b
-    lanes[2] = c
-    lanes[3] = d
 
 
 cdef inline uint64_t folded(const uint64_t* lanes) noexcept nogil:
@@ -62,10 +38,6 @@ cdef inline uint64_t folded(const uint64_t* lanes) noexcept nogil:
     return h
 
 
-cdef inline void mix_words(State* state, const uint64_t* words, uint64_t size) noexcept nogil:
-    mix_lanes(state.numbers.lanes, words, size)
-
-
 cdef inline void mix_header(
     State* state, uint64_t log_index, int64_t timestamp_ns, uint64_t count
 ) noexcept nogil:
@@ -74,7 +46,7 @@ cdef inline void mix_header(
     words[1] = <uint64_t>timestamp_ns
     words[2] = count
     words[3] = 0
-    mix_words(state, words, sizeof(words))
+    mix_lanes(state.numbers.lanes, words, sizeof(words))
 
 
 cdef inline void hash_start(Hash* hash_) noexcept nogil:

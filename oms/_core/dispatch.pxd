@@ -12,7 +12,7 @@ from oms._core.admin cimport (
     apply_set_instrument, apply_set_limits, apply_set_phase, apply_set_self_trade,
 )
 from oms._core.day cimport apply_end_day, apply_start_day, expire_due, sweep_step
-from oms._core.digest cimport mix_header, mix_words
+from oms._core.digest cimport mix_header
 from oms._core.kill cimport apply_set_kill, change_entry
 from oms._core.look_ahead cimport LOOK_AHEAD_FROM, look_ahead
 from oms._core.machine cimport IS_DEBUG, UNLIKELY
@@ -25,6 +25,7 @@ from oms._core.orders cimport (
 )
 from oms._core.sessions cimport Session, session_outcome, session_remember
 from oms._core.state cimport State, add_event, grant_of, session_of
+from oms._core.trail cimport trail_end, trail_on, trail_start
 from oms._core.types cimport *
 from oms._core.walk cimport walk_state
 
@@ -44,20 +45,21 @@ cdef inline void apply_entry(
     state.numbers.last_timestamp += 1
     if header.timestamp_ns > state.numbers.last_timestamp:
         state.numbers.last_timestamp = header.timestamp_ns
+    mix_header(state, log_index, state.numbers.last_timestamp, header.count)
+    trail_start(&state.trail, commands, header.count)
     if UNLIKELY(state.numbers.sweep_slot != 0):
         sweep_step(state)
     if UNLIKELY(state.timers.count != 0):
         expire_due(state)
     work_start(state)
-    mix_header(state, log_index, state.numbers.last_timestamp, header.count)
-    mix_words(state, <const uint64_t*>commands, header.count * COMMAND_BYTES)
     for i in range(header.count):
         if state.pool.live >= LOOK_AHEAD_FROM:
             look_ahead(state, <const OrderRecord*>commands, i, header.count)
+        trail_on(&state.trail, state.numbers.lanes, &state.buffer)
         apply_command(state, &commands[i])
         if IS_DEBUG:
             walk_state(state)
-    mix_words(state, <const uint64_t*>state.buffer.events, state.buffer.count * EVENT_BYTES)
+    trail_end(&state.trail, state.numbers.lanes, &state.buffer)
 
 
 cdef inline bint is_entry(const uint8_t* data, uint64_t size) noexcept nogil:

@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from oms._core.machine cimport grow_array
-from oms._core.digest cimport folded, mix_lanes
+from oms._core.digest cimport folded
 from oms._core.directory cimport Instrument
 from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
@@ -18,6 +18,7 @@ from oms._core.order_pool cimport Order, Reserve
 from oms._core.sessions cimport Session, session_oldest, session_outcome
 from oms._core.state cimport CancelTask, Capacities, Numbers, State, grant_of
 from oms._core.timers cimport timer_due
+from oms._core.trail cimport mix_lanes
 from oms._core.types cimport TIF_FOK
 
 cdef enum:

@@ -18,6 +18,7 @@ from oms._core.order_book cimport LevelPool, levels_close, levels_open
 from oms._core.order_pool cimport OrderPool, pool_close, pool_open
 from oms._core.sessions cimport Session
 from oms._core.timers cimport TimerHeap, timers_close, timers_open
+from oms._core.trail cimport Trail, trail_on
 from oms._core.types cimport (
     ENTITLED_ENTER, EVENT_BYTES, EventRecord, MASS_CANCELS_MAX, OUTCOME_WINDOW,
 )
@@ -86,6 +87,7 @@ cdef struct Tasks:
 cdef struct State:
     Numbers numbers
     EventBuffer buffer
+    Trail trail
     OrderPool pool
     ChainTable index  # (session_id, user_ref_num) -> order slot
     LevelPool levels
@@ -228,6 +230,7 @@ cdef inline bint may_enter(
 cdef inline EventRecord* add_event(State* state, uint8_t kind) noexcept nogil:
     """A new event with kind, number and time; everything else is zero."""
     cdef EventRecord* event = buffer_add(&state.buffer)
+    trail_on(&state.trail, state.numbers.lanes, &state.buffer)
     state.numbers.event_seq += 1
     event.kind = kind
     event.event_seq = state.numbers.event_seq
