@@ -6,12 +6,15 @@ old or new, and so is every name that no synced folder tells of. Syncs take thei
 process can be made to die at a chosen call, before or after the call had its effect.
 """
 
+import ctypes
+import errno
 import io
 import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Final, Protocol, cast
 
 from tests.simulation.world import US, Died, Process, World
@@ -69,8 +72,11 @@ class Disk:
         self._unsynced: dict[int, Unsynced] = {}  # by inode
         self._names: list[Renamed] = []
         self._dead: dict[str, None] = {}
+        self._flips: dict[str, tuple[Path, int, int]] = {}  # file, offset, the byte before
         self.orders: dict[str, Order] = {}
         self.slow: dict[str, int] = {}  # ns more for each sync
+        self.full: dict[str, None] = {}  # no space for anything new
+        self.broken: dict[str, None] = {}  # the next sync is the last: EIO
         self.calls: dict[str, int] = {}  # that change something, by node
         self.real: dict[str, AnyCall] = {}
         self._open_file = cast("AnyCall", Path.open)
@@ -90,6 +96,8 @@ class Disk:
             "fdatasync": self.sync,
             "rename": self.rename,
             "unlink": self.unlink,
+            "posix_fallocate": self.allocate,
+            "fstatvfs": self.room,
         }
         self.real = {name: getattr(os, name) for name in made}
         return cast("dict[str, AnyCall]", made)
@@ -157,12 +165,39 @@ class Disk:
             return int(str(self.real["pwritev"](fd, parts, offset)))
         size = sum(len(part) for part in parts)
 
+        if self._is_full(path) and offset + size > os.fstat(fd).st_size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
         def write() -> None:
             self._keep(fd, path, offset, size)
             self.real["pwritev"](fd, parts, offset)
 
         self._change(path, "pwrite", write)
         return size
+
+    def allocate(self, fd: int, offset: int, size: int) -> None:
+        """As os.posix_fallocate."""
+        path = self._fds.get(fd)
+        if path is not None and self._is_full(path):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.real["posix_fallocate"](fd, offset, size)
+
+    def room(self, fd: int) -> object:
+        """As os.fstatvfs, which is asked for the free blocks only."""
+        path = self._fds.get(fd)
+        free = 0 if path is not None and self._is_full(path) else 1 << 30
+        return SimpleNamespace(f_blocks=1 << 30, f_bavail=free, f_frsize=1)
+
+    def fallocate(self, fd: int, _mode: int, _offset: int, _size: int) -> int:
+        """As the C library's."""
+        path = self._fds.get(fd)
+        if path is None or not self._is_full(path):
+            return 0
+        ctypes.set_errno(errno.ENOSPC)
+        return -1
+
+    def _is_full(self, path: Path) -> bool:
+        return self._owner(path) in self.full
 
     def ftruncate(self, fd: int, size: int) -> None:
         """As os.ftruncate."""
@@ -199,7 +234,12 @@ class Disk:
             else:
                 self._unsynced.pop(os.fstat(fd).st_ino, None)
 
-        self._spend(self._owner(path))
+        owner = self._owner(path)
+        self._spend(owner)
+        if owner in self.broken:
+            del self.broken[owner]
+            self.world.seen["EIO"] += 1
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
         self._change(path, "sync", sync)
 
     def _spend(self, owner: str) -> None:
@@ -244,6 +284,8 @@ class Disk:
     def open_file(self, path: Path, mode: str = "r", *rest: object, **values: object) -> IO[bytes]:
         """As Path.open; what is written through it is not durable before its fsync."""
         is_writing = self._is_ours(path) and any(letter in mode for letter in "wax+")
+        if is_writing and self._is_full(path):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         is_made = is_writing and not path.exists()
         file = cast("IO[bytes]", self._open_file(path, mode, *rest, **values))
         if is_writing and path.name not in _TEMPORARY:
@@ -271,6 +313,38 @@ class Disk:
         for fd, owner in list(self._owners.items()):
             if owner == process.name:
                 self.close(fd)
+
+    def flip(self, owner: str, draw: random.Random) -> bool:
+        """Change one bit of one file that its node relies on. False: there is none."""
+        folder = self.root / owner
+        files = [
+            path
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and path.name not in _TEMPORARY and path.suffix != ".toml"
+        ]
+        path = draw.choice(files)
+        data = bytearray(path.read_bytes())
+        used = len(data.rstrip(b"\0"))
+        if not used:
+            return False
+        at = draw.randrange(used)
+        self._flips[owner] = (path, at, data[at])
+        data[at] ^= 1 << draw.randrange(8)
+        _put(path, data)
+        self.world.note("flipped", str(path.relative_to(folder)), at)
+        return True
+
+    def put_back(self, owner: str) -> bool:
+        """The bit is as it was. False: none was changed."""
+        is_there = owner in self._flips
+        path, at, before = self._flips.pop(owner, (self.root, 0, 0))
+        if path.is_file():
+            data = bytearray(path.read_bytes())
+            if at < len(data):
+                self.world.note("put back", path.name, at)
+                data[at] = before
+                _put(path, data)
+        return is_there
 
     def lose_power(self, owner: str) -> None:
         """Every sector and every name that was not synced is as it was or as it is."""
@@ -322,6 +396,6 @@ class Disk:
                 _put(one.target, one.before)
 
 
-def _put(path: Path, data: bytes) -> None:
+def _put(path: Path, data: bytes | bytearray) -> None:
     with io.open(path, "wb") as file:  # noqa: UP020  # not the one that is noted
         file.write(data)

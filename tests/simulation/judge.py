@@ -129,6 +129,8 @@ class Judge:
         for tape in trader.tapes:
             for order in tape.orders:
                 is_in = order.urn in entered
+                if order.state is o.OrderState.PENDING and tape is trader.tapes[-1]:
+                    self._world.fault(f"{trader.user}: no outcome of {order!r}")
                 if order.state in {o.OrderState.IGNORED, o.OrderState.REJECTED}:
                     if is_in:
                         self._world.fault(f"{trader.user}: {order!r} is in the log")

@@ -269,6 +269,13 @@ class Network:
         if not self.is_cut(end.peer.process.name, end.process.name):
             self.world.after(self._draw.randrange(1, 3) * MS // 10, lambda: end.lost("reset"))
 
+    def reset(self, process: Process) -> None:
+        """Every connection of this process breaks; it lives."""
+        for end in list(self._ends):
+            if end.process is process and not end.is_dead:
+                end.peer.lost("reset")
+                end.lost("reset")
+
     def ended(self, process: Process, *, is_power_lost: bool) -> None:
         """A process is gone, and all its ends."""
         for end in list(self._ends):

@@ -6,6 +6,7 @@ with a tape, and a trader that uses it.
 """
 
 import asyncio
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, cast
@@ -22,7 +23,7 @@ from oms.replication.port import OnCommit, OnInstalled, OnSkip, SnapshotSource
 from oms.replication.raft_log import RaftLog
 from tests.simulation.event_loop import VirtualLoop
 from tests.simulation.seams import SEGMENT_BYTES, Seams, Wakeup
-from tests.simulation.world import MS, NEVER, SECOND, Process, Value, World
+from tests.simulation.world import MS, NEVER, SECOND, Died, Process, Value, World
 
 # What no process may ever say, whatever happens around it.
 _MUST_NOT_SAY: Final = frozenset(
@@ -37,6 +38,7 @@ _MUST_NOT_SAY: Final = frozenset(
     }
 )
 MEMORY_BYTES: Final = 64 << 10  # of entries; older ones are read from the journal
+_START_AGAIN_NS: Final = 300 * MS
 Committed = Callable[[str, int, int, bytes], None]  # node, log_index, term, entry
 
 
@@ -52,10 +54,20 @@ class SaidLog:
         """Something expected."""
         self._world.seen[event] += 1
         self._world.note("says", self._name, event, *values.values())
+        for hear in list(self._world.on_said):
+            if hear(self._name, event):
+                self._world.on_said.remove(hear)
+        if event == "role" and values["role"] == "leader":
+            self._leads(values["term"])
         if event in _MUST_NOT_SAY:
             self._world.fault(f"{self._name} says {event}: {values}")
 
     warning = error = info
+
+    def _leads(self, term: Value) -> None:
+        """At most one in a term."""
+        if self._world.leaders.setdefault(term, self._name) != self._name:
+            self._world.fault(f"{self._name} leads in term {term!r}, as another did")
 
 
 class NodeClock(Clock):
@@ -142,14 +154,31 @@ class NodeProcess(Process):
         log = cast("Log", SaidLog(self.world, self.name))
         try:
             self.node = Node(settings, log, make_engine(settings.engine), NodeClock(self.world))
-        except SettingsError as error:
-            self.refused = str(error)
-            self.world.note("refuses", self.name, self.refused.splitlines()[1])
-            self.kill()
+        except (SettingsError, OSError) as error:
+            self._refuse(str(error))
             return
         self._loop = Loop(self.node.parts)
 
+    def _refuse(self, why: str) -> None:
+        """It does not start: its owner does what can be done, and tries again."""
+        self.refused = why
+        self.world.seen["refused to start"] += 1
+        self.world.note("refuses", self.name, why)
+        self.kill()
+        if not self.seams.disk.put_back(self.name) and "damaged" in why:
+            self.world.fault(f"{self.name} has lost what it had on disk: {why}")
+        self.world.after(_START_AGAIN_NS, lambda: None if self.is_up else self.start())
+
     def step(self) -> int:
+        """A turn; an error that nobody handles ends the process."""
+        try:
+            return self._step()
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            raise Died(is_power_lost=False, why=str(error)) from error
+
+    def _step(self) -> int:
         """One turn of its loop, or what comes behind the last."""
         node, loop = self.node, self._loop
         assert node is not None
@@ -202,6 +231,7 @@ class LoopProcess(Process):
         super().__init__(seams.world, name)
         self.seams = seams
         self.loop: VirtualLoop | None = None
+        self.graves: list[object] = []
 
     def begin(self) -> None:
         """A new loop."""
@@ -219,7 +249,8 @@ class LoopProcess(Process):
         return self.loop.turn()
 
     def died(self, *, is_power_lost: bool) -> None:
-        """Everything is gone."""
+        """Everything is gone; what is left of it is kept, so that no destructor runs meanwhile."""
+        self.graves += [self.loop, *vars(self).values()]
         self.loop = None
         self.seams.forget(self, is_power_lost=is_power_lost)
         if is_power_lost:

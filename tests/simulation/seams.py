@@ -45,7 +45,7 @@ from tests.simulation.tcp import TcpModule
 from tests.simulation.world import MS, SECOND, Died, Process, World
 from tests.simulation.zmq_sockets import Fabric, MemorySocket, NoContext
 
-SEGMENT_BYTES = 64 << 10
+SEGMENT_BYTES = 16 << 10
 _EVENTS_AHEAD_BYTES = 64 << 10
 _NO_SPACE = oms.replication.segment_maker._NO_SPACE
 
@@ -288,6 +288,8 @@ class Seams:
             "threading",
             (SimpleNamespace(Thread=Silent, Event=threading.Event, Condition=threading.Condition)),
         )
+        libc = SimpleNamespace(fallocate=self.disk.fallocate)
+        yield oms.node.event_log, "_libc", libc
         yield oms.node.event_log, "EVENTS_AHEAD_BYTES", _EVENTS_AHEAD_BYTES
         yield bounds, "SNAPSHOT_CHUNK_BYTES", 4 << 10
 

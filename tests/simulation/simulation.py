@@ -7,6 +7,7 @@ knows everything.
 
 import contextlib
 import gc
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -18,6 +19,7 @@ from unittest import mock
 
 import oms.node.main
 import oms.node.replica
+import oms.node.sequencer
 import oms.node.snapshots
 from oms.config import AccountConfig, CapacityConfig, InstrumentConfig, UserConfig, VenueConfig
 from oms.local.folder import format_folder
@@ -28,11 +30,13 @@ from tests.simulation.parties import GatewayProcess, NodeProcess, WatchedLog
 from tests.simulation.seams import Seams
 from tests.simulation.traders import TraderProcess
 from tests.simulation.world import MS, SECOND, START_NS, World
+from tests.simulation.zmq_sockets import NO_LIMIT
 
 DURATION_NS: Final = 20 * SECOND
 PROGRESS_NS: Final = 2 * SECOND
 CONVERGENCE_NS: Final = 10 * SECOND
 _LAST_NS: Final = SECOND  # what is on its way to the clients arrives
+_BATCH_COMMANDS_MAX: Final = 64  # an entry fits a segment, as it must
 _START_NS: Final = 8 * SECOND
 _USERS: Final = ("A", "B", "C", "D")
 _SYMBOLS: Final = ("OAK", "ELM")
@@ -86,7 +90,7 @@ class Simulation:
         duration_ns: int = DURATION_NS,
     ) -> None:
         self.seed = seed
-        self.world = World(seed, trace)
+        self.world = World(seed, str(root), trace)
         self.seams = Seams(self.world, root / "venue")
         self.judge = Judge(self.world)
         self.planned = faults.plan(seed, duration_ns) if planned is None else list(planned)
@@ -135,9 +139,11 @@ class Simulation:
     def run(self) -> Result:
         """All of it."""
         began_s = time.process_time()
+        snapshot_every = self.world.stream("sizes").choice((30, 60, 150))
         with self.seams.in_place(), contextlib.ExitStack() as stack:
             for module, name, value in (
-                (oms.node.snapshots, "SNAPSHOT_EVERY_ENTRIES", 150),
+                (oms.node.snapshots, "SNAPSHOT_EVERY_ENTRIES", snapshot_every),
+                (oms.node.sequencer, "BATCH_COMMANDS_MAX", _BATCH_COMMANDS_MAX),
                 (oms.node.replica, "SCRUB_EVERY_ENTRIES", 16),
                 (oms.node.main, "RaftLog", WatchedLog),
             ):
@@ -183,10 +189,14 @@ class Simulation:
         world, disk = self.world, self.seams.disk
         world.note("healing")
         self.seams.network.heal()
-        disk.slow.clear()
-        disk.orders.clear()
-        for process in (*self.nodes.values(), *self.gateways.values()):
-            process.paused_until_ns = 0
+        for trouble in (disk.slow, disk.orders, disk.full, disk.broken):
+            trouble.clear()
+        world.on_said.clear()
+        self.seams.fabric.limit = NO_LIMIT
+        for process in (*self.nodes.values(), *self.gateways.values(), *self.traders):
+            process.paused_until_ns = process.skew_ns = 0
+            if not process.is_up:
+                disk.put_back(process.name)
             if not process.is_up:
                 process.start()
             process.wake()
@@ -225,6 +235,10 @@ class Simulation:
         return "" if len(set(indexes.values())) == 1 else f"applied: {indexes}"
 
 
+def _unheard(_what: object) -> None:
+    """In place of the interpreter's word on what is raised in a destructor."""
+
+
 def play(
     seed: int, *, trace: TextIO | None = None, planned: Sequence[Fault] | None = None
 ) -> Result:
@@ -232,4 +246,11 @@ def play(
     place = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(prefix="simulation-", dir=place) as path:
         gc.collect()
-        return Simulation(seed, Path(path), trace=trace, planned=planned).run()
+        gc.disable()  # what is left of the dead is looked at when all is over
+        try:
+            return Simulation(seed, Path(path), trace=trace, planned=planned).run()
+        finally:
+            gc.enable()
+            # Tasks of killed processes never ran to their end: nobody is to hear of that.
+            with mock.patch.object(sys, "unraisablehook", _unheard):
+                gc.collect()

@@ -81,6 +81,7 @@ class TraderProcess(LoopProcess):
 
     def begin_in(self, loop: VirtualLoop) -> None:
         """Log in, then trade."""
+        self.client = None
         self._task = loop.create_task(self._live())
 
     async def _live(self) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import heapq
 import itertools
 import random
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
@@ -18,6 +19,7 @@ from typing import Final, TextIO
 US: Final = 1_000
 MS: Final = 1_000_000
 SECOND: Final = 1_000_000_000
+_ASK_NS: Final = 2 * MS
 NEVER: Final = 1 << 62
 START_NS: Final = 100 * SECOND  # monotonic
 WALL_NS: Final = 1_790_000_000 * SECOND  # wall time at START_NS
@@ -36,12 +38,15 @@ class Died(BaseException):
 class World:
     """The clock and the heap."""
 
-    def __init__(self, seed: int, trace: TextIO | None = None) -> None:
+    def __init__(self, seed: int, place: str, trace: TextIO | None = None) -> None:
         self.seed = seed
+        self._place = place  # a folder whose name is no part of what the seed stands for
         self.now_ns = START_NS
         self.current: Process | None = None
         self.seen: Counter[str] = Counter()  # what happened, by name
         self.faults: list[str] = []  # what must never happen, in words
+        self.leaders: dict[Value, str] = {}  # by term
+        self.on_said: list[Callable[[str, str], bool]] = []  # process, event; True: it is done
         self._trace = trace
         self._hash = blake2b(digest_size=16)
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
@@ -56,6 +61,7 @@ class World:
     def note(self, what: str, *values: Value) -> None:
         """Something happened: it is part of what the seed stands for."""
         line = f"{self.now_ns - START_NS} {what} {' '.join(map(repr, values))}\n"
+        line = line.replace(self._place, "")
         self._hash.update(line.encode())
         if self._trace is not None:
             self._trace.write(line)
@@ -94,13 +100,15 @@ class World:
         self.at(self.monotonic_ns() + delay_ns, call)
 
     def run(self, until_ns: int, is_done: Callable[[], bool] | None = None) -> bool:
-        """Let time pass; True if `is_done` came true before `until_ns`."""
-        heap = self._heap
+        """Let time pass; True if `is_done` (asked now and then) came true before `until_ns`."""
+        heap, ask_ns = self._heap, self.now_ns
         while heap and heap[0][0] <= until_ns:
             self.now_ns, _, call = heapq.heappop(heap)
             call()
-            if is_done is not None and is_done():
-                return True
+            if is_done is not None and self.now_ns >= ask_ns:
+                ask_ns = self.now_ns + _ASK_NS
+                if is_done():
+                    return True
         self.now_ns = until_ns
         return False
 
@@ -174,6 +182,10 @@ class Process:
         except Died as end:
             self.world.note("died", self.name, str(end))
             self.kill(is_power_lost=end.is_power_lost)
+        except Exception as error:  # noqa: BLE001  # the top of a process
+            self.world.note("raised", self.name, "".join(traceback.format_exception(error)))
+            self.world.fault(f"{self.name} failed: {error!r}")
+            self.kill()
 
     def later(self, delay_ns: int, call: Callable[[], None]) -> None:
         """Call it as this process after a while, if it lives then."""

@@ -18,6 +18,7 @@ from oms.transport.sockets import NOW, NOW_MORE, RECONNECT_MS, Context, KeyPair,
 from tests.simulation.network import End, Item, Network
 from tests.simulation.world import MS, Process
 
+NO_LIMIT: Final = 1 << 30
 MORE: Final = NOW_MORE & ~NOW
 
 
@@ -186,7 +187,7 @@ class Pub(Binding):
         for end in list(self.ends):
             wanted = self.fabric.subscriptions.get(end.peer, ())
             if any(item[0].startswith(prefix) for prefix in wanted):
-                if len(end.under_way) < self._send_max:
+                if len(end.under_way) < min(self._send_max, self.fabric.limit):
                     end.send(item)
                 else:
                     self.fabric.network.world.seen["publication dropped"] += 1
@@ -204,7 +205,7 @@ class Router(Binding):
         end = self.by_identity.get(item[0])
         if end is None:
             raise zmq.ZMQError(zmq.EHOSTUNREACH)
-        if len(end.under_way) >= self._send_max:
+        if len(end.under_way) >= min(self._send_max, self.fabric.limit):
             raise zmq.Again
         end.send(item[1:])
 
@@ -255,7 +256,8 @@ class Connecting(MemorySocket):
     def put(self, item: Item) -> None:
         """Send. Raises: zmq.Again."""
         end = self._end
-        if end is None or end.is_dead or len(end.under_way) >= self._send_max:
+        room = min(self._send_max, self.fabric.limit)
+        if end is None or end.is_dead or len(end.under_way) >= room:
             raise zmq.Again
         end.send(item)
 
@@ -277,6 +279,7 @@ class Fabric:
         self.sockets: dict[int, MemorySocket] = {}
         self.subscriptions: dict[End, Item] = {}
         self.names: dict[str, str] = {}  # process -> the name in its key
+        self.limit = NO_LIMIT  # on every queue of messages, besides its own bound
 
     @property
     def acting(self) -> Process:
