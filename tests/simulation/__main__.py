@@ -14,6 +14,7 @@ import msgspec
 
 from tests.simulation import faults
 from tests.simulation.faults import Fault
+from tests.simulation.many import played
 from tests.simulation.simulation import DURATION_NS, Result, play
 from tests.simulation.world import SECOND
 
@@ -69,15 +70,14 @@ def run(seeds: Sequence[int], *, is_json: bool) -> Report:
     report = Report(len(seeds), [], 0.0, {}, 0.0, 0)
     kinds: Counter[str] = Counter()
     cpu_s = 0.0
-    for seed in seeds:
-        result = play(seed)
+    for result in played(seeds):
         report.sim_seconds += result.sim_ns / SECOND
         report.acknowledged += result.acknowledged
         cpu_s += result.cpu_s
         kinds += result.done
         if result.faults:
-            needed = [text(fault) for fault in minimized(seed)]
-            report.failed.append(Failed(seed, result.faults, needed))
+            needed = [text(fault) for fault in minimized(result.seed)]
+            report.failed.append(Failed(result.seed, result.faults, needed))
         if not is_json:
             show(result)
     report.faults = dict(sorted(kinds.items()))

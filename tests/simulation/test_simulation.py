@@ -7,11 +7,14 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.simulation.faults import KINDS
+from tests.simulation.many import runner
 from tests.simulation.simulation import play
 
 pytestmark = pytest.mark.property
@@ -25,10 +28,19 @@ def seen() -> Counter[str]:
     return Counter()
 
 
+@pytest.fixture(scope="module")
+def pool() -> Iterator[ProcessPoolExecutor]:
+    """Plays the runs."""
+    with runner() as made:
+        yield made
+
+
 @pytest.mark.parametrize("seed", SEEDS)
-def test_every_client_is_told_the_truth(seed: int, seen: Counter[str]) -> None:
+def test_every_client_is_told_the_truth(
+    seed: int, seen: Counter[str], pool: ProcessPoolExecutor
+) -> None:
     """Kills, power cuts, partitions, pauses: what was acknowledged stays, once and in order."""
-    result = play(seed)
+    result = pool.submit(play, seed).result()
     print(f"seed={seed} {dict(result.done)}")
     assert not result.faults
     assert result.acknowledged > 100
@@ -62,8 +74,8 @@ def test_a_seed_is_one_run_whatever_the_hash_seed() -> None:
     assert len(traces) == 1
 
 
-def test_without_faults_nothing_is_lost_either() -> None:
+def test_without_faults_nothing_is_lost_either(pool: ProcessPoolExecutor) -> None:
     """The checks hold for a quiet venue, or they would prove nothing about a troubled one."""
-    result = play(1, planned=[])
+    result = pool.submit(play, 1, planned=[]).result()
     assert not result.faults
     assert not result.done
