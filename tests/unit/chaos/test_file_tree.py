@@ -1,7 +1,9 @@
 """Which names the forgetful file system has on disk, before and after the power goes."""
 
+import contextlib
+import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,16 @@ from oms.chaos.file_tree import FileTree
 SEEDS = range(80)
 DRAWS = 60
 Change = Callable[[FileTree], None]
+
+
+@pytest.fixture(autouse=True)
+def _given_back(tmp_path: Path) -> Iterator[None]:
+    """A tree ends with its process: what it has open over the test's folder is closed here."""
+    yield
+    for link in list(Path("/proc/self/fd").iterdir()):
+        with contextlib.suppress(FileNotFoundError):  # the listing's own
+            if str(link.readlink()).startswith(str(tmp_path)):
+                os.close(int(link.name))
 
 
 @pytest.fixture
