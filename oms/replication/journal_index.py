@@ -7,7 +7,7 @@ was read back: damage in a full segment is found as surely as by a walk, at the 
 Derived: a missing or wrong index costs a walk, and is written again. docs/protocols/journal.md is
 the table form.
 
-Layout, little endian, `segment-XXXXXXXX.index`:
+Layout, little endian, `<name of the segment>.index`:
 
     0 8s magic   8 u32 version 1   12 u32 crc32 of everything from 16   16 u64 cluster_id
     24 u64 segment_number   32 u64 segment_bytes   40 u32 crc32 of the whole segment

@@ -7,6 +7,7 @@ found unsafe (docs/adr/0011) are replaced, here or by the hooks, or are never re
 """
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NoReturn
@@ -53,7 +54,7 @@ class _NoPoller:
         """Return at once."""
 
 
-class RaftCore(SyncObj):  # type: ignore[misc]  # the library has no type information
+class RaftCore(SyncObj, ABC):  # type: ignore[misc]  # the library has no type information
     """The library's state machine, with its unsafe parts replaced.
 
     Names that begin with `_SyncObj__` are the library's private ones; the hash of its source is
@@ -249,26 +250,29 @@ class RaftCore(SyncObj):  # type: ignore[misc]  # the library has no type inform
 
     # --- hooks: what raft_rules.py decides ---
 
+    @abstractmethod
     def _takes_campaign(self) -> bool:
         """Whether an election is to begin now; asked once an attempt."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _before_leading(self) -> None:
         """Elected; the first entry of the term is not added yet."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _on_connected(self, node: RankedNode) -> None:
-        raise NotImplementedError
+        """There is a link to `node`."""
 
+    @abstractmethod
     def _on_disconnected(self, node: RankedNode) -> None:
-        raise NotImplementedError
+        """The link to `node` is gone."""
 
+    @abstractmethod
     def _on_message(self, node: RankedNode, message: Message) -> None:
-        raise NotImplementedError
+        """`node` said something."""
 
+    @abstractmethod
     def _send_heartbeats(self) -> None:
         """The library calls for them when its period is over."""
-        raise NotImplementedError
 
     # --- overrides: elections and messages ---
 

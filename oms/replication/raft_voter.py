@@ -6,6 +6,7 @@ itself hands over; a node that is joining neither votes, nor pre-votes, nor camp
 not lead does not campaign; one without room gives the others time to.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Final
 
@@ -73,13 +74,13 @@ class RaftVoter(RaftCore):
 
     # --- hooks ---
 
+    @abstractmethod
     def _own_room(self) -> int:
         """ROOM, NO_ROOM or NO_RESERVE."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _leave_office(self) -> None:
         """A higher term exists: what was promised in the old one is not said any more."""
-        raise NotImplementedError
 
     # --- the wish to lead ---
 
