@@ -15,7 +15,7 @@ from oms._core.order_book cimport (
 )
 from oms._core.order_events cimport order_canceled, order_executed, traded
 from oms._core.order_index cimport index_add, index_remove
-from oms._core.order_pool cimport Order
+from oms._core.order_pool cimport ORDER_HAS_RESERVE, Order
 from oms._core.removal cimport order_freed
 from oms._core.reserve cimport refresh, shown_of, start_reserve
 from oms._core.self_trade cimport (
@@ -79,7 +79,7 @@ cdef inline void match_once(
             level_drop(&state.levels, &instrument.book, side_of(resting.side), level_slot)
         index_remove(&state.index, state.pool.orders, slot)
         order_freed(state, slot)
-    elif UNLIKELY(resting.flags != 0) and shown_of(state, slot) == 0:
+    elif UNLIKELY(resting.flags & ORDER_HAS_RESERVE) and shown_of(state, slot) == 0:
         refresh(state, level, slot)
 
 

@@ -20,7 +20,7 @@ cdef struct Order:
     uint32_t price  # 10^-4, at most PRICE_MAX
     uint64_t order_id
     uint16_t session_id  # at most SESSIONS_MAX x IDENTITY_FACTOR
-    uint16_t flags  # ORDER_HAS_RESERVE or 0
+    uint16_t flags  # ORDER_... bits; 0: a plain order, which pays for none of them
     uint32_t user_ref_num
     uint32_t account_id
     uint32_t instrument_id
@@ -33,8 +33,10 @@ cdef struct Order:
     uint32_t chain  # next slot in its chain of the index (chain_table)
 
 # An order on its way in is one of these too, not yet in the slab. Only limit orders rest.
+# The hot path asks once whether there is any bit; code out of line asks which.
 cdef enum:
     ORDER_HAS_RESERVE = 1
+    ORDER_FLAGS = ORDER_HAS_RESERVE  # all that there are
 
 # What an iceberg does not show; touched only for orders with the flag.
 cdef struct Reserve:

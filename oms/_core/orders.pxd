@@ -25,6 +25,7 @@ from oms._core.order_pool cimport Order, is_lasting, pool_take
 from oms._core.removal cimport (
     order_freed, reduce_in_place, release_and_unlink, remove_order,
 )
+from oms._core.reserve cimport peak_of
 from oms._core.risk cimport Terms, check_new, check_replace
 from oms._core.sessions cimport Session
 from oms._core.state cimport State, add_event, may_enter
@@ -255,7 +256,7 @@ cdef inline void replace_order(
         and record.price == order.price
         and record.order_qty > order.cum
         and record.order_qty < order.cum + order.leaves
-        and record.display_qty == (state.pool.reserves[slot].peak if order.flags else 0)
+        and record.display_qty == peak_of(state, slot)
     ):
         cut_by_replace(state, slot, record)
         top_changed(state, instrument, order.instrument_id, &before)

@@ -16,7 +16,16 @@ from oms._core.state cimport State
 cdef inline uint32_t shown_of(const State* state, uint32_t slot) noexcept nogil:
     """What others see of a live order."""
     cdef const Order* order = &state.pool.orders[slot]
-    return order.leaves - state.pool.reserves[slot].qty if order.flags else order.leaves
+    if order.flags & ORDER_HAS_RESERVE:
+        return order.leaves - state.pool.reserves[slot].qty
+    return order.leaves
+
+
+cdef inline uint32_t peak_of(const State* state, uint32_t slot) noexcept nogil:
+    """How much a live order shows at a time; 0: all of it."""
+    if state.pool.orders[slot].flags & ORDER_HAS_RESERVE:
+        return state.pool.reserves[slot].peak
+    return 0
 
 
 cdef inline void take_from_reserve(State* state, uint32_t slot, uint32_t qty) noexcept nogil:
@@ -24,7 +33,7 @@ cdef inline void take_from_reserve(State* state, uint32_t slot, uint32_t qty) no
     state.pool.reserves[slot].qty -= qty
     if state.pool.reserves[slot].qty == 0:
         state.pool.reserves[slot].peak = 0
-        state.pool.orders[slot].flags = 0
+        state.pool.orders[slot].flags &= ~ORDER_HAS_RESERVE
         state.pool.reserved -= 1
 
 
@@ -34,7 +43,7 @@ cdef inline void start_reserve(State* state, uint32_t slot, uint32_t peak) noexc
     rare()
     if order.leaves <= peak:
         return
-    order.flags = ORDER_HAS_RESERVE
+    order.flags |= ORDER_HAS_RESERVE
     state.pool.reserved += 1
     state.pool.reserves[slot].qty = order.leaves - peak
     state.pool.reserves[slot].peak = peak
@@ -44,6 +53,8 @@ cdef inline void start_reserve(State* state, uint32_t slot, uint32_t peak) noexc
 cdef inline void stop_reserve(State* state, uint32_t slot) noexcept nogil:
     """An order that is about to leave its level stands there with all of its shares."""
     rare()
+    if not state.pool.orders[slot].flags & ORDER_HAS_RESERVE:
+        return
     state.levels.levels[state.pool.orders[slot].level].qty += state.pool.reserves[slot].qty
     take_from_reserve(state, slot, state.pool.reserves[slot].qty)
 
@@ -53,6 +64,8 @@ cdef inline void cut_reserve(State* state, uint32_t slot, uint32_t cut) noexcept
     cdef uint32_t reserve = state.pool.reserves[slot].qty
     cdef uint32_t borne = cut if cut < reserve else reserve
     rare()
+    if not state.pool.orders[slot].flags & ORDER_HAS_RESERVE:
+        return
     state.levels.levels[state.pool.orders[slot].level].qty += borne
     take_from_reserve(state, slot, borne)
 

@@ -14,7 +14,7 @@ from oms._core.ledger cimport Account, ledger_hold, position_find, position_make
 from oms._core.machine cimport INVARIANT
 from oms._core.order_book cimport book_link
 from oms._core.order_index cimport index_add, index_find
-from oms._core.order_pool cimport ORDER_HAS_RESERVE, Order, Reserve, is_lasting
+from oms._core.order_pool cimport ORDER_FLAGS, ORDER_HAS_RESERVE, Order, Reserve, is_lasting
 from oms._core.sessions cimport Session, session_oldest
 from oms._core.snapshot cimport (
     SNAPSHOT_HEADER_WORDS, SNAPSHOT_MAGIC, SNAPSHOT_VERSION, SNAPSHOT_VERSION_OLDEST, checksum,
@@ -292,7 +292,7 @@ cdef inline void read_order(State* state, Reader* reader, uint8_t* is_seen) noex
     if order.time_in_force > TIF_FOK:
         due_ns = <int64_t>get_up_to(reader, <uint64_t>TIMESTAMP_MAX)
         timer_add(&state.timers, slot, order.order_id, due_ns)
-    if order.flags:
+    if order.flags & ORDER_HAS_RESERVE:
         get_block(reader, &state.pool.reserves[slot], sizeof(Reserve))
         expect(reader, is_within(state.pool.reserves[slot].qty, order.leaves - 1))
         expect(
@@ -310,7 +310,7 @@ cdef inline void read_order(State* state, Reader* reader, uint8_t* is_seen) noex
 cdef inline bint is_order_good(State* state, const Order* order) noexcept nogil:
     return (
         is_within(order.session_id, state.numbers.session_count)
-        and order.flags <= ORDER_HAS_RESERVE
+        and order.flags & ~<uint32_t>ORDER_FLAGS == 0
         and is_within(order.account_id, state.numbers.account_count)
         and is_within(order.instrument_id, state.numbers.instrument_count)
         and order.position != 0

@@ -14,7 +14,7 @@ from oms._core.digest cimport folded
 from oms._core.directory cimport Instrument
 from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
-from oms._core.order_pool cimport Order, Reserve
+from oms._core.order_pool cimport ORDER_HAS_RESERVE, Order, Reserve
 from oms._core.sessions cimport Session, session_oldest, session_outcome
 from oms._core.state cimport CancelTask, Capacities, Numbers, State, grant_of
 from oms._core.timers cimport timer_due
@@ -182,7 +182,7 @@ cdef inline void write_orders(Writer* writer, const State* state) noexcept nogil
                     write_order(writer, &state.pool.orders[slot], slot)
                     if state.pool.orders[slot].time_in_force > TIF_FOK:
                         put(writer, <uint64_t>timer_due(&state.timers, slot))
-                    if state.pool.orders[slot].flags:
+                    if state.pool.orders[slot].flags & ORDER_HAS_RESERVE:
                         put_block(writer, &state.pool.reserves[slot], sizeof(Reserve))
                     slot = state.pool.orders[slot].next
                 level = level_next(&walk)

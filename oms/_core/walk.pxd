@@ -14,7 +14,7 @@ from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.machine cimport INVARIANT
 from oms._core.order_book cimport Level, ladder_key, level_find, side_of
 from oms._core.order_index cimport index_find
-from oms._core.order_pool cimport Order
+from oms._core.order_pool cimport ORDER_HAS_RESERVE, Order
 from oms._core.reserve cimport shown_of
 from oms._core.state cimport State
 from oms._core.timers cimport Timer, is_earlier
@@ -165,8 +165,8 @@ cdef inline int broken_level(
         sums.timers += order.time_in_force > TIF_FOK
         add_up(sums, order)
         qty += shown_of(state, slot)
-        sums.reserved += order.flags
-        if order.flags and shown_of(state, slot) == 0:
+        sums.reserved += order.flags & ORDER_HAS_RESERVE
+        if order.flags & ORDER_HAS_RESERVE and shown_of(state, slot) == 0:
             return 19
         before = slot
         slot = order.next
