@@ -9,6 +9,7 @@ found unsafe (docs/adr/0011) are replaced, here or by the hooks, or are never re
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -54,6 +55,26 @@ class _NoPoller:
         """Return at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class RaftParts:
+    """What a replica is made of and whom it tells.
+
+    Entries up to `start_index` are in the owner's snapshot; `seed` None: time-outs at random.
+    """
+
+    own: RankedNode
+    peers: list[RankedNode]
+    transport: RaftTransport
+    journal: DiskJournal
+    standing: Standing
+    clock: Callable[[], float]
+    seed: int | None
+    start_index: int
+    on_commit: OnCommit
+    on_skip: OnSkip
+    on_fatal: OnFatal
+
+
 class RaftCore(SyncObj, ABC):  # type: ignore[misc]  # the library has no type information
     """The library's state machine, with its unsafe parts replaced.
 
@@ -75,41 +96,29 @@ class RaftCore(SyncObj, ABC):  # type: ignore[misc]  # the library has no type i
     _SyncObj__noopIDx: int | None
     _is_counted = False
 
-    def __init__(
-        self,
-        own: RankedNode,
-        peers: list[RankedNode],
-        transport: RaftTransport,
-        journal: DiskJournal,
-        standing: Standing,
-        *,
-        clock: Callable[[], float],
-        seed: int | None,
-        start_index: int,
-        on_commit: OnCommit,
-        on_skip: OnSkip,
-        on_fatal: OnFatal,
-    ) -> None:
-        self._own = own
-        self._peers = peers
-        self._transport = transport
+    def __init__(self, parts: RaftParts) -> None:
+        journal, standing = parts.journal, parts.standing
+        self._own = parts.own
+        self._peers = parts.peers
+        self._transport = parts.transport
         self._journal = journal
         self._standing = standing
-        self._clock = clock
-        self._random = random.Random(seed)  # noqa: S311  # spreads time-outs, no secret
-        self._on_commit, self._on_skip, self._on_fatal = on_commit, on_skip, on_fatal
+        self._clock = parts.clock
+        self._random = random.Random(parts.seed)  # noqa: S311  # spreads time-outs, no secret
+        self._on_commit, self._on_skip = parts.on_commit, parts.on_skip
+        self._on_fatal = parts.on_fatal
         if not journal.last_index:
             journal.add(NO_OP, 1, 0)
             journal.sync()
-        super().__init__(own, peers, _settings(), transport=transport)
+        super().__init__(parts.own, parts.peers, _settings(), transport=parts.transport)
         self._poller = _NoPoller()
         # The library began with a memory journal: give it ours, and what ours remembers.
         self._SyncObj__raftLog = journal
         self._SyncObj__raftCurrentTerm = max(journal.getCurrentTerm(), journal.end.term)
         standing.term = self.term
         self._SyncObj__votedForNodeId = journal.getVotedForNodeId()
-        self._SyncObj__raftCommitIndex = max(1, start_index)
-        self._SyncObj__raftLastApplied = start_index
+        self._SyncObj__raftCommitIndex = max(1, parts.start_index)
+        self._SyncObj__raftLastApplied = parts.start_index
 
     # --- the library's state, by clean names ---
 

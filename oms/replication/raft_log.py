@@ -22,6 +22,7 @@ from oms.replication.raft_core import (
     ROLES,
     TIMEOUT_MAX_S,
     OnFatal,
+    RaftParts,
     prepare_library,
 )
 from oms.replication.raft_rules import STALL_S, RaftRules
@@ -95,11 +96,11 @@ class RaftLog:
                 snapshot_folder, self._journal, folder, cluster_id=cluster_id, report=report,
                 on_fatal=on_fatal,
             )  # fmt: skip
-        self._core = RaftRules(
-            own, peers, self._transport, self._journal, self._frames, clock=clock, seed=seed,
-            start_index=start_index, on_commit=on_commit, on_skip=on_skip, on_fatal=on_fatal,
-            report=report, source=snapshot_source, receiver=receiver,
+        parts = RaftParts(
+            own, peers, self._transport, self._journal, self._frames, clock, seed,
+            start_index, on_commit, on_skip, on_fatal,
         )  # fmt: skip
+        self._core = RaftRules(parts, report=report, source=snapshot_source, receiver=receiver)
         self._due_s = clock()  # when the next tick had to come, as the caller was told
         self._told = self._standing()
 

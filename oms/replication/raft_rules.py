@@ -7,7 +7,6 @@ neither commit index nor log until it is installed whole, and then nothing more 
 cannot be is fatal, never repaired in silence.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +14,8 @@ from oms.replication import room
 from oms.replication.agreement import mismatch, take_entries
 from oms.replication.errors import Report
 from oms.replication.handover import Handover, Successor, most_up_to_date
-from oms.replication.journal import DiskJournal
-from oms.replication.port import OnCommit, OnSkip, SnapshotSource
-from oms.replication.raft_core import LEADER, PERIOD_S, TIMEOUT_MAX_S, OnFatal
+from oms.replication.port import SnapshotSource
+from oms.replication.raft_core import LEADER, PERIOD_S, TIMEOUT_MAX_S, RaftParts
 from oms.replication.raft_messages import (
     NO_RESERVE,
     ROOM,
@@ -33,12 +31,11 @@ from oms.replication.raft_messages import (
     TimeoutNow,
     Vote,
 )
-from oms.replication.raft_transport import RaftTransport, RankedNode
+from oms.replication.raft_transport import RankedNode
 from oms.replication.raft_voter import RaftVoter
 from oms.replication.replicator import Replicator
 from oms.replication.snapshot_receiver import SnapshotReceiver, holds
 from oms.replication.snapshot_sender import SnapshotSender
-from oms.replication.standing import Standing
 
 STALL_S: Final = 0.1  # a tick so late: read the sockets before judging silence
 _COMMIT_NOTICE_S: Final = 0.003  # followers hear of a commit so soon when no entry carries it
@@ -49,18 +46,8 @@ class RaftRules(RaftVoter):
 
     def __init__(
         self,
-        own: RankedNode,
-        peers: list[RankedNode],
-        transport: RaftTransport,
-        journal: DiskJournal,
-        standing: Standing,
+        parts: RaftParts,
         *,
-        clock: Callable[[], float],
-        seed: int | None,
-        start_index: int,
-        on_commit: OnCommit,
-        on_skip: OnSkip,
-        on_fatal: OnFatal,
         report: Report,
         source: SnapshotSource | None,
         receiver: SnapshotReceiver | None,
@@ -74,12 +61,13 @@ class RaftRules(RaftVoter):
         self.is_storage_ok = True
         self.stale_frames = 0
         self.installed: tuple[int, Path] | None = None  # then nothing more is done
-        super().__init__(
-            own, peers, transport, journal, standing, clock=clock, seed=seed,
-            start_index=start_index, on_commit=on_commit, on_skip=on_skip, on_fatal=on_fatal,
-        )  # fmt: skip
-        sender = SnapshotSender(transport, journal, source, report=report, on_fatal=on_fatal)
-        self._replicator = Replicator(peers, transport, journal, self._matched, sender)
+        super().__init__(parts)
+        sender = SnapshotSender(
+            parts.transport, parts.journal, source, report=report, on_fatal=parts.on_fatal
+        )
+        self._replicator = Replicator(
+            parts.peers, parts.transport, parts.journal, self._matched, sender
+        )
 
     # --- what RaftLog asks ---
 

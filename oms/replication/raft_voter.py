@@ -7,13 +7,10 @@ not lead does not campaign; one without room gives the others time to.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Final
 
 from oms.replication.elections import Election, LogEnd
-from oms.replication.journal import DiskJournal
-from oms.replication.port import OnCommit, OnSkip
-from oms.replication.raft_core import LEADER, TIMEOUT_MAX_S, TIMEOUT_MIN_S, OnFatal, RaftCore
+from oms.replication.raft_core import LEADER, TIMEOUT_MAX_S, TIMEOUT_MIN_S, RaftCore, RaftParts
 from oms.replication.raft_messages import (
     ROOM,
     Current,
@@ -23,8 +20,7 @@ from oms.replication.raft_messages import (
     TimeoutNow,
     Vote,
 )
-from oms.replication.raft_transport import RaftTransport, RankedNode
-from oms.replication.standing import Standing
+from oms.replication.raft_transport import RankedNode
 
 PATIENCE_S: Final = 2.0  # a node without room campaigns only if nobody else did for so long
 
@@ -32,31 +28,14 @@ PATIENCE_S: Final = 2.0  # a node without room campaigns only if nobody else did
 class RaftVoter(RaftCore):
     """One replica's elections."""
 
-    def __init__(
-        self,
-        own: RankedNode,
-        peers: list[RankedNode],
-        transport: RaftTransport,
-        journal: DiskJournal,
-        standing: Standing,
-        *,
-        clock: Callable[[], float],
-        seed: int | None,
-        start_index: int,
-        on_commit: OnCommit,
-        on_skip: OnSkip,
-        on_fatal: OnFatal,
-    ) -> None:
-        self._election = Election(own.node_id, (len(peers) + 1) // 2 + 1)
+    def __init__(self, parts: RaftParts) -> None:
+        self._election = Election(parts.own.node_id, (len(parts.peers) + 1) // 2 + 1)
         self._may_campaign = False
         self._ordered_term = 0  # the leader of this term handed over to this node
         self._told_to_lead = True
-        self._heard_leader_s = clock() - TIMEOUT_MAX_S
+        self._heard_leader_s = parts.clock() - TIMEOUT_MAX_S
         self._votes_from: set[tuple[int, str]] = set()
-        super().__init__(
-            own, peers, transport, journal, standing, clock=clock, seed=seed,
-            start_index=start_index, on_commit=on_commit, on_skip=on_skip, on_fatal=on_fatal,
-        )  # fmt: skip
+        super().__init__(parts)
 
     @property
     def is_joining(self) -> bool:
