@@ -17,7 +17,7 @@ from oms.bounds import EVENT_BYTES
 from oms.config import AccountConfig, CapacityConfig, InstrumentConfig, UserConfig, VenueConfig
 from oms.local.genesis import build_genesis
 from oms.messages.commands import Command, NewOrder, StartDay
-from oms.messages.enums import OUCH_POLICY, OrdType, Side, TimeInForce
+from oms.messages.enums import OUCH_POLICY, EventKind, OrdType, Side, TimeInForce
 from oms.messages.link import (
     GetDirectory,
     Push,
@@ -98,6 +98,13 @@ class Recorder:
 
     def window_full(self, *, is_full: bool) -> None:
         self.fullness.append(is_full)
+
+    @property
+    def accepted(self) -> list[int]:
+        """The UserRefNums accepted, in order of arrival."""
+        return [
+            event.user_ref_num for _, event in self.events if event.kind == EventKind.ORDER_ACCEPTED
+        ]
 
     def out_seqs(self) -> list[int]:
         """The numbers of the stream, in order of arrival."""

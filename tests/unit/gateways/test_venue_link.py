@@ -1,42 +1,19 @@
-"""The link to the venue: windows, resends, order of events, takeover, against a fake venue."""
-
-import pytest
+"""The link to the venue: windows, resends, order of events, against a fake venue."""
 
 from oms.bounds import PUSH_COMMANDS_MAX, SESSION_IN_FLIGHT_MAX
 from oms.messages.commands import (
     AddInstrument,
-    EndDay,
-    GatewayLost,
     Login,
-    Logout,
     NewOrder,
 )
 from oms.messages.enums import EventKind, Phase
 from oms.messages.link import ReplayEvents
 from tests.support.link_venue import (
-    GATEWAY_ID,
-    NOW_NS,
     SESSION,
     LinkVenue,
-    Recorder,
-    start_day,
 )
 
-ACCEPTED = EventKind.ORDER_ACCEPTED
 NEVER_NS = 1 << 62
-
-
-@pytest.fixture
-def venue() -> LinkVenue:
-    """A venue whose leader and directory the link knows."""
-    fake = LinkVenue()
-    fake.start()
-    return fake
-
-
-def accepted(recorder: Recorder) -> list[int]:
-    """The UserRefNums accepted, in order of arrival."""
-    return [event.user_ref_num for _, event in recorder.events if event.kind == ACCEPTED]
 
 
 def is_blocked(venue: LinkVenue) -> bool:
@@ -62,7 +39,7 @@ def test_commands_of_one_turn_go_out_in_one_push(venue: LinkVenue) -> None:
     venue.run()
     assert venue.frames_pushed == before + 1
     venue.step()
-    assert accepted(recorder) == list(range(1, 10))
+    assert recorder.accepted == list(range(1, 10))
 
 
 def test_one_push_has_at_most_its_bound_of_commands(venue: LinkVenue) -> None:
@@ -92,7 +69,7 @@ def test_window_is_closed_at_its_bound_and_opens_again(venue: LinkVenue) -> None
         venue.apply(waiting[start : start + 1024])
     assert recorder.fullness == [True, False]
     venue.step()
-    assert accepted(recorder) == list(range(1, SESSION_IN_FLIGHT_MAX + 4))
+    assert recorder.accepted == list(range(1, SESSION_IN_FLIGHT_MAX + 4))
 
 
 def test_new_leader_gets_everything_undecided_once_more_in_order(venue: LinkVenue) -> None:
@@ -107,7 +84,7 @@ def test_new_leader_gets_everything_undecided_once_more_in_order(venue: LinkVenu
     resent = [c.client_seq for c in venue.pushed if isinstance(c, NewOrder)]
     assert resent in ([6, 7, 8], [4, 5, 6, 7, 8])
     venue.step()
-    assert accepted(recorder) == list(range(1, 9))
+    assert recorder.accepted == list(range(1, 9))
     assert recorder.out_seqs() == list(range(recorder.out_seqs()[0], recorder.out_seqs()[0] + 8))
     assert recorder.window is not None
     assert not recorder.window.in_flight
@@ -125,7 +102,7 @@ def test_nothing_is_pushed_while_nobody_leads(venue: LinkVenue) -> None:
     assert venue.frames_pushed == before
     venue.elect("n3")
     venue.step()
-    assert accepted(recorder) == [1, 2, 3, 4]
+    assert recorder.accepted == [1, 2, 3, 4]
 
 
 def test_a_lower_term_is_not_believed(venue: LinkVenue) -> None:
@@ -137,7 +114,7 @@ def test_a_lower_term_is_not_believed(venue: LinkVenue) -> None:
     venue.term, venue.leader = 2, "n2"
     venue.enter(recorder, 1, 1)
     venue.step()
-    assert accepted(recorder) == [1]
+    assert recorder.accepted == [1]
 
 
 def test_lost_push_is_resent_after_a_while_without_progress(venue: LinkVenue) -> None:
@@ -150,7 +127,7 @@ def test_lost_push_is_resent_after_a_while_without_progress(venue: LinkVenue) ->
     assert venue.pushed == []
     venue.pass_time(0.2)
     venue.step()
-    assert accepted(recorder) == [1, 2, 3]
+    assert recorder.accepted == [1, 2, 3]
 
 
 def test_gap_is_resent_from_what_the_engine_expects_once(venue: LinkVenue) -> None:
@@ -164,7 +141,7 @@ def test_gap_is_resent_from_what_the_engine_expects_once(venue: LinkVenue) -> No
     resent = [c.client_seq for c in venue.pushed if isinstance(c, NewOrder)]
     assert resent == [3, 4, 5, 6]
     venue.step()
-    assert accepted(recorder) == [1, 2, 3, 4, 5, 6]
+    assert recorder.accepted == [1, 2, 3, 4, 5, 6]
 
 
 def test_expired_command_is_resent_with_a_new_limit(venue: LinkVenue) -> None:
@@ -177,7 +154,7 @@ def test_expired_command_is_resent_with_a_new_limit(venue: LinkVenue) -> None:
         venue.pushed
     )
     venue.step()
-    assert accepted(recorder) == [1, 2]
+    assert recorder.accepted == [1, 2]
 
 
 def test_repeat_of_a_decided_command_frees_the_window(venue: LinkVenue) -> None:
@@ -190,7 +167,7 @@ def test_repeat_of_a_decided_command_frees_the_window(venue: LinkVenue) -> None:
     assert kinds.count(EventKind.ALREADY_APPLIED) == 2
     assert recorder.window is not None
     assert not recorder.window.in_flight
-    assert accepted(recorder) == [1, 2]
+    assert recorder.accepted == [1, 2]
 
 
 def test_hole_in_the_stream_is_filled_before_anything_later(venue: LinkVenue) -> None:
@@ -202,7 +179,7 @@ def test_hole_in_the_stream_is_filled_before_anything_later(venue: LinkVenue) ->
     venue.pushed.clear()
     venue.enter(recorder, 2, 2)
     venue.step()
-    assert accepted(recorder) == [1, 2]
+    assert recorder.accepted == [1, 2]
     assert recorder.out_seqs() == sorted(recorder.out_seqs())
 
 
@@ -211,10 +188,10 @@ def test_lost_tail_is_seen_from_the_leaders_status(venue: LinkVenue) -> None:
     recorder = venue.log_in()
     venue.enter(recorder, 1, 1)
     venue.step(lost=True)
-    assert accepted(recorder) == []
+    assert recorder.accepted == []
     venue.status("n1")
     venue.pass_time(0.15)
-    assert accepted(recorder) == [1]
+    assert recorder.accepted == [1]
 
 
 def test_new_leaders_first_status_fills_the_tail_at_once(venue: LinkVenue) -> None:
@@ -223,7 +200,7 @@ def test_new_leaders_first_status_fills_the_tail_at_once(venue: LinkVenue) -> No
     venue.enter(recorder, 1, 1)
     venue.step(lost=True)
     venue.elect("n2")
-    assert accepted(recorder) == [1]
+    assert recorder.accepted == [1]
 
 
 def test_lost_tail_is_seen_from_a_followers_status_after_a_moment(venue: LinkVenue) -> None:
@@ -234,7 +211,7 @@ def test_lost_tail_is_seen_from_a_followers_status_after_a_moment(venue: LinkVen
     venue.down.add("n1")
     venue.status("n2")
     venue.pass_time(0.7)
-    assert accepted(recorder) == [1]
+    assert recorder.accepted == [1]
 
 
 def test_replay_is_asked_elsewhere_when_a_node_refuses(venue: LinkVenue) -> None:
@@ -247,7 +224,7 @@ def test_replay_is_asked_elsewhere_when_a_node_refuses(venue: LinkVenue) -> None
     venue.status("n1")
     venue.run()
     venue.pass_time(1)
-    assert accepted(recorder) == [1]
+    assert recorder.accepted == [1]
 
 
 def test_replay_from_a_node_that_has_not_the_events_is_asked_elsewhere(venue: LinkVenue) -> None:
@@ -258,7 +235,7 @@ def test_replay_from_a_node_that_has_not_the_events_is_asked_elsewhere(venue: Li
     venue.step(lost=True)
     venue.status("n1")
     venue.pass_time(0.5)
-    assert accepted(recorder) == [1]
+    assert recorder.accepted == [1]
 
 
 def test_hole_larger_than_a_replay_is_filled_piece_by_piece(venue: LinkVenue) -> None:
@@ -271,7 +248,7 @@ def test_hole_larger_than_a_replay_is_filled_piece_by_piece(venue: LinkVenue) ->
     venue.pushed.clear()
     venue.enter(recorder, 151, 152)
     venue.step()
-    assert accepted(recorder) == list(range(1, 153))
+    assert recorder.accepted == list(range(1, 153))
     asked = [r.from_event_seq for _, r in venue.requests if isinstance(r, ReplayEvents)]
     assert len(asked) > 2
     assert asked == sorted(set(asked))
@@ -292,7 +269,7 @@ def test_frames_that_come_while_a_hole_is_filled_ask_for_nothing_more(venue: Lin
     assert len([r for _, r in venue.requests if isinstance(r, ReplayEvents)]) == 1
     venue.down.clear()
     venue.pass_time(0.6)
-    assert accepted(recorder) == list(range(1, 20))
+    assert recorder.accepted == list(range(1, 20))
 
 
 def test_repeated_frames_are_dropped(venue: LinkVenue) -> None:
@@ -304,133 +281,7 @@ def test_repeated_frames_are_dropped(venue: LinkVenue) -> None:
     data = venue.apply(venue.pushed)
     venue.publish(first_seq, data)
     venue.publish(1, venue.events)
-    assert accepted(recorder) == [1, 2, 3]
-
-
-def test_second_login_takes_over(venue: LinkVenue) -> None:
-    """One live connection per session: the old one is told, and its commands have no effect."""
-    first = venue.log_in()
-    second = venue.log_in()
-    assert first.void_reasons == ["taken over by another login"]
-    assert second.window is not None
-    assert second.window.conn_epoch == 2
-    venue.enter(second, 1, 1)
-    venue.step()
-    assert accepted(second) == [1]
-    assert accepted(first) == []
-
-
-def test_login_through_another_gateway_takes_over(venue: LinkVenue) -> None:
-    """Two gateways may run; the log decides who has the session."""
-    recorder = venue.log_in()
-    venue.apply([Login(SESSION, 999, 12345)])
-    assert recorder.void_reasons == ["taken over by another login"]
-
-
-def test_repeated_login_copy_changes_nothing(venue: LinkVenue) -> None:
-    """A login is resent like everything else; the second copy finds the first."""
-    recorder = Recorder()
-    venue.link.login(SESSION, recorder)
-    venue.run()
-    venue.pushed += venue.pushed
-    venue.step()
-    assert recorder.void_reasons == []
-    assert recorder.window is not None
-
-
-def test_lost_login_is_resent(venue: LinkVenue) -> None:
-    """A login in the pipe of a leader that died reaches the next one."""
-    recorder = Recorder()
-    venue.link.login(SESSION, recorder)
-    venue.run()
-    venue.elect("n2")
-    venue.step()
-    assert recorder.window is not None
-
-
-def test_login_that_came_too_late_is_pushed_again_with_a_new_limit(venue: LinkVenue) -> None:
-    """A stall costs the one who waits some time, and nobody his connection."""
-    recorder = Recorder()
-    venue.link.login(SESSION, recorder)
-    venue.run()
-    venue.clock.now_ns += 3_000_000_000
-    assert [event.kind for event in venue.step()] == [EventKind.COMMAND_EXPIRED]
-    venue.pass_time(0.6)
-    venue.step()
-    assert recorder.window is not None
-
-
-def test_late_copy_of_a_login_does_not_end_the_connection_in_use(venue: LinkVenue) -> None:
-    """It may come from a leader that slept, long after its client went elsewhere."""
-    given_up = venue.link.login(SESSION, Recorder())
-    venue.run()
-    late = venue.pushed
-    venue.pushed = []
-    venue.link.abandon(given_up)
-    recorder = venue.log_in()
-    venue.enter(recorder, 1, 2)
-    venue.run()
-    venue.clock.now_ns += 3_000_000_000
-    venue.apply(late)
-    assert recorder.void_reasons == []
-    venue.pass_time(1)
-    venue.step()
-    assert accepted(recorder) == [1, 2]
-
-
-def test_login_waiting_for_a_leader_goes_to_it_in_time(venue: LinkVenue) -> None:
-    """A new leader gets a limit that counts from its election, not from the login."""
-    recorder = Recorder()
-    venue.link.login(SESSION, recorder)
-    venue.run()
-    venue.clock.now_ns += 3_000_000_000
-    venue.elect("n2")
-    venue.step()
-    assert recorder.window is not None
-
-
-def test_logout_waits_for_the_last_outcome(venue: LinkVenue) -> None:
-    """What a client had sent before it left is still seen through."""
-    recorder = venue.log_in()
-    venue.enter(recorder, 1, 2)
-    assert recorder.window is not None
-    venue.link.leave(recorder.window)
-    venue.run()
-    assert not any(isinstance(c, Logout) for c in venue.pushed)
-    venue.step()
-    assert any(isinstance(c, Logout) for c in venue.pushed)
-    kinds = [event.kind for event in venue.step()]
-    assert kinds == [EventKind.SESSION_LOGGED_OUT]
-
-
-def test_abandoned_login_is_logged_out(venue: LinkVenue) -> None:
-    """A client that left before its login was decided holds no session."""
-    recorder = Recorder()
-    nonce = venue.link.login(SESSION, recorder)
-    venue.run()
-    venue.link.abandon(nonce)
-    venue.step()
-    assert recorder.window is None
-    assert [event.kind for event in venue.step()] == [EventKind.SESSION_LOGGED_OUT]
-
-
-def test_logout_that_has_no_event_is_let_go(venue: LinkVenue) -> None:
-    """A void logout answers nothing; it must not be pushed for ever."""
-    recorder = venue.log_in()
-    assert recorder.window is not None
-    venue.link.leave(recorder.window)
-    venue.run()
-    for _ in range(40):
-        venue.pushed.clear()
-        venue.pass_time(0.6)
-    assert venue.pushed == []
-
-
-def test_lease_is_kept_by_empty_pushes(venue: LinkVenue) -> None:
-    """A silent gateway would be taken for dead, and its sessions logged out."""
-    before = venue.frames_pushed
-    venue.pass_time(2)
-    assert 9 <= venue.frames_pushed - before <= 21
+    assert recorder.accepted == [1, 2, 3]
 
 
 def test_blocked_push_is_kept_and_sent_later(venue: LinkVenue) -> None:
@@ -444,7 +295,7 @@ def test_blocked_push_is_kept_and_sent_later(venue: LinkVenue) -> None:
     venue.pass_time(0.1)
     assert not is_blocked(venue)
     venue.step()
-    assert accepted(recorder) == [1, 2, 3]
+    assert recorder.accepted == [1, 2, 3]
 
 
 def test_blocked_link_piles_up_no_copies(venue: LinkVenue) -> None:
@@ -460,7 +311,7 @@ def test_blocked_link_piles_up_no_copies(venue: LinkVenue) -> None:
     venue.step()
     venue.pass_time(5)
     venue.step()
-    assert accepted(recorder) == list(range(1, 601))
+    assert recorder.accepted == list(range(1, 601))
 
 
 def test_directory_is_read_again_before_later_events(venue: LinkVenue) -> None:
@@ -474,12 +325,12 @@ def test_directory_is_read_again_before_later_events(venue: LinkVenue) -> None:
     venue.step()
     assert venue.link.directory is not None
     assert b"YEW" not in venue.link.directory.instruments
-    assert accepted(recorder) == []
+    assert recorder.accepted == []
     venue.down.clear()
     venue.statuses()
     venue.pass_time(1)
     assert venue.link.directory.instruments[b"YEW"] == 3
-    assert accepted(recorder) == [1]
+    assert recorder.accepted == [1]
 
 
 def test_session_replay_comes_in_pieces_from_any_node(venue: LinkVenue) -> None:
@@ -511,33 +362,3 @@ def test_unreadable_publication_is_logged_and_survived(venue: LinkVenue) -> None
     venue.link.on_publication("n1", [b"status|", b"short"])
     venue.link.on_publication("n1", [b"status|", b"\x01\x01" + bytes(22) + b"\xc1"])
     assert venue.log_text.getvalue().count("publication_unreadable") == 2
-
-
-def test_lease_that_ran_out_voids_the_sessions_of_this_gateway(venue: LinkVenue) -> None:
-    """After a long stop the gateway learns from the log that its connections are over."""
-    recorder = venue.log_in()
-    venue.apply([GatewayLost(GATEWAY_ID)])
-    assert recorder.void_reasons == ["the venue logged the session out"]
-    assert venue.log_in().void_reasons == []
-
-
-def test_new_day_reaches_sessions_and_later_logins(venue: LinkVenue) -> None:
-    """The stream restarts at 1 under a new session name and another midnight."""
-    recorder = venue.log_in()
-    assert recorder.login is not None
-    venue.apply([Login(1, 4711, 1)])
-    date = recorder.login.trading_date + 1
-    venue.apply([EndDay(1, 1, 1, NEVER_NS)])
-    venue.apply([])  # an entry for the sweep
-    venue.apply([start_day(1, 1, 2, date)])
-    venue.run()
-    system_events = [
-        (seq, chr(event.reason))
-        for seq, event in recorder.events
-        if event.kind == EventKind.SYSTEM_EVENT
-    ]
-    assert system_events == [(2, "E"), (1, "S")]
-    again = venue.log_in()
-    assert again.login is not None
-    assert (again.login.trading_date, again.login.out_seq) == (date, 1)
-    assert again.login.midnight_ns == NOW_NS
