@@ -8,6 +8,7 @@ Promises: the only file that writes the directory.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from oms._core.directory cimport Instrument, Participant, User, set_tick
+from oms._core.gate cimport instrument_gate, venue_gate
 from oms._core.ledger cimport Account, Position, position_find, position_make
 from oms._core.sessions cimport Session
 from oms._core.state cimport (
@@ -60,6 +61,7 @@ cdef inline void apply_genesis(State* state, const CommandRecord* command) noexc
     state.numbers.cluster_id = record.cluster_id
     state.numbers.rule_version = record.rule_version
     state.numbers.genesis_left = record.records_following
+    state.gate = venue_gate(state)
 
 
 cdef inline uint8_t next_id(uint32_t id, uint32_t count, uint32_t maximum) noexcept nogil:
@@ -131,6 +133,7 @@ cdef inline uint8_t apply_add_instrument(
     state.numbers.instrument_count += 1
     set_terms(instrument, record)
     instrument.phase = record.phase
+    instrument.gate = instrument_gate(instrument)
     instrument.price_scale = record.price_scale
     instrument.symbol = record.symbol
     return REJECT_NONE
@@ -273,7 +276,7 @@ cdef inline uint8_t apply_open_session(State* state, const SessionRecord* record
         return REJECT_BAD_VALUE
     state.numbers.session_count += 1
     session = &state.sessions[record.opened_session_id]
-    session.user_id = record.user_id
+    session.user_id = <uint16_t>record.user_id
     session.protocol = record.protocol
     session.options = record.options
     session.default_account_id = record.default_account_id
@@ -361,6 +364,7 @@ cdef inline void change_phase(State* state, uint32_t instrument_id, uint8_t phas
     if instrument.phase == phase:
         return
     instrument.phase = phase
+    instrument.gate = instrument_gate(instrument)
     instrument.topic_seq += 1
     event = add_event(state, EVENT_PHASE_CHANGED)
     event.topic_seq = instrument.topic_seq

@@ -7,6 +7,7 @@ end, and none expires more orders than that (RULES A11).
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from oms._core.admin cimport change_phase
+from oms._core.gate cimport venue_gate
 from oms._core.mass_cancel cimport take_away
 from oms._core.order_events cimport number_in_session
 from oms._core.order_pool cimport Order
@@ -50,6 +51,7 @@ cdef inline uint8_t apply_start_day(State* state, const DayRecord* record) noexc
     ):
         return REJECT_WRONG_DAY
     state.numbers.is_day_open = 1
+    state.gate = venue_gate(state)
     state.numbers.trading_date = record.trading_date
     state.numbers.midnight_ns = record.midnight_ns
     for i in range(1, state.numbers.session_count + 1):
@@ -69,6 +71,7 @@ cdef inline uint8_t apply_end_day(State* state) noexcept nogil:
     if not state.numbers.is_day_open:
         return REJECT_WRONG_DAY
     state.numbers.is_day_open = 0
+    state.gate = venue_gate(state)
     for i in range(1, state.numbers.instrument_count + 1):
         change_phase(state, i, PHASE_CLOSED)
     state.numbers.sweep_slot = 1

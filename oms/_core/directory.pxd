@@ -22,6 +22,7 @@ cdef struct Instrument:
     uint8_t phase
     uint8_t price_scale
     uint8_t is_killed  # no new orders in it
+    uint8_t gate  # gate.pxd
     uint64_t symbol  # 8 bytes as sent
     int64_t shares_issued  # deposits less withdrawals
 

@@ -6,6 +6,7 @@ rests are not touched (docs/rules.md, Entry).
 
 from libc.stdint cimport uint8_t, uint32_t
 
+from oms._core.gate cimport account_gate, instrument_gate, session_gate, venue_gate
 from oms._core.order_events cimport command_ignored, number_in_session, order_rejected
 from oms._core.sessions cimport Session
 from oms._core.state cimport (
@@ -72,10 +73,14 @@ cdef inline uint8_t apply_set_kill(State* state, const KillRecord* record) noexc
         return REJECT_BAD_VALUE
     if record.scope == KILL_VENUE:
         state.numbers.is_killed = record.is_killed
+        state.gate = venue_gate(state)
     elif record.scope == KILL_SESSION:
         state.sessions[id].is_killed = record.is_killed
+        state.sessions[id].gate = session_gate(&state.sessions[id])
     elif record.scope == KILL_ACCOUNT:
         state.accounts[id].is_killed = record.is_killed
+        state.accounts[id].gate = account_gate(&state.accounts[id])
     else:
         state.instruments[id].is_killed = record.is_killed
+        state.instruments[id].gate = instrument_gate(&state.instruments[id])
     return REJECT_NONE

@@ -12,6 +12,7 @@ from oms._core.machine cimport INVARIANT, UNLIKELY, release_pages, take_pages
 from oms._core.order_pool cimport Order
 from oms._core.types cimport SIDE_BUY, SIDE_SELL
 
+# Two cache lines, 128 bytes: what every order asks for, then the rest.
 cdef struct Account:
     int64_t cash  # 10^-4 currency units
     int64_t hold  # sum of price x leaves of the resting buys
@@ -20,10 +21,13 @@ cdef struct Account:
     int64_t max_order_value
     int64_t long_limit
     int64_t short_limit
-    uint16_t participant_id  # at most PARTICIPANTS_MAX x IDENTITY_FACTOR
+    uint8_t gate  # gate.pxd
     uint8_t self_trade  # SelfTrade of orders that say nothing; 0: they trade
-    uint8_t is_killed  # no new orders for it
+    uint8_t reserved[6]
     uint32_t firm
+    uint16_t participant_id  # at most PARTICIPANTS_MAX x IDENTITY_FACTOR
+    uint8_t is_killed  # no new orders for it
+    uint8_t unused[57]
 
 cdef struct Position:
     int64_t qty  # shares; below zero: short

@@ -4,12 +4,13 @@ Called by the engine class. Promises: reads within the bytes it is given; answer
 anything that `snapshot.pxd` would not have written, and then the caller drops the half-built state.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from oms._core.admin cimport are_capacities_good, is_within
 from oms._core.directory cimport Instrument, set_tick, tick_of
+from oms._core.gate cimport set_gates
 from oms._core.ledger cimport Account, ledger_hold, position_find, position_make
 from oms._core.machine cimport INVARIANT
 from oms._core.order_book cimport book_link
@@ -115,6 +116,7 @@ cdef inline bint read_snapshot(
         read_orders(state, &reader)
     if reader.is_sound and reader.version >= 2:
         read_tasks(state, &reader)
+    set_gates(state)
     return reader.is_sound and reader.at == reader.count and broken_promise(state) == 0
 
 
@@ -163,12 +165,9 @@ cdef inline void read_parties(State* state, Reader* reader) noexcept nogil:
     for i in range(1, state.numbers.participant_count + 1):
         get_block(reader, &state.participants[i], sizeof(state.participants[i]))
     for i in range(1, state.numbers.account_count + 1):
-        get_block(reader, &state.accounts[i], sizeof(Account))
+        read_account(reader, &state.accounts[i])
         if reader.version >= 2:
             state.groups[i] = <uint32_t>get_up_to(reader, 0xFFFFFFFF)
-        expect(reader, state.accounts[i].self_trade <= SELF_TRADE_DECREMENT)
-        expect(reader, state.accounts[i].is_killed <= 1)
-        state.accounts[i].hold = 0  # grows again with the orders
     for i in range(1, state.numbers.user_count + 1):
         get_block(reader, &state.users[i], sizeof(state.users[i]))
         grant = get(reader)
@@ -179,6 +178,23 @@ cdef inline void read_parties(State* state, Reader* reader) noexcept nogil:
                 return
             grant_of(state, i, <uint32_t>(grant >> 32))[0] = <uint8_t>grant
             grant = get(reader)
+
+
+cdef inline void read_account(Reader* reader, Account* account) noexcept nogil:
+    cdef uint64_t word
+    account.cash = <int64_t>get(reader)
+    get(reader)  # the hold grows again with the orders
+    account.topic_seq = get(reader)
+    account.max_order_qty = <int64_t>get(reader)
+    account.max_order_value = <int64_t>get(reader)
+    account.long_limit = <int64_t>get(reader)
+    account.short_limit = <int64_t>get(reader)
+    word = get(reader)
+    account.participant_id = <uint16_t>word
+    account.self_trade = <uint8_t>(word >> 16)
+    account.is_killed = <uint8_t>(word >> 24)
+    account.firm = <uint32_t>(word >> 32)
+    expect(reader, account.self_trade <= SELF_TRADE_DECREMENT and account.is_killed <= 1)
 
 
 cdef inline void read_sessions(State* state, Reader* reader) noexcept nogil:
@@ -192,7 +208,7 @@ cdef inline void read_sessions(State* state, Reader* reader) noexcept nogil:
         session.out_seq = get(reader)
         session.conn_epoch = <uint32_t>get_up_to(reader, 0xFFFFFFFF)
         session.last_user_ref_num = <uint32_t>get_up_to(reader, 0xFFFFFFFF)
-        session.user_id = <uint32_t>get_up_to(reader, state.numbers.user_count)
+        session.user_id = <uint16_t>get_up_to(reader, state.numbers.user_count)
         expect(reader, session.user_id >= 1)
         session.is_logged_in = <uint8_t>get_up_to(reader, 1)
         session.protocol = <uint8_t>get_up_to(reader, PROTOCOL_ADMIN)

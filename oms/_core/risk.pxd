@@ -7,22 +7,22 @@ money 10^-4 currency units. Products fit: PRICE_MAX x ORDER_QTY_MAX is below 2^6
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from oms._core.directory cimport Instrument, reference_of, tick_of
+from oms._core.gate cimport check_gate, gate_of
 from oms._core.ledger cimport Account, Position, position_find
 from oms._core.machine cimport UNLIKELY, rare
 from oms._core.order_pool cimport Order, is_lasting
 from oms._core.sessions cimport Session
-from oms._core.state cimport State, grant_of, has_instrument, may_enter
+from oms._core.state cimport State, has_instrument, may_enter
 from oms._core.types cimport (
-    BPS, DISPLAY_PART, GRANT_DISABLED, ORDER_QTY_MAX, OrderRecord, PHASE_CLOSED,
-    PHASE_CONTINUOUS, PHASE_PRE_OPEN, POST_ONLY_SLIDE, PRICE_MAX, REJECT_BAD_DISPLAY,
-    REJECT_BAD_EXPIRE_TIME, REJECT_BAD_MIN_QTY, REJECT_BAD_ORDER_TYPE, REJECT_BAD_PRICE,
-    REJECT_BAD_QUANTITY, REJECT_BAD_SIDE, REJECT_CAPACITY, REJECT_ENTRY_OFF, REJECT_HALTED,
-    REJECT_INSUFFICIENT_CASH, REJECT_INSUFFICIENT_SHARES, REJECT_MARKET_CLOSED,
-    REJECT_NO_REFERENCE_PRICE, REJECT_NONE, REJECT_NOT_ENTITLED, REJECT_POSITION_LIMIT,
-    REJECT_PRICE_COLLAR, REJECT_QUANTITY_ABOVE_MAX, REJECT_UNKNOWN_INSTRUMENT,
-    REJECT_VALUE_ABOVE_MAX, SELF_TRADE_DECREMENT, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT,
-    SIDE_SELL_SHORT_EXEMPT, TIF_DAY, TIF_FOK, TIF_GTD, TIF_GTT, TIMESTAMP_MAX, TYPE_LIMIT,
-    TYPE_MARKET, TYPE_MARKET_TO_LIMIT,
+    BPS, DISPLAY_PART, ORDER_QTY_MAX, OrderRecord, POST_ONLY_SLIDE, PRICE_MAX,
+    REJECT_BAD_DISPLAY, REJECT_BAD_EXPIRE_TIME, REJECT_BAD_MIN_QTY, REJECT_BAD_ORDER_TYPE,
+    REJECT_BAD_PRICE, REJECT_BAD_QUANTITY, REJECT_BAD_SIDE, REJECT_CAPACITY,
+    REJECT_INSUFFICIENT_CASH, REJECT_INSUFFICIENT_SHARES, REJECT_NONE, REJECT_NOT_ENTITLED,
+    REJECT_NO_REFERENCE_PRICE, REJECT_POSITION_LIMIT, REJECT_PRICE_COLLAR,
+    REJECT_QUANTITY_ABOVE_MAX, REJECT_UNKNOWN_INSTRUMENT, REJECT_VALUE_ABOVE_MAX,
+    SELF_TRADE_DECREMENT, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT, SIDE_SELL_SHORT_EXEMPT,
+    TIF_DAY, TIF_FOK, TIF_GTD, TIF_GTT, TIMESTAMP_MAX, TYPE_LIMIT, TYPE_MARKET,
+    TYPE_MARKET_TO_LIMIT,
 )
 
 # What the checks found out on their way, for the matcher.
@@ -44,29 +44,6 @@ cdef inline int64_t collar_price(const Instrument* instrument, bint is_buy) noex
         return price // tick * tick
     price = (reference - distance + tick - 1) // tick * tick
     return price if price > tick else tick
-
-
-cdef inline bint is_entry_off(
-    const State* state, const Session* session, const Account* account,
-    const Instrument* instrument, uint32_t account_id,
-) noexcept nogil:
-    """Whether new orders are stopped anywhere on this one's way."""
-    return (
-        state.numbers.is_killed | session.is_killed | account.is_killed | instrument.is_killed
-        | (grant_of(state, session.user_id, account_id)[0] & GRANT_DISABLED)
-    ) != 0
-
-
-cdef inline uint8_t check_market(const State* state, const Instrument* instrument) noexcept nogil:
-    if UNLIKELY(instrument.phase != PHASE_CONTINUOUS or not state.numbers.is_day_open):
-        if (
-            not state.numbers.is_day_open
-            or instrument.phase == PHASE_PRE_OPEN
-            or instrument.phase == PHASE_CLOSED
-        ):
-            return REJECT_MARKET_CLOSED
-        return REJECT_HALTED
-    return REJECT_NONE
 
 
 cdef inline bint asks_for_more(const OrderRecord* record) noexcept nogil:
@@ -168,6 +145,7 @@ cdef inline uint8_t check_new(
     cdef int64_t qty = record.order_qty
     cdef bint is_buy = record.side == SIDE_BUY
     cdef bint is_market = record.ord_type != TYPE_LIMIT
+    cdef uint32_t gate
     cdef uint8_t reason
     terms.worst = 0
     terms.tick = 0
@@ -180,11 +158,11 @@ cdef inline uint8_t check_new(
         return REJECT_UNKNOWN_INSTRUMENT
     account = &state.accounts[record.account_id]
     instrument = &state.instruments[record.instrument_id]
-    if UNLIKELY(is_entry_off(state, session, account, instrument, record.account_id)):
-        return REJECT_ENTRY_OFF
-    reason = check_market(state, instrument)
-    if reason:
-        return reason
+    gate = gate_of(state, session, account, instrument, record.account_id)
+    if UNLIKELY(gate != 0):
+        reason = check_gate(state, instrument, gate)
+        if reason:
+            return reason
     if (
         not is_buy and record.side != SIDE_SELL and record.side != SIDE_SELL_SHORT
         and record.side != SIDE_SELL_SHORT_EXEMPT
@@ -232,6 +210,7 @@ cdef inline uint8_t check_replace(
     cdef const Instrument* instrument = &state.instruments[original.instrument_id]
     cdef const Position* position = &state.positions.positions[original.position]
     cdef bint is_buy = original.side == SIDE_BUY
+    cdef uint32_t gate
     cdef uint8_t reason
     terms.worst = 0
     terms.tick = 0
@@ -240,11 +219,11 @@ cdef inline uint8_t check_replace(
         return record.refuse_reason
     if not may_enter(state, session, original.account_id):
         return REJECT_NOT_ENTITLED
-    if UNLIKELY(is_entry_off(state, session, account, instrument, original.account_id)):
-        return REJECT_ENTRY_OFF
-    reason = check_market(state, instrument)
-    if reason:
-        return reason
+    gate = gate_of(state, session, account, instrument, original.account_id)
+    if UNLIKELY(gate != 0):
+        reason = check_gate(state, instrument, gate)
+        if reason:
+            return reason
     if (
         record.time_in_force < TIF_DAY or record.time_in_force > TIF_GTT
         or record.time_in_force == TIF_FOK

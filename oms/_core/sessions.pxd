@@ -4,7 +4,7 @@ Called by admission, by every part that writes to a session's stream and by the 
 `client_seq` and `out_seq` never run backwards within an epoch and a day (RULES A2, A3).
 """
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from oms._core.types cimport OUTCOME_WINDOW
 
@@ -14,7 +14,9 @@ cdef struct Session:
     uint64_t* window  # client_seq mod OUTCOME_WINDOW -> out_seq after that command
     uint32_t conn_epoch  # counts logins
     uint32_t last_user_ref_num
-    uint32_t user_id
+    uint16_t user_id  # at most USERS_MAX x IDENTITY_FACTOR
+    uint8_t gate  # gate.pxd
+    uint8_t reserved
     uint32_t live_orders
     uint8_t is_logged_in
     uint8_t protocol

@@ -116,7 +116,7 @@ cdef inline void write_directory(Writer* writer, const State* state) noexcept no
     for i in range(1, state.numbers.participant_count + 1):
         put_block(writer, &state.participants[i], sizeof(state.participants[i]))
     for i in range(1, state.numbers.account_count + 1):
-        put_block(writer, &state.accounts[i], sizeof(Account))
+        write_account(writer, &state.accounts[i])
         put(writer, state.groups[i])
     for i in range(1, state.numbers.user_count + 1):
         put_block(writer, &state.users[i], sizeof(state.users[i]))
@@ -124,6 +124,21 @@ cdef inline void write_directory(Writer* writer, const State* state) noexcept no
             if grant_of(state, i, account)[0]:
                 put(writer, <uint64_t>account << 32 | grant_of(state, i, account)[0])
         put(writer, 0)  # no grant is 0: the end of this user's
+
+
+cdef inline void write_account(Writer* writer, const Account* account) noexcept nogil:
+    put(writer, <uint64_t>account.cash)
+    put(writer, <uint64_t>account.hold)
+    put(writer, account.topic_seq)
+    put(writer, <uint64_t>account.max_order_qty)
+    put(writer, <uint64_t>account.max_order_value)
+    put(writer, <uint64_t>account.long_limit)
+    put(writer, <uint64_t>account.short_limit)
+    put(
+        writer,
+        account.participant_id | <uint64_t>account.self_trade << 16
+        | <uint64_t>account.is_killed << 24 | <uint64_t>account.firm << 32,
+    )
 
 
 cdef inline void write_sessions(Writer* writer, const State* state) noexcept nogil:

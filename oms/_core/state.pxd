@@ -86,6 +86,7 @@ cdef struct Tasks:
 
 cdef struct State:
     Numbers numbers
+    uint32_t gate  # gate.pxd
     EventBuffer buffer
     Trail trail
     OrderPool pool

@@ -113,6 +113,13 @@ cdef enum:
 cdef enum:
     GRANT_DISABLED = 0x80  # beside the bits: the user has stopped its own new orders
 
+# Bits of the gate words (gate.pxd). GATE_DISABLED is GRANT_DISABLED: a grant is its own word.
+cdef enum:
+    GATE_KILLED = 0x01  # venue, session, account, instrument
+    GATE_DAY = 0x02  # venue: no day is open
+    GATE_PHASE = 0x04  # instrument: not CONTINUOUS
+    GATE_DISABLED = 0x80  # of a grant: its user has stopped its own new orders
+
 cdef enum:
     POLICY_KEEPS_PRIORITY_ON_REDUCE = 1
     POLICY_INVALID_REPLACE_CANCELS = 2

@@ -8,6 +8,7 @@ the checks).
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
+from oms._core.gate cimport are_gates_right
 from oms._core.ladder cimport Chunk, Ladder, entry_key
 from oms._core.ledger cimport Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
@@ -51,7 +52,9 @@ cdef inline int broken_promise(State* state) noexcept nogil:
     sums.timers = 0
     sums.reserved = 0
     INVARIANT(sums.holds != NULL and sums.live_orders != NULL and sums.positions != NULL)
-    broken = broken_book(state, &sums)
+    broken = 0 if are_gates_right(state) else 28
+    if broken == 0:
+        broken = broken_book(state, &sums)
     if broken == 0:
         broken = broken_count(state, &sums)
     if broken == 0:
