@@ -12,7 +12,7 @@ from oms._core.directory cimport Instrument, User
 from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.machine cimport INVARIANT, MIX
-from oms._core.order_pool cimport ORDER_HAS_RESERVE, Order
+from oms._core.order_pool cimport ORDER_HAS_RESERVE, Order, public_id_of
 from oms._core.sessions cimport Session, session_oldest, session_outcome
 from oms._core.state cimport CancelTask, State, grant_of
 from oms._core.timers cimport timer_due
@@ -310,6 +310,7 @@ cdef inline void take_order(Hash* hash_, const State* state, uint32_t slot) noex
     take(hash_, <uint64_t>timer_due(&state.timers, slot))
     take(hash_, state.pool.reserves[slot].qty if order.flags & ORDER_HAS_RESERVE else 0)
     take(hash_, state.pool.reserves[slot].peak if order.flags & ORDER_HAS_RESERVE else 0)
+    take(hash_, public_id_of(&state.pool, order))
 
 
 cdef inline void take_tasks(Hash* hash_, const State* state) noexcept nogil:

@@ -9,13 +9,15 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from oms._core.directory cimport Instrument
 from oms._core.order_book cimport BOOK_ASKS, BOOK_BIDS, Level
-from oms._core.order_pool cimport Order
+from oms._core.machine cimport UNLIKELY, rare
+from oms._core.order_pool cimport ORDER_HAS_PUBLIC_ID, Order, public_id_of
 from oms._core.sessions cimport Session
 from oms._core.state cimport State, add_event, may_enter
 from oms._core.types cimport (
     BookTopRecord, EVENT_BOOK_TOP, EVENT_CANCEL_REJECTED, EVENT_COMMAND_IGNORED,
-    EVENT_ORDER_CANCELED, EVENT_ORDER_EXECUTED, EVENT_ORDER_REJECTED, EVENT_TRADE, EventRecord,
-    FLAG_LIVE, OrderRecord, POLICY_UNKNOWN_IS_IGNORED, REJECT_ORDER_NOT_CANCELABLE,
+    EVENT_ORDER_CANCELED, EVENT_ORDER_EXECUTED, EVENT_ORDER_REJECTED, EVENT_ORDER_RESTATED,
+    EVENT_TRADE, EventRecord, FLAG_LIVE, OrderRecord, POLICY_UNKNOWN_IS_IGNORED,
+    REJECT_ORDER_NOT_CANCELABLE,
 )
 
 cdef struct Top:
@@ -91,7 +93,40 @@ cdef inline EventRecord* order_canceled(
     event.price = price
     event.qty = qty
     event.leaves_qty = leaves
+    if UNLIKELY(order.flags != 0):
+        name_publicly(state, event, order)
     return event
+
+
+cdef inline void name_publicly(
+    const State* state, EventRecord* event, const Order* order
+) noexcept nogil:
+    """Say under which number the public knows an unusual order, where it is not its order_id."""
+    rare()
+    event.cl_ord_id[2] = public_id_of(&state.pool, order)
+
+
+cdef inline void order_restated(
+    State* state, uint32_t slot, uint32_t shown, uint8_t reason
+) noexcept nogil:
+    """ORDER_RESTATED: the public knows a live order under a new number; it shows `shown`."""
+    cdef Order* order = &state.pool.orders[slot]
+    cdef EventRecord* event
+    state.numbers.order_id += 1
+    order.flags |= ORDER_HAS_PUBLIC_ID
+    state.pool.public_ids[slot] = state.numbers.order_id
+    event = add_event(state, EVENT_ORDER_RESTATED)
+    number_in_session(state, event, order.session_id, NULL)
+    number_in_account(state, event, order.account_id)
+    event.side = order.side
+    event.reason = reason
+    event.instrument_id = order.instrument_id
+    event.user_ref_num = order.user_ref_num
+    event.order_id = order.order_id
+    event.price = order.price
+    event.qty = shown
+    event.leaves_qty = order.leaves
+    name_publicly(state, event, order)
 
 
 cdef inline void order_executed(
@@ -111,6 +146,8 @@ cdef inline void order_executed(
     event.qty = qty
     event.leaves_qty = order.leaves
     event.cl_ord_id[0] = match_id
+    if UNLIKELY(order.flags != 0):
+        name_publicly(state, event, order)
 
 
 cdef inline void traded(

@@ -36,7 +36,8 @@ cdef struct Order:
 # The hot path asks once whether there is any bit; code out of line asks which.
 cdef enum:
     ORDER_HAS_RESERVE = 1
-    ORDER_FLAGS = ORDER_HAS_RESERVE  # all that there are
+    ORDER_HAS_PUBLIC_ID = 128
+    ORDER_FLAGS = ORDER_HAS_RESERVE | ORDER_HAS_PUBLIC_ID  # all that there are
 
 # What an iceberg does not show; touched only for orders with the flag.
 cdef struct Reserve:
@@ -46,6 +47,7 @@ cdef struct Reserve:
 cdef struct OrderPool:
     Order* orders  # orders_max + 1 of them
     Reserve* reserves  # by slot
+    uint64_t* public_ids  # by slot; touched only for orders with the flag
     uint32_t reserved  # live orders with a reserve
     uint32_t free_head  # the slot freed last; 0: none
     uint32_t free_count
@@ -58,12 +60,14 @@ cdef inline void pool_open(OrderPool* pool, uint32_t orders_max) noexcept nogil:
     INVARIANT(sizeof(Order) == 64)
     pool.orders = <Order*>take_pages((<size_t>orders_max + 1) * sizeof(Order))
     pool.reserves = <Reserve*>take_pages((<size_t>orders_max + 1) * sizeof(Reserve))
+    pool.public_ids = <uint64_t*>take_pages((<size_t>orders_max + 1) * sizeof(uint64_t))
     pool.orders_max = orders_max
 
 
 cdef inline void pool_close(OrderPool* pool) noexcept nogil:
     release_pages(pool.orders, (<size_t>pool.orders_max + 1) * sizeof(Order))
     release_pages(pool.reserves, (<size_t>pool.orders_max + 1) * sizeof(Reserve))
+    release_pages(pool.public_ids, (<size_t>pool.orders_max + 1) * sizeof(uint64_t))
 
 
 cdef inline bint is_lasting(uint8_t time_in_force) noexcept nogil:
@@ -89,3 +93,10 @@ cdef inline void pool_free(OrderPool* pool, uint32_t slot) noexcept nogil:
     pool.orders[slot].next = pool.free_head
     pool.free_head = slot
     pool.free_count += 1
+
+
+cdef inline uint64_t public_id_of(const OrderPool* pool, const Order* order) noexcept nogil:
+    """The public's number for an order of the slab, where it is not its order_id; else 0."""
+    if not order.flags & ORDER_HAS_PUBLIC_ID:
+        return 0
+    return pool.public_ids[<size_t>(order - <const Order*>pool.orders)]

@@ -267,6 +267,7 @@ cdef inline void replace_order(
         timer_drop(&state.timers, slot)
     state.numbers.order_id += 1
     order.order_id = state.numbers.order_id
+    order.flags = 0
     order.user_ref_num = record.user_ref_num
     order.time_in_force = record.time_in_force
     order.price = <uint32_t>record.price

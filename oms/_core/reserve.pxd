@@ -9,8 +9,10 @@ from libc.stdint cimport uint32_t
 
 from oms._core.machine cimport rare
 from oms._core.order_book cimport Level
+from oms._core.order_events cimport order_restated
 from oms._core.order_pool cimport ORDER_HAS_RESERVE, Order
 from oms._core.state cimport State
+from oms._core.types cimport RESTATED_DISPLAY, RULES_NAME_ANEW
 
 
 cdef inline uint32_t shown_of(const State* state, uint32_t slot) noexcept nogil:
@@ -71,18 +73,22 @@ cdef inline void cut_reserve(State* state, uint32_t slot, uint32_t cut) noexcept
 
 
 cdef inline void refresh(State* state, Level* level, uint32_t slot) noexcept nogil:
-    """The first order of a level shows nothing any more: it shows more, at the level's end."""
+    """The first order of a level shows nothing any more: it shows more, at the level's end,
+    under a new public number.
+    """
     cdef Order* order = &state.pool.orders[slot]
     cdef uint32_t reserve = state.pool.reserves[slot].qty
     cdef uint32_t peak = state.pool.reserves[slot].peak
+    cdef uint32_t shown = peak if peak < reserve else reserve
     rare()
-    level.qty += peak if peak < reserve else reserve
-    take_from_reserve(state, slot, peak if peak < reserve else reserve)
-    if level.tail == slot:
-        return
-    level.head = order.next
-    state.pool.orders[order.next].prev = 0
-    state.pool.orders[level.tail].next = slot
-    order.prev = level.tail
-    order.next = 0
-    level.tail = slot
+    level.qty += shown
+    take_from_reserve(state, slot, shown)
+    if level.tail != slot:
+        level.head = order.next
+        state.pool.orders[order.next].prev = 0
+        state.pool.orders[level.tail].next = slot
+        order.prev = level.tail
+        order.next = 0
+        level.tail = slot
+    if state.numbers.rule_version >= RULES_NAME_ANEW:
+        order_restated(state, slot, shown, RESTATED_DISPLAY)

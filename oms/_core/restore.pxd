@@ -15,7 +15,9 @@ from oms._core.ledger cimport Account, ledger_hold, position_find, position_make
 from oms._core.machine cimport INVARIANT
 from oms._core.order_book cimport book_link
 from oms._core.order_index cimport index_add, index_find
-from oms._core.order_pool cimport ORDER_FLAGS, ORDER_HAS_RESERVE, Order, Reserve, is_lasting
+from oms._core.order_pool cimport (
+    ORDER_FLAGS, ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, Order, Reserve, is_lasting,
+)
 from oms._core.sessions cimport Session, session_oldest
 from oms._core.snapshot cimport (
     SNAPSHOT_HEADER_WORDS, SNAPSHOT_MAGIC, SNAPSHOT_VERSION, SNAPSHOT_VERSION_OLDEST, checksum,
@@ -319,6 +321,8 @@ cdef inline void read_order(State* state, Reader* reader, uint8_t* is_seen) noex
             state.pool.reserves[slot].qty = 0
         state.levels.levels[order.level].qty -= state.pool.reserves[slot].qty
         state.pool.reserved += 1
+    if order.flags & ORDER_HAS_PUBLIC_ID:
+        state.pool.public_ids[slot] = get_up_to(reader, state.numbers.order_id)
     state.sessions[order.session_id].live_orders += 1
     state.pool.live += 1
 

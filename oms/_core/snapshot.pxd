@@ -14,7 +14,7 @@ from oms._core.digest cimport folded
 from oms._core.directory cimport Instrument
 from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
-from oms._core.order_pool cimport ORDER_HAS_RESERVE, Order, Reserve
+from oms._core.order_pool cimport ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, Order, Reserve
 from oms._core.sessions cimport Session, session_oldest, session_outcome
 from oms._core.state cimport CancelTask, Capacities, Numbers, State, grant_of
 from oms._core.timers cimport timer_due
@@ -22,8 +22,9 @@ from oms._core.trail cimport mix_lanes
 from oms._core.types cimport TIF_FOK
 
 cdef enum:
-    SNAPSHOT_VERSION = 2
-    SNAPSHOT_VERSION_OLDEST = 1  # without session options, account groups and mass cancels
+    SNAPSHOT_VERSION = 3
+    SNAPSHOT_VERSION_OLDEST = 1
+    # 2: session options, account groups, mass cancels, icebergs. 3: public numbers of orders.
     SNAPSHOT_HEADER_WORDS = 4  # magic, version, size in words, checksum
 
 cdef extern from *:
@@ -57,13 +58,15 @@ cdef inline void put_block(Writer* writer, const void* source, size_t size) noex
 
 
 cdef inline uint64_t checksum(const uint64_t* words, uint64_t count) noexcept nogil:
-    """Of a whole snapshot but its header; the length is part of it."""
+    """Of a whole snapshot but its header; version and length are part of it."""
     cdef uint64_t lanes[4]
     cdef uint64_t tail[4]
     cdef uint64_t whole = (count - SNAPSHOT_HEADER_WORDS) & ~<uint64_t>3
     cdef uint64_t i
     for i in range(4):
         lanes[i] = count + i
+        if words[1] >= 3:  # before, the version itself was believed
+            lanes[i] += words[1] << 40
         tail[i] = 0
     mix_lanes(lanes, &words[SNAPSHOT_HEADER_WORDS], whole * sizeof(uint64_t))
     for i in range(SNAPSHOT_HEADER_WORDS + whole, count):
@@ -199,6 +202,8 @@ cdef inline void write_orders(Writer* writer, const State* state) noexcept nogil
                         put(writer, <uint64_t>timer_due(&state.timers, slot))
                     if state.pool.orders[slot].flags & ORDER_HAS_RESERVE:
                         put_block(writer, &state.pool.reserves[slot], sizeof(Reserve))
+                    if state.pool.orders[slot].flags & ORDER_HAS_PUBLIC_ID:
+                        put(writer, state.pool.public_ids[slot])
                     slot = state.pool.orders[slot].next
                 level = level_next(&walk)
 

@@ -52,6 +52,7 @@ cdef enum:
     EVENT_MASS_CANCEL_ACCEPTED = 11
     EVENT_ENTRY_DISABLED = 12
     EVENT_ENTRY_ENABLED = 13
+    EVENT_ORDER_RESTATED = 14
     EVENT_COMMAND_IGNORED = 16
     EVENT_ALREADY_APPLIED = 17
     EVENT_GAP = 18
@@ -167,6 +168,9 @@ cdef enum:
     LIQUIDITY_REMOVED = 0x52
 
 cdef enum:
+    RESTATED_DISPLAY = 0x52
+
+cdef enum:
     SYSTEM_DAY_STARTED = 0x53  # 'S'
     SYSTEM_DAY_ENDED = 0x45  # 'E'
 
@@ -203,6 +207,7 @@ cdef enum:
     REJECT_AMOUNT_UNAVAILABLE = 37
 
 cdef enum:
+    RULES_NAME_ANEW = 2  # from this rule version on an order's public number changes
     COMMAND_BYTES = 128
     EVENT_BYTES = 128
     BATCH_HEADER_BYTES = 32
@@ -440,7 +445,7 @@ cdef struct EventRecord:
     uint8_t time_in_force
     uint8_t display
     uint8_t capacity
-    uint64_t cl_ord_id[3]  # executed, trade: the first word is the match_id
+    uint64_t cl_ord_id[3]  # executed, trade: first the match_id; of an order: last its public_id
     uint32_t firm
     uint8_t iso
     uint8_t cross_type
@@ -454,7 +459,9 @@ cdef struct PreventedRecord:
     uint32_t qty
     uint8_t liquidity
     uint8_t mode
-    uint8_t reserved[18]
+    uint8_t reserved[2]
+    uint64_t public_id
+    uint8_t rest[8]
 
 # What a BOOK_TOP event says instead, from byte 64 on. An empty side is price 0, quantity 0.
 cdef struct BookTopRecord:

@@ -15,7 +15,7 @@ from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.machine cimport INVARIANT
 from oms._core.order_book cimport Level, ladder_key, level_find, side_of
 from oms._core.order_index cimport index_find
-from oms._core.order_pool cimport ORDER_HAS_RESERVE, Order
+from oms._core.order_pool cimport ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, Order, public_id_of
 from oms._core.reserve cimport shown_of
 from oms._core.state cimport State
 from oms._core.timers cimport Timer, is_earlier
@@ -171,6 +171,11 @@ cdef inline int broken_level(
         sums.reserved += order.flags & ORDER_HAS_RESERVE
         if order.flags & ORDER_HAS_RESERVE and shown_of(state, slot) == 0:
             return 19
+        if order.flags & ORDER_HAS_PUBLIC_ID and (
+            public_id_of(&state.pool, order) <= order.order_id
+            or public_id_of(&state.pool, order) > state.numbers.order_id
+        ):
+            return 28
         before = slot
         slot = order.next
     if before != level.tail:

@@ -52,6 +52,8 @@ class OrderTable:
                 return o.Rejected(
                     seq=seq, timestamp_ns=message.timestamp_ns, order=order, reason=message.reason
                 )
+            case m.Restated():
+                return self._restated(message, seq)
             case m.CancelReject():
                 order = self._find(message.user_ref_num)
                 return o.CancelRejected(seq=seq, timestamp_ns=message.timestamp_ns, order=order)
@@ -75,7 +77,7 @@ class OrderTable:
         order.side = SIDE_OF_CODE.get(message.side, Side.BUY)
         order.order_qty = order.leaves_qty = message.qty
         order.price = message.price
-        order.order_id = message.order_id
+        order.order_id = order.public_id = message.order_id
         order.cl_ord_id = message.cl_ord_id.decode("ascii", "replace")
         if order.time_in_force == "DAY" and message.time_in_force == m.TIF_IOC:
             order.time_in_force = "IOC"
@@ -91,7 +93,7 @@ class OrderTable:
         order.symbol = message.symbol.decode("ascii", "replace")
         order.side = SIDE_OF_CODE.get(message.side, Side.BUY)
         order.price = message.price
-        order.order_id = message.order_id
+        order.order_id = order.public_id = message.order_id
         order.firm = original.firm
         order.original = original
         order.cum_qty = original.cum_qty
@@ -103,6 +105,22 @@ class OrderTable:
         self._stands(order, message.state)
         return o.Replaced(
             seq=seq, timestamp_ns=message.timestamp_ns, order=order, original=original
+        )
+
+    def _restated(self, message: m.Restated, seq: int) -> o.Restated:
+        order = self._find(message.user_ref_num)
+        display_qty = 0
+        for tag, value in parse_appendage(message.appendage):
+            if tag == Tag.SECONDARY_ORD_REF_NUM and isinstance(value, int):
+                order.public_id = value
+            elif tag == Tag.DISPLAY_QUANTITY and isinstance(value, int):
+                display_qty = value
+        return o.Restated(
+            seq=seq,
+            timestamp_ns=message.timestamp_ns,
+            order=order,
+            public_id=order.public_id,
+            display_qty=display_qty,
         )
 
     @staticmethod

@@ -80,6 +80,7 @@ class Order:
         "order_qty",
         "original",
         "price",
+        "public_id",
         "reject_reason",
         "replaced_by",
         "replacements",
@@ -102,6 +103,7 @@ class Order:
         self.firm = ""
         self.cl_ord_id = ""
         self.order_id = 0  # 0 until accepted
+        self.public_id = 0  # the market data's number for it; 0 until accepted
         self.cum_qty = 0
         self.leaves_qty = 0
         self.reject_reason = 0
@@ -179,6 +181,14 @@ class Executed(Event, frozen=True, kw_only=True):
     match_id: int
 
 
+class Restated(Event, frozen=True, kw_only=True):
+    """The order shows `display_qty` anew, behind the others at its price, as `public_id`."""
+
+    order: Order
+    public_id: int
+    display_qty: int
+
+
 class Rejected(Event, frozen=True, kw_only=True):
     """The order was refused; `reason` is OUCH's code."""
 
@@ -235,6 +245,7 @@ AnyEvent = (
     | Replaced
     | Canceled
     | Executed
+    | Restated
     | Rejected
     | Ignored
     | CancelRejected

@@ -37,7 +37,7 @@ __all__ = [
     "trading_day",
 ]
 
-RULE_VERSION: Final = 1
+RULE_VERSION: Final = 2  # docs/rules.md says what each version changed
 OPERATOR: Final = "VENUE"
 ADMIN_NAME: Final = "ADMIN"
 ADMIN_USER_ID: Final = 1

@@ -59,6 +59,7 @@ class EventKind(IntEnum):
     MASS_CANCEL_ACCEPTED = 11
     ENTRY_DISABLED = 12
     ENTRY_ENABLED = 13
+    ORDER_RESTATED = 14
     # outcomes for the gateway only: in no stream (out_seq 0)
     COMMAND_IGNORED = 16
     ALREADY_APPLIED = 17
@@ -218,6 +219,13 @@ class Liquidity(IntEnum):
 
     ADDED = ord("A")
     REMOVED = ord("R")
+
+
+@unique
+class RestatedReason(IntEnum):
+    """Why the public knows an order under a new number; OUCH's character."""
+
+    DISPLAY = ord("R")  # it shows more of itself
 
 
 @unique

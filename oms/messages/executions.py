@@ -39,3 +39,5 @@ class OrderEvent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     canceled_qty: int = 0
     cancel_reason: str = ""
     reject_reason: str = ""
+    public_id: int = 0  # the public's number for the order, where it is not its order_id
+    shown_qty: int = 0  # restated: what the public sees of it

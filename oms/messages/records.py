@@ -312,6 +312,7 @@ def pack_batch(timestamp_ns: int, commands: list[c.Command]) -> bytes:
 #   84 u32 leaves_qty  88 u32 orig_user_ref_num  92 u8 ord_type  93 u8 time_in_force
 #   94 u8 display  95 u8 capacity
 #   96 24s cl_ord_id (accepted, replaced, rejected)  |  96 u64 match_id (executed, trade)
+#   112 u64 public_id (canceled, executed, restated: the order's, where it is not its order_id)
 #   120 4s firm  124 u8 iso  125 u8 cross_type  126 u8 reject_reason (a cancel that answers an
 #   invalid replace)  127 u8 reserved
 # ORDER_CANCELED for SELF_TRADE overlays: 96 i64 price, 104 u32 qty of the trade prevented,
@@ -321,6 +322,7 @@ def pack_batch(timestamp_ns: int, commands: list[c.Command]) -> bytes:
 EVENT: Final = struct.Struct("<BBBBIQQQqIIQIIQqIIIBBBB24s4sBBBx")
 assert EVENT.size == EVENT_BYTES
 _MATCH_ID = struct.Struct("<Q")
+_PUBLIC_ID = struct.Struct("<16xQ")
 _BOOK_TOP = struct.Struct("<QqQ8xq")
 # price, quantity, liquidity and mode of the trade prevented
 _PREVENTED = struct.Struct("<qIBB")
@@ -334,7 +336,7 @@ _EVENT_FIELDS = [
     ("qty", "<u4", 80), ("leaves_qty", "<u4", 84), ("orig_user_ref_num", "<u4", 88),
     ("ord_type", "u1", 92), ("time_in_force", "u1", 93), ("display", "u1", 94),
     ("capacity", "u1", 95), ("cl_ord_id", "S24", 96), ("match_id", "<u8", 96),
-    ("firm", "S4", 120), ("iso", "u1", 124), ("cross_type", "u1", 125),
+    ("public_id", "<u8", 112), ("firm", "S4", 120), ("iso", "u1", 124), ("cross_type", "u1", 125),
     ("reject_reason", "u1", 126), ("bid_qty", "<u8", 64), ("bid_price", "<i8", 72),
     ("ask_qty", "<u8", 80), ("ask_price", "<i8", 96),
 ]  # fmt: skip
@@ -385,6 +387,14 @@ class Event(NamedTuple):
         """The match of an ORDER_EXECUTED or TRADE (the first 8 bytes of the cl_ord_id field)."""
         (match_id,) = _MATCH_ID.unpack_from(self.cl_ord_id)
         return int(match_id)
+
+    @property
+    def public_id(self) -> int:
+        """The public's number for the order of a cancel, an execution or a restatement, where it
+        is not its order_id.
+        """
+        (public_id,) = _PUBLIC_ID.unpack_from(self.cl_ord_id)
+        return int(public_id)
 
 
 def unpack_event(data: bytes | memoryview, offset: int = 0) -> Event:

@@ -95,7 +95,7 @@ class EventIndex:
     def _add(self, records: _Records, base: int) -> None:
         kinds = records["kind"]
         topic_seqs = records["topic_seq"]
-        is_private = (topic_seqs > 0) & (kinds <= EventKind.CANCEL_REJECTED)
+        is_private = (topic_seqs > 0) & (kinds < EventKind.TRADE)
         is_public = (topic_seqs > 0) & (kinds >= EventKind.TRADE)
         self._add_topic(self._accounts, records["account_id"], np.flatnonzero(is_private), base)
         self._add_topic(

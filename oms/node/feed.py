@@ -124,7 +124,7 @@ class Feed:
         records = np.frombuffer(data, EVENT_DTYPE)
         kinds = records["kind"]
         numbered = records["topic_seq"] > 0
-        private = np.flatnonzero(numbered & (kinds <= EventKind.CANCEL_REJECTED))
+        private = np.flatnonzero(numbered & (kinds < EventKind.TRADE))
         public = np.flatnonzero(numbered & (kinds >= EventKind.TRADE))
         chosen = np.concatenate(
             [

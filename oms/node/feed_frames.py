@@ -90,6 +90,7 @@ def _canceled(event: Event, symbol: str) -> OrderEvent:
         canceled_qty=event.qty,
         cancel_reason=_CANCEL_REASONS[event.reason],
         reject_reason=_REJECT_REASONS[event.reject_reason] if event.reject_reason else "",
+        public_id=event.public_id,
     )
 
 
@@ -110,6 +111,26 @@ def _executed(event: Event, symbol: str) -> OrderEvent:
         last_price=event.price,
         match_id=event.match_id,
         liquidity=_LIQUIDITY[event.reason],
+        public_id=event.public_id,
+    )
+
+
+def _restated(event: Event, symbol: str) -> OrderEvent:
+    return OrderEvent(
+        event=_KIND_NAMES[event.kind],
+        event_seq=event.event_seq,
+        topic_seq=event.topic_seq,
+        timestamp_ns=event.timestamp_ns,
+        account_id=event.account_id,
+        session_id=event.session_id,
+        user_ref_num=event.user_ref_num,
+        symbol=symbol,
+        order_id=event.order_id,
+        side=_SIDES[event.side],
+        price=event.price,
+        leaves_qty=event.leaves_qty,
+        shown_qty=event.qty,
+        public_id=event.public_id,
     )
 
 
@@ -135,6 +156,7 @@ _EXECUTIONS: Final = {
     int(EventKind.ORDER_CANCELED): _canceled,
     int(EventKind.ORDER_EXECUTED): _executed,
     int(EventKind.CANCEL_REJECTED): _cancel_rejected,
+    int(EventKind.ORDER_RESTATED): _restated,
 }
 
 

@@ -6,17 +6,20 @@ Called by every file of this room that has something to say. Promises: the only 
 
 import msgspec
 
-from oms.messages.enums import EventFlag, EventKind, Policy
+from oms.messages.enums import EventFlag, EventKind, Policy, RestatedReason
 from oms.messages.records import EVENT
 from oms.reference.book import Top
 from oms.reference.order import Order
 from oms.reference.records import OrderRecord
 from oms.reference.state import Session, Venue
 
-_STREAM_KINDS = range(EventKind.ORDER_ACCEPTED, EventKind.ENTRY_ENABLED + 1)
-_ACCOUNT_KINDS = range(EventKind.ORDER_ACCEPTED, EventKind.CANCEL_REJECTED + 1)
+_STREAM_KINDS = range(EventKind.ORDER_ACCEPTED, EventKind.ORDER_RESTATED + 1)
+_ACCOUNT_KINDS = frozenset(
+    (*range(EventKind.ORDER_ACCEPTED, EventKind.CANCEL_REJECTED + 1), EventKind.ORDER_RESTATED)
+)
 _INSTRUMENT_KINDS = range(EventKind.TRADE, EventKind.PHASE_CHANGED + 1)
 _U32 = 0xFFFF_FFFF
+_PUBLIC_ID_AT = 16  # in the field of cl_ord_id
 
 
 class Draft(msgspec.Struct, kw_only=True):
@@ -152,7 +155,7 @@ class Events:
                 qty=qty,
                 leaves_qty=order.leaves,
                 orig_user_ref_num=answered_user_ref_num,
-                cl_ord_id=prevented,
+                cl_ord_id=(prevented or bytes(_PUBLIC_ID_AT)) + _public_id(order),
                 reject_reason=reject_reason,
             )
         )
@@ -183,7 +186,26 @@ class Events:
                 price=price,
                 qty=qty,
                 leaves_qty=order.leaves,
-                cl_ord_id=match_id.to_bytes(8, "little"),
+                cl_ord_id=match_id.to_bytes(_PUBLIC_ID_AT, "little") + _public_id(order),
+            )
+        )
+
+    def restated(self, order: Order, reason: RestatedReason) -> None:
+        """ORDER_RESTATED: the public knows a live order under another number."""
+        self.emit(
+            Draft(
+                kind=EventKind.ORDER_RESTATED,
+                side=order.side,
+                reason=reason,
+                session_id=order.session_id,
+                account_id=order.account_id,
+                instrument_id=order.instrument_id,
+                user_ref_num=order.user_ref_num,
+                order_id=order.order_id,
+                price=order.price,
+                qty=order.shown,
+                leaves_qty=order.leaves,
+                cl_ord_id=bytes(_PUBLIC_ID_AT) + _public_id(order),
             )
         )
 
@@ -283,3 +305,7 @@ class Events:
                 cl_ord_id=top.ask_price.to_bytes(8, "little", signed=True),
             )
         )
+
+
+def _public_id(order: Order) -> bytes:
+    return order.public_id.to_bytes(8, "little")

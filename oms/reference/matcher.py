@@ -14,6 +14,7 @@ from oms.messages.enums import (
     Policy,
     PostOnly,
     RejectReason,
+    RestatedReason,
     Side,
     TimeInForce,
 )  # fmt: skip
@@ -21,7 +22,7 @@ from oms.reference import ledger, risk, self_trade
 from oms.reference.events import Events
 from oms.reference.order import Order
 from oms.reference.records import OrderRecord
-from oms.reference.state import Position, Session, Venue
+from oms.reference.state import NAMES_ANEW, Position, Session, Venue
 
 
 def new_order(venue: Venue, events: Events, session: Session, record: OrderRecord) -> None:
@@ -127,6 +128,7 @@ def replace_order(venue: Venue, events: Events, session: Session, record: OrderR
         order.price = record.price
         order.leaves = max(record.order_qty - order.cum, 0)
         order.hide(0)
+        order.public_id = 0
         _enter(venue, events, order, order.price, record, EventKind.ORDER_REPLACED)
     events.book_top_if_changed(order.instrument_id, before)
 
@@ -262,8 +264,16 @@ def _match(
             venue.unlink(resting)
             venue.free_slot(resting)
         elif resting.shown == 0:
-            resting.take_from_reserve(min(resting.peak, resting.reserve))
-            book.move_to_the_back(resting)
+            _refresh(venue, events, resting)
+
+
+def _refresh(venue: Venue, events: Events, order: Order) -> None:
+    """An iceberg that shows nothing any more shows more, at the back of its level."""
+    order.take_from_reserve(min(order.peak, order.reserve))
+    venue.book(order.instrument_id).move_to_the_back(order)
+    if venue.numbers.rule_version >= NAMES_ANEW:
+        order.public_id = _next_order_id(venue)
+        events.restated(order, RestatedReason.DISPLAY)
 
 
 def _rest_or_cancel(venue: Venue, events: Events, order: Order, record: OrderRecord) -> None:

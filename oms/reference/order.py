@@ -27,6 +27,7 @@ class Order(msgspec.Struct):
     expires_ns: int = 0  # when it goes, by the log's time; 0: no such time
     reserve: int = 0  # of the leaves: not shown
     peak: int = 0  # shown at a time while there is a reserve
+    public_id: int = 0  # the public's number for it, where it is not its order_id
     slot: int = 0  # 0: never rested
     ord_type: int = OrdType.LIMIT  # only an incoming order can be anything else
 

@@ -13,7 +13,7 @@ from oms.reference.order import Order
 from oms.reference.records import OrderRecord
 from oms.reference.state import Venue
 
-_PREVENTED = struct.Struct("<qIBB10x")  # price, quantity, liquidity, mode
+_PREVENTED = struct.Struct("<qIBB2x")  # price, quantity, liquidity, mode
 
 
 def mode_of(venue: Venue, order: Order, record: OrderRecord) -> int:

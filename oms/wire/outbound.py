@@ -37,6 +37,8 @@ _CANCELED: Final = struct.Struct("<xxB29xq20xI16xI")
 _PREVENTED: Final = struct.Struct("<96xqIBB")
 # reason 2, timestamp 32, user_ref_num 60, price 72, qty 80, match_id 96
 _EXECUTED: Final = struct.Struct("<xxB29xq20xI8xqI12xQ")
+# reason 2, timestamp 32, user_ref_num 60, price 72, qty 80, public_id 112
+_RESTATED: Final = struct.Struct("<xxB29xq20xI8xqI28xQ")
 # reason 2, timestamp 32, user_ref_num 60, cl_ord_id 96
 _REJECTED: Final = struct.Struct("<xxB29xq20xI32x14s")
 # side 1, timestamp 32, instrument 44, user_ref_num 60, firm 120
@@ -53,6 +55,7 @@ _PACK_REPLACED: Final = struct.Struct(_HEAD + m.Replaced.FORMAT)
 _PACK_CANCELED: Final = struct.Struct(_HEAD + m.Canceled.FORMAT)
 _PACK_AIQ_CANCELED: Final = struct.Struct(_HEAD + m.AiqCanceled.FORMAT)
 _PACK_EXECUTED: Final = struct.Struct(_HEAD + m.Executed.FORMAT + "H")
+_PACK_RESTATED: Final = struct.Struct(_HEAD + m.Restated.FORMAT + "HBBQBBIBBQ")
 _PACK_REJECTED: Final = struct.Struct(_HEAD + m.Rejected.FORMAT)
 _PACK_CANCEL_REJECT: Final = struct.Struct(_HEAD + m.CancelReject.FORMAT)
 _PACK_QUERY: Final = struct.Struct(_HEAD + m.AccountQueryResponse.FORMAT)
@@ -177,6 +180,15 @@ def _executed(data: bytes, offset: int, _: Symbols, midnight_ns: int) -> bytes:
     )
 
 
+def _restated(data: bytes, offset: int, _: Symbols, midnight_ns: int) -> bytes:
+    """With SecondaryOrdRefNum, Display Quantity and Display Price."""
+    reason, timestamp_ns, urn, price, qty, public_id = _RESTATED.unpack_from(data, offset)
+    return _PACK_RESTATED.pack(
+        43, _S, 82, max(timestamp_ns - midnight_ns, 0), urn, reason, 26, 9, 1, public_id, 5, 22,
+        qty, 9, 23, price,
+    )  # fmt: skip
+
+
 def _rejected(data: bytes, offset: int, _: Symbols, midnight_ns: int) -> bytes:
     reason, timestamp_ns, urn, cl_ord_id = _REJECTED.unpack_from(data, offset)
     return _PACK_REJECTED.pack(
@@ -239,4 +251,5 @@ _ENCODERS: Final[dict[int, _Encoder]] = {
     EventKind.MASS_CANCEL_ACCEPTED: _mass_cancel,
     EventKind.ENTRY_DISABLED: _entry_disabled,
     EventKind.ENTRY_ENABLED: _entry_enabled,
+    EventKind.ORDER_RESTATED: _restated,
 }

@@ -98,7 +98,8 @@ def test_names_are_bytes() -> None:
 def test_digests_of_a_fixed_log_are_pinned(module: str) -> None:
     """Replicas of two versions compare digests, so both engines may not change together."""
     engine = engine_factory(module)()
-    entries = world.opening_entries(world.Setup())
+    setup = world.Setup(venue=world.VenueSetup(rule_version=1))
+    entries = world.opening_entries(setup)
     orders = [
         c.NewOrder(
             2 + ref % 3, 1, 1 + ref // 3, NEVER, OUCH_POLICY, 1 + ref // 3, 1 + ref % 3, 1,

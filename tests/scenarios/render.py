@@ -79,13 +79,18 @@ def event(record: bytes) -> str:
                 text += f", not {prevented.qty} @ {price(prevented.price)}"
             for flag in (EventFlag.MASS_CANCELED, EventFlag.DISCONNECTED):
                 text += f" {flag.name}" if e.flags & flag else ""
+            text += _public_id(e)
             if e.reject_reason:
                 text += f", #{e.orig_user_ref_num} was {name_of(RejectReason, e.reject_reason)}"
             return text
         case EventKind.ORDER_EXECUTED:
             added = name_of(Liquidity, e.reason).lower()
             done = f"{e.qty} @ {price(e.price)}"
-            return f"{who} executed #{e.user_ref_num} {done} {added}, {e.leaves_qty} left"
+            text = f"{who} executed #{e.user_ref_num} {done} {added}, {e.leaves_qty} left"
+            return text + _public_id(e)
+        case EventKind.ORDER_RESTATED:
+            text = f"{who} restated #{e.user_ref_num}: shows {e.qty} of {e.leaves_qty}"
+            return text + _public_id(e)
         case EventKind.ORDER_REJECTED:
             return f"{who} rejected #{e.user_ref_num}: {name_of(RejectReason, e.reason)}"
         case EventKind.CANCEL_REJECTED:
@@ -144,6 +149,10 @@ def _outcome(e: Event, record: bytes) -> str:
             return f"day ended {e.order_id}"
         case _:
             return f"unknown event {e}"
+
+
+def _public_id(e: Event) -> str:
+    return f", public as {e.public_id}" if e.public_id else ""
 
 
 def _quote(qty: int, value: int) -> str:

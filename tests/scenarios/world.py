@@ -56,6 +56,7 @@ class SessionSetup(msgspec.Struct):
 class VenueSetup(msgspec.Struct):
     """What a file may change about the genesis (`venue orders_max=2`)."""
 
+    rule_version: int = 2
     orders_max: int = 4096
     instruments_max: int = 8
     participants_max: int = 8
@@ -101,7 +102,7 @@ def opening_entries(setup: Setup) -> list[bytes]:
     """Genesis, then everybody's login."""
     admin = _admin_commands(setup)
     limits = msgspec.structs.asdict(setup.venue)
-    genesis = c.Genesis(cluster_id=1, rule_version=1, records_following=len(admin), **limits)
+    genesis = c.Genesis(cluster_id=1, records_following=len(admin), **limits)
     logins = [c.Login(n, nonce=n, gateway_id=GATEWAY) for n in range(1, len(PEOPLE) + 1)]
     return [pack_batch(START_NS - 2, [genesis, *admin]), pack_batch(START_NS - 1, [*logins])]
 

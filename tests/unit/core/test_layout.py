@@ -34,6 +34,7 @@ ENUMS: dict[str, type[IntEnum] | type[IntFlag]] = {
     "CANCELED": enums.CancelReason,
     "LIQUIDITY": enums.Liquidity,
     "REJECT": enums.RejectReason,
+    "RESTATED": enums.RestatedReason,
 }
 NO_MEMBERS = {"COMMAND_BYTES", "EVENT_BYTES", "ENTITLED_ALL", "OPTION_ALL"}
 BOUNDS = [
@@ -101,6 +102,8 @@ def test_event_fields_are_where_readers_look() -> None:
         where = book_top[name] if name in overlays else layout.get(name)
         if name == "match_id":
             where = (layout["cl_ord_id"][0], 8)
+        if name == "public_id":
+            where = (layout["cl_ord_id"][0] + 16, 8)
         assert where == (offset, kind.itemsize), name
     assert layout[""][0] == book_top[""][0] == bounds.EVENT_BYTES
 

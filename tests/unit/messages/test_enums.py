@@ -14,7 +14,7 @@ LISTS: list[type[IntEnum] | type[IntFlag]] = [
     enums.CommandKind, enums.EventKind, enums.Side, enums.OrdType, enums.TimeInForce, enums.Phase,
     enums.Protocol, enums.Entitlement, enums.Policy, enums.EventFlag, enums.CancelReason,
     enums.Liquidity, enums.RejectReason, enums.SessionOption,
-    enums.SelfTrade, enums.PostOnly, enums.KillScope,
+    enums.SelfTrade, enums.PostOnly, enums.KillScope, enums.RestatedReason,
 ]  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from oms.messages.enums import (
 from oms.messages.records import EVENT
 from oms.wire import ouch, soupbin
 from oms.wire import ouch_messages as m
+from oms.wire.appendage import Tag, parse_appendage
 from oms.wire.outbound import encode_message, encode_packet
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "ouch.json"
@@ -79,6 +80,13 @@ EXAMPLES: dict[str, bytes] = {
         price=1_234_400,
         cl_ord_id=(501).to_bytes(8, "little"),
     ),
+    "restated": record(
+        EventKind.ORDER_RESTATED,
+        reason=ord("R"),
+        qty=40,
+        leaves_qty=70,
+        cl_ord_id=bytes(16) + (1002).to_bytes(8, "little"),
+    ),
     "rejected": record(EventKind.ORDER_REJECTED, reason=RejectReason.BAD_QUANTITY),
     "cancel rejected": record(EventKind.CANCEL_REJECTED, reason=RejectReason.ORDER_NOT_CANCELABLE),
     "account query response": record(EventKind.ACCOUNT_QUERY_RESPONSE, user_ref_num=12),
@@ -123,6 +131,18 @@ def test_fields_mean_what_the_record_says() -> None:
         TIME_NS, 7, ord("B"), 100, b"OAK", 1_234_500, ord("3"), ord("Y"), 1001, ord("P"),
         ord("N"), ord("N"), ord("L"), b"ord-1", b"\x05\x02LIME\x05\x03\x00\x00\x00\x64",
     )  # fmt: skip
+
+
+def test_a_restated_order_is_told_its_public_number() -> None:
+    """Who reads market data finds the order there under this number and no other."""
+    message = ouch.decode_outbound(encode_message(EXAMPLES["restated"], 0, SYMBOLS, MIDNIGHT_NS))
+    assert isinstance(message, m.Restated)
+    assert (message.user_ref_num, message.reason) == (7, ord("R"))
+    assert parse_appendage(message.appendage) == [
+        (Tag.SECONDARY_ORD_REF_NUM, 1002),
+        (Tag.DISPLAY_QUANTITY, 40),
+        (Tag.DISPLAY_PRICE, 1_234_500),
+    ]
 
 
 def test_market_price_is_echoed_as_the_markers_value() -> None:
