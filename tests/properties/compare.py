@@ -28,8 +28,12 @@ def engine_factory(module: str = CORE) -> EngineFactory:
     return factory
 
 
-def compare_one_venue(seed: str, commands: int, make_engine: EngineFactory) -> Mix:
-    """One venue from genesis on. Raises: EngineDisagreement with a short scenario in it."""
+def compare_one_venue(
+    seed: str, commands: int, make_engine: EngineFactory, *, is_shortened: bool = True
+) -> Mix:
+    """One venue from genesis on. Raises: EngineDisagreement, with a short scenario in it unless
+    somebody only asks whether there is one.
+    """
     rng = random.Random(seed)
     generator = Generator(rng)
     comparison = Comparison(
@@ -42,6 +46,8 @@ def compare_one_venue(seed: str, commands: int, make_engine: EngineFactory) -> M
             comparison.apply(taken[-1])
         comparison.check_state()
     except EngineDisagreement as error:
+        if not is_shortened:
+            raise
         shorter = minimise(taken, make_engine)
         how = failure_of(shorter, make_engine)
         message = f"seed {seed}: {how[0] if how else error}\n\n{scenario_of(shorter)}"

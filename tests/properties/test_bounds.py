@@ -2,11 +2,12 @@
 
 import importlib
 
+import msgspec
 import pytest
 
 from oms.bounds import COMMAND_BYTES, EVENT_BYTES, OUTCOME_WINDOW, WORK_STEPS_MAX
 from oms.messages import commands as c
-from oms.messages.enums import OUCH_POLICY, EventKind
+from oms.messages.enums import OUCH_POLICY, EventKind, KillScope
 from oms.messages.records import pack_batch, unpack_events
 from oms.reference.engine import Engine
 from tests.scenarios import world
@@ -45,6 +46,19 @@ def _orders(first: int, last: int, *, tif: int = 1) -> list[c.Command]:
             ord("Y"), ord("A"), ord("N"), ord("N"),
         )
         for n in range(first, last + 1)
+    ]  # fmt: skip
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("module", MODULES)
+def test_a_command_is_in_time_until_its_last_nanosecond(module: str) -> None:
+    """A gateway gives a command a last moment: at it the command passes, behind it none does."""
+    venue = Venue(module)
+    order = _orders(1, 1)[0]
+    last = venue.now_ns + 1
+    late, in_time = (msgspec.structs.replace(order, not_after_ns=n) for n in (last - 1, last))
+    assert venue.apply([late, in_time])[:2] == [
+        EventKind.COMMAND_EXPIRED, EventKind.ORDER_ACCEPTED,
     ]  # fmt: skip
 
 
@@ -153,3 +167,18 @@ def test_apply_counts_its_events(module: str) -> None:
     assert count * EVENT_BYTES == len(venue.engine.events())
     assert venue.engine.apply(venue.index + 1, b"") == 0
     assert venue.engine.events() == b""
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("scope", list(KillScope), ids=lambda scope: scope.name)
+def test_what_is_killed_stays_so_after_a_restart(module: str, scope: KillScope) -> None:
+    """A snapshot that forgets it lets in whom an administrator has stopped."""
+    venue = Venue(module)
+    scope_id = {KillScope.VENUE: 0, KillScope.SESSION: ALICE}.get(scope, 1)
+    venue.apply([c.SetKill(ADMIN, 1, 1, NEVER, scope, scope_id, 1)])
+    copy: Engine = importlib.import_module(module).Engine()
+    copy.restore(venue.engine.snapshot())
+    assert copy.state_digest() == venue.engine.state_digest()
+    venue.engine = copy
+    assert venue.apply(_orders(1, 1)) == [EventKind.ORDER_REJECTED]

@@ -108,6 +108,23 @@ def test_what_a_mass_cancel_has_not_reached_trades_but_cannot_be_replaced(module
 
 @pytest.mark.property
 @pytest.mark.parametrize("module", MODULES)
+def test_what_is_entered_behind_a_mass_cancel_stays(module: str) -> None:
+    """Its slot may be one that the work has yet to come to: the order_id decides, not the place."""
+    venue = _filled(module, MANY)
+    seq = MANY + 1
+    venue.apply([
+        _mass_cancel(seq, MANY + 1),
+        c.CancelOrder(ALICE, 1, seq + 1, NEVER, 0, MANY, 0),  # the highest slot is free
+        msgspec.structs.replace(_order(ALICE, MANY + 2), client_seq=seq + 2),
+    ])  # fmt: skip
+    venue.apply([])
+    assert not venue.engine.is_work_pending
+    left = venue.engine.session_orders(ALICE)
+    assert [order.user_ref_num for order in left] == [MANY + 2]
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("module", MODULES)
 def test_so_many_mass_cancels_wait_and_no_more(module: str) -> None:
     """At the bound the next one is refused with a reason; a disconnect never is."""
     venue = _filled(module, MANY)

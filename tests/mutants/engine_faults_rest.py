@@ -1,0 +1,203 @@
+"""The faults of the group `engine`: checks, money, the day, mass cancels, digest, snapshot."""
+
+from typing import Final
+
+from tests.mutants.planting import Change
+
+# fmt: off
+CHECKS: Final = [
+    Change(
+        "collar off by one", "a buy at the collar is refused", "risk.pxd",
+        "price > reference + distance", "price >= reference + distance",
+        "(is_buy & (price > reference + distance))",
+    ),
+    Change(
+        "collar of sells", "sells have no collar", "risk.pxd",
+        "price < reference - distance", "0",
+        "(not is_buy) & (price < reference - distance)",
+    ),
+    Change(
+        "collar rounded outward", "a market sell goes a tick beyond its collar", "risk.pxd",
+        "reference - distance + tick - 1", "reference - distance",
+        "price = (reference - distance + tick - 1) // tick * tick",
+    ),
+    Change(
+        "value at its bound", "an order of exactly the largest value is refused", "risk.pxd",
+        "terms.worst * order_qty > account.max_order_value",
+        "terms.worst * order_qty >= account.max_order_value",
+        "if terms.worst * order_qty > account.max_order_value:",
+    ),
+    Change(
+        "quantity at its bound", "an order of exactly the largest quantity is refused",
+        "risk.pxd",
+        "<int64_t>order_qty > account.max_order_qty", "<int64_t>order_qty >= account.max_order_qty",
+        "if <int64_t>order_qty > account.max_order_qty:",
+    ),
+    Change(
+        "open buys forgotten", "the position limit does not see what is open", "risk.pxd",
+        "position.qty + position.open_buys + added", "position.qty + added",
+        "(is_buy & (position.qty + position.open_buys + added > account.long_limit))",
+    ),
+    Change(
+        "short limit off by one", "the short limit may be passed by a share", "risk.pxd",
+        "-account.short_limit", "-account.short_limit - 1", "added < -account.short_limit",
+    ),
+    Change(
+        "hold forgotten", "cash that is held is spent again", "risk.pxd",
+        "account.cash - account.hold + freed_hold", "account.cash + freed_hold",
+        "account.cash - account.hold + freed_hold",
+    ),
+    Change(
+        "shares sold twice", "shares that are held are sold again", "risk.pxd",
+        "position.qty - position.held", "position.qty", "(added > position.qty - position.held)",
+    ),
+    Change(
+        "own hold in the way", "a replace does not give its own hold back first", "risk.pxd",
+        "<int64_t>original.price * original.leaves", "0",
+        "terms.worst, original.leaves, <int64_t>original.price * original.leaves,",
+    ),
+    Change(
+        "lot not checked", "any quantity is a multiple of the lot", "risk.pxd",
+        "order_qty % instrument.lot_size", "0",
+        "return UNLIKELY(instrument.lot_size != 1) and order_qty % instrument.lot_size",
+    ),
+    Change(
+        "kill not checked", "a killed account enters orders", "gate.pxd",
+        "GATE_KILLED if account.is_killed else 0", "0",
+        "return GATE_KILLED if account.is_killed else 0",
+    ),
+    Change(
+        "wish not checked", "a user that has stopped itself enters orders", "gate.pxd",
+        "GATE_KILLED | GATE_DISABLED", "GATE_KILLED", "if gate & (GATE_KILLED | GATE_DISABLED):",
+    ),
+    Change(
+        "one order too many", "one order more than there is room for is accepted", "risk.pxd",
+        "state.pool.live >= state.pool.orders_max", "state.pool.live > state.pool.orders_max",
+        "if UNLIKELY(state.pool.live >= state.pool.orders_max)",
+    ),
+]
+
+SESSIONS: Final = [
+    Change(
+        "gap accepted", "a command behind a gap is processed", "dispatch.pxd",
+        "record.client_seq == session.client_seq + 1", "record.client_seq > session.client_seq",
+        "if record.client_seq == session.client_seq + 1 and (",
+    ),
+    Change(
+        "expired by one", "a command whose last moment is now has expired", "dispatch.pxd",
+        "record.not_after_ns >= state.numbers.last_timestamp",
+        "record.not_after_ns > state.numbers.last_timestamp",
+        "record.not_after_ns >= state.numbers.last_timestamp",
+    ),
+    Change(
+        "same login twice", "a repeated login begins a new epoch", "dispatch.pxd",
+        "record.nonce != session.login_nonce", "1",
+        "if record.nonce != session.login_nonce or session.conn_epoch == 0:",
+    ),
+    Change(
+        "time stands still", "an entry in the past has the time of the one before",
+        "dispatch.pxd", "state.numbers.last_timestamp += 1", "pass",
+    ),
+    Change(
+        "outcome forgotten", "the oldest outcome of the window is not known any more",
+        "sessions.pxd", "OUTCOME_WINDOW - 1", "OUTCOME_WINDOW - 2",
+        "return session.client_seq - (OUTCOME_WINDOW - 1)",
+    ),
+    Change(
+        "rejects on the account's topic", "who may not enter writes to the account's topic",
+        "order_events.pxd",
+        "may_enter(state, session, record.account_id)",
+        "record.account_id <= state.numbers.account_count",
+        "if may_enter(state, session, record.account_id):",
+    ),
+    Change(
+        "top by price alone", "another quantity at the best bid is not told", "order_events.pxd",
+        "(top.bid_qty ^ before.bid_qty)", "0",
+        "(top.bid_qty ^ before.bid_qty) | (top.bid_price ^ before.bid_price)",
+    ),
+    Change(
+        "withdrawn twice", "cash that is held can be taken out", "admin.pxd",
+        "account.cash - account.hold", "account.cash",
+        "record.amount, account.cash, state.numbers.cash_issued, account.cash - account.hold",
+    ),
+    Change(
+        "issue not counted", "a deposit of cash is not issued", "admin.pxd",
+        "state.numbers.cash_issued += record.amount", "pass",
+    ),
+]
+
+MANY: Final = [
+    Change(
+        "last slot missed", "a mass cancel does not come to the last slot", "mass_cancel.pxd",
+        "state.pool.highest", "state.pool.highest - (state.pool.highest > 0)",
+        "task.next_slot = 1\n    task.last_slot = state.pool.highest",
+    ),
+    Change(
+        "younger ones, too", "a mass cancel takes what was entered behind it",
+        "mass_cancel.pxd",
+        "order.order_id <= task.last_order_id", "1",
+        "and order.order_id <= task.last_order_id",
+    ),
+    Change(
+        "short sales spared", "a mass cancel of sells spares short ones", "mass_cancel.pxd",
+        "task.side == SIDE_SELL and order.side != SIDE_BUY", "0",
+        "or (task.side == SIDE_SELL and order.side != SIDE_BUY)",
+    ),
+    Change(
+        "logged in, and canceled", "cancel on disconnect takes a new login's orders",
+        "mass_cancel.pxd",
+        "session.options & OPTION_CANCEL_ON_DISCONNECT and not session.is_logged_in",
+        "session.options & OPTION_CANCEL_ON_DISCONNECT",
+        "return session.options & OPTION_CANCEL_ON_DISCONNECT and not session.is_logged_in",
+    ),
+    Change(
+        "good till canceled, at night", "the day's end takes every order", "day.pxd",
+        "order.time_in_force == TIF_DAY", "1",
+        "if order.leaves and order.time_in_force == TIF_DAY:",
+    ),
+    Change(
+        "a step too many", "the day's end takes a slot more than its bound", "day.pxd",
+        "steps < WORK_STEPS_MAX", "steps <= WORK_STEPS_MAX",
+        "while slot <= state.pool.highest and steps < WORK_STEPS_MAX:",
+    ),
+    Change(
+        "names used again", "a new day forgets the user_ref_nums of live orders", "day.pxd",
+        "session.live_orders == 0", "1", "if session.live_orders == 0:",
+    ),
+]
+
+RECORDS: Final = [
+    Change(
+        "digest misses a block", "the chain takes in three quarters of a record", "trail.pxd",
+        "EVENT_BYTES", "EVENT_BYTES - 32", "mix_lanes(lanes, words, EVENT_BYTES)",
+    ),
+    Change(
+        "digest misses the rest", "the chain stops before an entry's last events", "trail.pxd",
+        "(buffer.count - trail.events) * EVENT_BYTES", "0",
+        "(buffer.count - trail.events) * EVENT_BYTES,",
+    ),
+    Change(
+        "options not saved", "a snapshot forgets what a session asked for", "snapshot.pxd",
+        "put(writer, session.options)", "put(writer, 0)",
+    ),
+    Change(
+        "times not saved", "a snapshot has another time for an order", "snapshot.pxd",
+        "put(writer, <uint64_t>timer_due(&state.timers, slot))",
+        "put(writer, <uint64_t>timer_due(&state.timers, slot) + 1)",
+    ),
+    Change(
+        "outcomes not saved", "a snapshot forgets the outcomes of a session", "snapshot.pxd",
+        "put(writer, session_outcome(session, seq))", "put(writer, 0)",
+    ),
+    Change(
+        "kill not restored", "a session that was killed is not, after a restart", "restore.pxd",
+        "<uint8_t>get_up_to(reader, 1)", "<uint8_t>(get_up_to(reader, 1) & 0)",
+        "session.is_killed = <uint8_t>get_up_to(reader, 1)",
+    ),
+    Change(
+        "free slots forgotten", "after a restart freed slots are not used again", "restore.pxd",
+        "state.pool.free_head = slot", "state.pool.free_head = 0",
+    ),
+]
+
+CHANGES_REST: Final = [*CHECKS, *SESSIONS, *MANY, *RECORDS]
