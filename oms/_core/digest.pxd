@@ -131,6 +131,7 @@ cdef inline void take_instrument(Hash* hash_, const State* state, uint32_t i) no
     take(hash_, <uint64_t>instrument.shares_issued)
     take(hash_, instrument.topic_seq)
     take(hash_, instrument.is_killed)
+    take(hash_, instrument.restriction)
 
 
 cdef inline void take_parties(Hash* hash_, const State* state) noexcept nogil:
@@ -204,6 +205,7 @@ cdef inline void take_position(Hash* hash_, const Position* position) noexcept n
     take(hash_, <uint64_t>position.open_buys)
     take(hash_, <uint64_t>position.open_sells)
     take(hash_, <uint64_t>position.held)
+    take(hash_, position.restriction)
 
 
 cdef inline void take_users(Hash* hash_, const State* state) noexcept nogil:
@@ -334,3 +336,4 @@ cdef inline void take_tasks(Hash* hash_, const State* state) noexcept nogil:
         take(hash_, task.canceled)
         take(hash_, task.is_admin)
         take(hash_, task.is_disconnect)
+        take(hash_, task.is_breach)

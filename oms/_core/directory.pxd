@@ -23,6 +23,7 @@ cdef struct Instrument:
     uint8_t price_scale
     uint8_t is_killed  # no new orders in it
     uint8_t gate  # gate.pxd
+    uint8_t restriction  # RESTRICTION bits, for every account
     uint64_t symbol  # 8 bytes as sent
     int64_t shares_issued  # deposits less withdrawals
 

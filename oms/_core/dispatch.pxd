@@ -19,6 +19,7 @@ from oms._core.machine cimport IS_DEBUG, UNLIKELY
 from oms._core.mass_cancel cimport (
     apply_admin_mass_cancel, mass_cancel, session_disconnected, work_on, work_start,
 )
+from oms._core.risk_admin cimport apply_set_restriction
 from oms._core.order_events cimport command_outcome, number_in_session
 from oms._core.orders cimport (
     cancel_order, new_order, query_account, refuse_request, replace_order,
@@ -73,19 +74,23 @@ cdef inline bint is_entry(const uint8_t* data, uint64_t size) noexcept nogil:
     )
 
 
+cdef inline bint is_admin_kind(uint8_t kind) noexcept nogil:
+    return COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_SET_KILL or kind == COMMAND_SET_RESTRICTION
+
+
 cdef inline void apply_command(State* state, const CommandRecord* command) noexcept nogil:
     cdef uint8_t kind = command.kind
     if UNLIKELY(state.numbers.genesis_left or not state.numbers.has_genesis):
         if not state.numbers.has_genesis:
             if kind == COMMAND_GENESIS:
                 apply_genesis(state, command)
-        elif COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_SET_KILL:
+        elif is_admin_kind(kind):
             state.numbers.genesis_left -= 1
             answer_genesis(state, command, apply_admin(state, command, True))
             work_on(state)
     elif COMMAND_NEW_ORDER <= kind <= COMMAND_ENABLE_ENTRY:
         apply_order_command(state, <const OrderRecord*>command)
-    elif COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_SET_KILL:
+    elif is_admin_kind(kind):
         apply_admin_command(state, <const OrderRecord*>command)
     elif kind == COMMAND_LOGIN:
         apply_login(state, command)
@@ -231,6 +236,8 @@ cdef inline uint8_t apply_admin(
         return apply_set_self_trade(state, <const SelfTradeRecord*>command)
     if kind == COMMAND_ADMIN_MASS_CANCEL:
         return apply_admin_mass_cancel(state, <const MassCancelRecord*>command, is_genesis)
+    if kind == COMMAND_SET_RESTRICTION:
+        return apply_set_restriction(state, command, is_genesis)
     return apply_end_day(state)
 
 

@@ -11,11 +11,13 @@ from libc.stdint cimport uint8_t, uint32_t
 from oms._core.directory cimport Instrument
 from oms._core.ledger cimport Account
 from oms._core.machine cimport rare
+from oms._core.restriction cimport Asked, is_restricted
 from oms._core.sessions cimport Session
 from oms._core.state cimport State, grant_of
 from oms._core.types cimport (
-    GATE_DAY, GATE_DISABLED, GATE_KILLED, GATE_PHASE, PHASE_CLOSED, PHASE_CONTINUOUS,
-    PHASE_PRE_OPEN, REJECT_ENTRY_OFF, REJECT_HALTED, REJECT_MARKET_CLOSED, REJECT_NONE,
+    GATE_DAY, GATE_DISABLED, GATE_KILLED, GATE_PHASE, GATE_RESTRICTED, PHASE_CLOSED,
+    PHASE_CONTINUOUS, PHASE_PRE_OPEN, REJECT_ENTRY_OFF, REJECT_HALTED, REJECT_MARKET_CLOSED,
+    REJECT_NONE, REJECT_RESTRICTED,
 )
 
 
@@ -34,13 +36,17 @@ cdef inline uint8_t session_gate(const Session* session) noexcept nogil:
 
 
 cdef inline uint8_t account_gate(const Account* account) noexcept nogil:
-    return GATE_KILLED if account.is_killed else 0
+    return (
+        (GATE_KILLED if account.is_killed else 0)
+        | (GATE_RESTRICTED if account.restrictions else 0)
+    )
 
 
 cdef inline uint8_t instrument_gate(const Instrument* instrument) noexcept nogil:
     return (
         (GATE_KILLED if instrument.is_killed else 0)
         | (0 if instrument.phase == PHASE_CONTINUOUS else GATE_PHASE)
+        | (GATE_RESTRICTED if instrument.restriction else 0)
     )
 
 
@@ -84,7 +90,7 @@ cdef inline uint32_t gate_of(
 
 
 cdef inline uint8_t check_gate(
-    const State* state, const Instrument* instrument, uint32_t gate
+    const State* state, const Instrument* instrument, uint32_t gate, const Asked* asked
 ) noexcept nogil:
     """What of a gate that is not 0 refuses an order before its terms are looked at, or NONE."""
     rare()
@@ -96,4 +102,8 @@ cdef inline uint8_t check_gate(
         or instrument.phase == PHASE_CLOSED
     ):
         return REJECT_MARKET_CLOSED
-    return REJECT_NONE if instrument.phase == PHASE_CONTINUOUS else REJECT_HALTED
+    if instrument.phase != PHASE_CONTINUOUS:
+        return REJECT_HALTED
+    if gate & GATE_RESTRICTED and is_restricted(state, asked):
+        return REJECT_RESTRICTED
+    return REJECT_NONE

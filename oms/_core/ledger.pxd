@@ -27,7 +27,9 @@ cdef struct Account:
     uint32_t firm
     uint16_t participant_id  # at most PARTICIPANTS_MAX x IDENTITY_FACTOR
     uint8_t is_killed  # no new orders for it
-    uint8_t unused[57]
+    uint8_t padding
+    uint32_t restrictions  # of its positions, how many have one
+    uint8_t unused[52]
 
 cdef struct Position:
     int64_t qty  # shares; below zero: short
@@ -37,7 +39,9 @@ cdef struct Position:
     uint32_t account_id
     uint32_t instrument_id
     uint32_t chain  # next slot in its chain of the index
-    uint32_t reserved[5]  # 64 bytes in all
+    uint8_t restriction  # RESTRICTION bits, for this account in this instrument
+    uint8_t padding[3]
+    uint32_t reserved[4]  # 64 bytes in all
 
 cdef struct PositionPool:
     Position* positions  # positions_max + 1 of them; slot 0 stands for a pair never touched

@@ -9,6 +9,7 @@ entries, first come first served (docs/rules.md, Mass cancels; RULES A11).
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memmove, memset
 
+from oms._core.breach cimport is_breach
 from oms._core.directory cimport Instrument
 from oms._core.machine cimport INVARIANT, UNLIKELY
 from oms._core.order_events cimport (
@@ -21,7 +22,7 @@ from oms._core.state cimport (
     CancelTask, State, TASKS_MAX, add_event, grant_of, has_account, has_instrument, session_of,
 )
 from oms._core.types cimport (
-    CANCELED_SUPERVISORY, CANCELED_SYSTEM, CANCELED_USER, ENTITLED_CANCEL,
+    CANCELED_SUPERVISORY, CANCELED_SYSTEM, CANCELED_USER, CommandRecord, ENTITLED_CANCEL,
     EVENT_MASS_CANCEL_ACCEPTED, EVENT_MASS_CANCEL_DONE, EventRecord, FLAG_DISCONNECTED,
     FLAG_MASS_CANCELED, MASS_CANCELS_MAX, MassCancelRecord, OPTION_CANCEL_ON_DISCONNECT,
     OrderRecord, POLICY_WHOLE_ACCOUNT, REJECT_BAD_SIDE, REJECT_BAD_VALUE, REJECT_CAPACITY,
@@ -57,6 +58,20 @@ cdef inline CancelTask* add_task(State* state) noexcept nogil:
     task.next_slot = 1
     task.last_slot = state.pool.highest
     state.work.count += 1
+    return task
+
+
+cdef inline CancelTask* add_admin_task(
+    State* state, const CommandRecord* command, bint is_genesis
+) noexcept nogil:
+    """A new task of an administrator's command, over all orders there are now."""
+    cdef CancelTask* task = add_task(state)
+    task.last_order_id = state.numbers.order_id
+    task.is_admin = 1
+    if not is_genesis:
+        task.asked_by = command.session_id
+        task.conn_epoch = command.conn_epoch
+        task.client_seq = command.client_seq
     return task
 
 
@@ -121,7 +136,6 @@ cdef inline uint8_t apply_admin_mass_cancel(
     State* state, const MassCancelRecord* record, bint is_genesis
 ) noexcept nogil:
     """ADMIN_MASS_CANCEL: why it is refused, or NONE and it is queued."""
-    cdef const OrderRecord* head = <const OrderRecord*>record
     cdef CancelTask* task
     if (
         (record.of_session_id and session_of(state, record.of_session_id) == NULL)
@@ -133,17 +147,11 @@ cdef inline uint8_t apply_admin_mass_cancel(
         return REJECT_BAD_VALUE
     if is_work_full(state):
         return REJECT_CAPACITY
-    task = add_task(state)
+    task = add_admin_task(state, <const CommandRecord*>record, is_genesis)
     task.of_session_id = record.of_session_id
     task.of_account_id = record.of_account_id
     task.of_instrument_id = record.of_instrument_id
     task.side = record.side
-    task.last_order_id = state.numbers.order_id
-    task.is_admin = 1
-    if not is_genesis:
-        task.asked_by = head.session_id
-        task.conn_epoch = head.conn_epoch
-        task.client_seq = head.client_seq
     return REJECT_NONE
 
 
@@ -166,10 +174,9 @@ cdef inline void session_disconnected(State* state, uint32_t session_id) noexcep
 
 
 cdef inline bint covers(const CancelTask* task, const Order* order) noexcept nogil:
-    """Whether a mass cancel means that order."""
+    """Whether that order is of the kind this mass cancel is for."""
     return (
-        not task.is_disconnect
-        and order.order_id <= task.last_order_id
+        order.order_id <= task.last_order_id
         and (task.of_session_id == 0 or task.of_session_id == order.session_id)
         and (task.of_account_id == 0 or task.of_account_id == order.account_id)
         and (task.of_instrument_id == 0 or task.of_instrument_id == order.instrument_id)
@@ -182,9 +189,11 @@ cdef inline bint covers(const CancelTask* task, const Order* order) noexcept nog
 
 cdef inline bint is_doomed(const State* state, const Order* order) noexcept nogil:
     """Whether a mass cancel that was accepted will come past this live order."""
+    cdef const CancelTask* task
     cdef uint32_t i
     for i in range(state.work.count):
-        if covers(&state.work.tasks[i], order):
+        task = &state.work.tasks[i]
+        if not task.is_disconnect and not task.is_breach and covers(task, order):
             return True
     return False
 
@@ -194,7 +203,7 @@ cdef inline bint must_go(
 ) noexcept nogil:
     cdef const Session* session
     if not task.is_disconnect:
-        return covers(task, order)
+        return covers(task, order) and (not task.is_breach or is_breach(state, order))
     session = &state.sessions[order.session_id]
     return session.options & OPTION_CANCEL_ON_DISCONNECT and not session.is_logged_in
 

@@ -28,10 +28,10 @@ from oms._core.state cimport (
 )
 from oms._core.timers cimport timer_add
 from oms._core.types cimport (
-    BPS, ENTITLED_ALL, GRANT_DISABLED, MASS_CANCELS_MAX, OPTION_ALL, ORDER_QTY_MAX, OUTCOME_WINDOW,
-    PHASE_CLOSED, PHASE_PRE_OPEN, PRICE_MAX, PRICE_SCALE_MAX, PROTOCOL_ADMIN, PROTOCOL_OUCH,
-    SELF_TRADE_DECREMENT, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT, SIDE_SELL_SHORT_EXEMPT, TIF_DAY,
-    TIF_FOK, TIF_GTT, TIMESTAMP_MAX,
+    BPS, ENTITLED_ALL, GRANT_DISABLED, MASS_CANCELS_MAX, OPTION_ALL, ORDER_QTY_MAX,
+    OUTCOME_WINDOW, PHASE_CLOSED, PHASE_PRE_OPEN, PRICE_MAX, PRICE_SCALE_MAX, PROTOCOL_ADMIN,
+    PROTOCOL_OUCH, RESTRICTION_ALL, SELF_TRADE_DECREMENT, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT,
+    SIDE_SELL_SHORT_EXEMPT, TIF_DAY, TIF_FOK, TIF_GTT, TIMESTAMP_MAX,
 )
 from oms._core.walk cimport broken_promise
 
@@ -158,6 +158,8 @@ cdef inline void read_instruments(State* state, Reader* reader) noexcept nogil:
         instrument.shares_issued = <int64_t>get(reader)
         if reader.version >= 2:
             instrument.is_killed = <uint8_t>get_up_to(reader, 1)
+        if reader.version >= 3:
+            instrument.restriction = <uint8_t>get_up_to(reader, RESTRICTION_ALL)
 
 
 cdef inline void read_parties(State* state, Reader* reader) noexcept nogil:
@@ -245,6 +247,12 @@ cdef inline void read_positions(State* state, Reader* reader) noexcept nogil:
             return
         slot = position_make(&state.positions, account_id, instrument_id)
         state.positions.positions[slot].qty = <int64_t>get(reader)
+        if reader.version >= 3:
+            state.positions.positions[slot].restriction = <uint8_t>get_up_to(
+                reader, RESTRICTION_ALL
+            )
+            if state.positions.positions[slot].restriction:
+                state.accounts[account_id].restrictions += 1
 
 
 cdef inline void read_orders(State* state, Reader* reader) noexcept nogil:
@@ -368,6 +376,7 @@ cdef inline void read_tasks(State* state, Reader* reader) noexcept nogil:
         expect(reader, task.next_slot != 0 and task.next_slot <= task.last_slot)
         expect(reader, task.last_slot <= state.pool.highest and is_scope(task.side))
         expect(reader, task.is_admin <= 1 and task.is_disconnect <= 1)
+        expect(reader, task.is_breach <= task.is_admin)
         expect(reader, i == 0 or not task.is_disconnect or task.next_slot == 1)
         for byte in range(sizeof(task.reserved)):
             expect(reader, task.reserved[byte] == 0)

@@ -11,6 +11,7 @@ from oms._core.gate cimport check_gate, gate_of
 from oms._core.ledger cimport Account, Position, position_find
 from oms._core.machine cimport UNLIKELY, rare
 from oms._core.order_pool cimport Order, is_lasting
+from oms._core.restriction cimport Asked
 from oms._core.sessions cimport Session
 from oms._core.state cimport State, has_instrument, may_enter
 from oms._core.types cimport (
@@ -145,6 +146,7 @@ cdef inline uint8_t check_new(
     cdef int64_t qty = record.order_qty
     cdef bint is_buy = record.side == SIDE_BUY
     cdef bint is_market = record.ord_type != TYPE_LIMIT
+    cdef Asked asked
     cdef uint32_t gate
     cdef uint8_t reason
     terms.worst = 0
@@ -160,7 +162,11 @@ cdef inline uint8_t check_new(
     instrument = &state.instruments[record.instrument_id]
     gate = gate_of(state, session, account, instrument, record.account_id)
     if UNLIKELY(gate != 0):
-        reason = check_gate(state, instrument, gate)
+        asked.account_id = record.account_id
+        asked.instrument_id = record.instrument_id
+        asked.side = record.side
+        asked.added = qty
+        reason = check_gate(state, instrument, gate, &asked)
         if reason:
             return reason
     if (
@@ -210,6 +216,7 @@ cdef inline uint8_t check_replace(
     cdef const Instrument* instrument = &state.instruments[original.instrument_id]
     cdef const Position* position = &state.positions.positions[original.position]
     cdef bint is_buy = original.side == SIDE_BUY
+    cdef Asked asked
     cdef uint32_t gate
     cdef uint8_t reason
     terms.worst = 0
@@ -221,7 +228,11 @@ cdef inline uint8_t check_replace(
         return REJECT_NOT_ENTITLED
     gate = gate_of(state, session, account, instrument, original.account_id)
     if UNLIKELY(gate != 0):
-        reason = check_gate(state, instrument, gate)
+        asked.account_id = original.account_id
+        asked.instrument_id = original.instrument_id
+        asked.side = original.side
+        asked.added = max(<int64_t>record.order_qty - original.cum, 0) - original.leaves
+        reason = check_gate(state, instrument, gate, &asked)
         if reason:
             return reason
     if (

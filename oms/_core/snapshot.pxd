@@ -24,7 +24,8 @@ from oms._core.types cimport TIF_FOK
 cdef enum:
     SNAPSHOT_VERSION = 3
     SNAPSHOT_VERSION_OLDEST = 1
-    # 2: session options, account groups, mass cancels, icebergs. 3: public numbers of orders.
+    # 2: session options, account groups, mass cancels, icebergs. 3: public numbers of orders,
+    # restrictions.
     SNAPSHOT_HEADER_WORDS = 4  # magic, version, size in words, checksum
 
 cdef extern from *:
@@ -116,6 +117,7 @@ cdef inline void write_directory(Writer* writer, const State* state) noexcept no
         put(writer, instrument.price_scale)
         put(writer, <uint64_t>instrument.shares_issued)
         put(writer, instrument.is_killed)
+        put(writer, instrument.restriction)
     for i in range(1, state.numbers.participant_count + 1):
         put_block(writer, &state.participants[i], sizeof(state.participants[i]))
     for i in range(1, state.numbers.account_count + 1):
@@ -175,6 +177,7 @@ cdef inline void write_positions(Writer* writer, const State* state) noexcept no
         position = &state.positions.positions[i]
         put(writer, <uint64_t>position.account_id << 32 | position.instrument_id)
         put(writer, <uint64_t>position.qty)
+        put(writer, position.restriction)
 
 
 cdef inline void write_orders(Writer* writer, const State* state) noexcept nogil:

@@ -73,7 +73,8 @@ cdef struct CancelTask:
     uint8_t side
     uint8_t is_admin
     uint8_t is_disconnect  # instead of all that: orders of sessions that are not logged in
-    uint8_t reserved[9]
+    uint8_t is_breach  # of those only the ones that a limit or restriction refuses now
+    uint8_t reserved[8]
 
 cdef enum:
     TASKS_MAX = MASS_CANCELS_MAX + 2  # at most two of a disconnect: one begun, one not

@@ -37,6 +37,7 @@ cdef enum:
     COMMAND_ADMIN_MASS_CANCEL = 46
     COMMAND_SET_SELF_TRADE = 47
     COMMAND_SET_KILL = 48
+    COMMAND_SET_RESTRICTION = 50
 
 cdef enum:
     EVENT_ORDER_ACCEPTED = 1
@@ -119,6 +120,7 @@ cdef enum:
     GATE_KILLED = 0x01  # venue, session, account, instrument
     GATE_DAY = 0x02  # venue: no day is open
     GATE_PHASE = 0x04  # instrument: not CONTINUOUS
+    GATE_RESTRICTED = 0x08  # instrument; account: it has a restriction of its own somewhere
     GATE_DISABLED = 0x80  # of a grant: its user has stopped its own new orders
 
 cdef enum:
@@ -132,6 +134,17 @@ cdef enum:
     KILL_SESSION = 2
     KILL_ACCOUNT = 3
     KILL_INSTRUMENT = 4
+
+cdef enum:
+    RESTRICTION_NO_BUY = 1
+    RESTRICTION_NO_SELL = 2
+    RESTRICTION_NO_SHORT = 4
+    RESTRICTION_CLOSE_ONLY = 8
+    RESTRICTION_ALL = 15
+
+cdef enum:
+    LIMIT_OPTION_CANCEL_BREACHES = 1
+    LIMIT_OPTION_ALL = 1
 
 cdef enum:
     SELF_TRADE_CANCEL_NEWEST = 1
@@ -199,6 +212,7 @@ cdef enum:
     REJECT_BAD_EXPIRE_TIME = 21
     REJECT_ENTRY_OFF = 22
     REJECT_BAD_DISPLAY = 23
+    REJECT_RESTRICTED = 26
     REJECT_NOT_ADMIN = 32
     REJECT_UNKNOWN_ID = 33
     REJECT_DUPLICATE_ID = 34
@@ -411,6 +425,15 @@ cdef struct KillRecord:
     uint8_t reserved[2]
     uint64_t unused[11]
 
+cdef struct RestrictionRecord:
+    uint64_t head[4]
+    uint32_t instrument_id
+    uint32_t account_id
+    uint8_t restriction
+    uint8_t options
+    uint8_t reserved[6]
+    uint64_t unused[10]
+
 cdef struct MassCancelRecord:
     uint8_t kind
     uint8_t side
@@ -492,6 +515,7 @@ cdef inline void check_layouts() noexcept nogil:
     INVARIANT(sizeof(DayRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(SelfTradeRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(KillRecord) == COMMAND_BYTES)
+    INVARIANT(sizeof(RestrictionRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(MassCancelRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(PreventedRecord) == EVENT_BYTES)
     INVARIANT(sizeof(EventRecord) == EVENT_BYTES)

@@ -384,6 +384,19 @@ class SetKill(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=48):
     is_killed: U8
 
 
+class SetRestriction(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=50):
+    """Say what may not be entered in an instrument: by one account, or (account 0) by any."""
+
+    session_id: U32
+    conn_epoch: U32
+    client_seq: U64
+    not_after_ns: I64
+    instrument_id: U32
+    account_id: U32
+    restriction: U8  # Restriction; 0: none any more
+    options: U8 = 0  # LimitOption
+
+
 class AdminMassCancel(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=46):
     """Cancel every order in the venue that fits; 0 fits all."""
 
@@ -425,5 +438,6 @@ AdminCommand = (
     | AdminMassCancel
     | SetSelfTrade
     | SetKill
+    | SetRestriction
 )
 Command = OrderCommand | SessionCommand | Genesis | AdminCommand

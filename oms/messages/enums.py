@@ -39,6 +39,7 @@ class CommandKind(IntEnum):
     ADMIN_MASS_CANCEL = 46
     SET_SELF_TRADE = 47
     SET_KILL = 48
+    SET_RESTRICTION = 50
 
 
 @unique
@@ -184,6 +185,21 @@ class KillScope(IntEnum):
     INSTRUMENT = 4
 
 
+class Restriction(IntFlag):
+    """What may not be entered in an instrument, by an account or by any."""
+
+    NO_BUY = 1
+    NO_SELL = 2  # of either kind
+    NO_SHORT = 4
+    CLOSE_ONLY = 8  # only what brings a position nearer to zero
+
+
+class LimitOption(IntFlag):
+    """What else a change of limits or restrictions does."""
+
+    CANCEL_BREACHES = 1  # live orders that would be refused now go
+
+
 class SessionOption(IntFlag):
     """What OPEN_SESSION settles about a session."""
 
@@ -259,6 +275,7 @@ class RejectReason(IntEnum):
     BAD_MIN_QTY = 20  # above the order's quantity, or not a multiple of the lot
     BAD_EXPIRE_TIME = 21  # over already, beyond the end of time, or there without GTD or GTT
     ENTRY_OFF = 22  # stopped for the venue, session, account or instrument, or by oneself
+    RESTRICTED = 26  # the instrument's restriction, or the account's own in it
     BAD_DISPLAY = 23  # of what does not rest, above the order, below a thousandth, or off the lot
     # admin commands only
     NOT_ADMIN = 32
@@ -293,4 +310,5 @@ OUCH_REJECT_CODE: dict[RejectReason, int] = {
     RejectReason.BAD_EXPIRE_TIME: 0x0F,
     RejectReason.ENTRY_OFF: 0x0C,
     RejectReason.BAD_DISPLAY: 0x04,
+    RejectReason.RESTRICTED: 0x07,
 }

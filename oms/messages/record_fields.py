@@ -81,6 +81,10 @@ _LAYOUTS: Final = {
     _K.END_DAY: (r.EMPTY, ()),
     _K.SET_SELF_TRADE: (r.SELF_TRADE, ("account_id", "group", "mode")),
     _K.SET_KILL: (r.KILL, ("scope_id", "scope", "is_killed")),
+    _K.SET_RESTRICTION: (
+        r.RESTRICTION,
+        ("instrument_id", "account_id", "restriction", "options"),
+    ),
     _K.ADMIN_MASS_CANCEL: (r.MASS_CANCEL, _MASS_CANCEL),
 }
 _ENUMS: Final[dict[str, type[IntEnum]]] = {

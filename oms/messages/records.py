@@ -72,6 +72,8 @@ DAY: Final = struct.Struct(_HEAD + "I4xq80x")
 SELF_TRADE: Final = struct.Struct(_HEAD + "IIB87x")
 # kill: 32 u32 scope_id  36 u8 scope  37 u8 is_killed
 KILL: Final = struct.Struct(_HEAD + "IBB90x")
+# restriction: 32 u32 instrument_id  36 u32 account_id  40 u8 restriction  41 u8 options
+RESTRICTION: Final = struct.Struct(_HEAD + "IIBB86x")
 # mass cancel by an administrator: 32 u32 of_session_id  36 u32 of_account_id
 # 40 u32 of_instrument_id  (side in the header; MASS_CANCEL has the order body)
 MASS_CANCEL: Final = struct.Struct(_HEAD + "III84x")
@@ -79,7 +81,7 @@ EMPTY: Final = struct.Struct(_HEAD + "96x")
 
 for _layout in (
     ORDER, ENTRY, LOGIN, GENESIS, INSTRUMENT, PARTICIPANT, ACCOUNT, USER, SESSION, GRANT, DEPOSIT,
-    PHASE, DAY, SELF_TRADE, KILL, MASS_CANCEL, EMPTY,
+    PHASE, DAY, SELF_TRADE, KILL, RESTRICTION, MASS_CANCEL, EMPTY,
 ):  # fmt: skip
     assert _layout.size == COMMAND_BYTES
 
@@ -244,6 +246,13 @@ def _set_kill(b: bytearray, o: int, m: c.SetKill) -> None:
     KILL.pack_into(b, o, *_head(_K.SET_KILL, m), m.scope_id, m.scope, m.is_killed)
 
 
+def _set_restriction(b: bytearray, o: int, m: c.SetRestriction) -> None:
+    RESTRICTION.pack_into(
+        b, o, *_head(_K.SET_RESTRICTION, m), m.instrument_id, m.account_id, m.restriction,
+        m.options,
+    )  # fmt: skip
+
+
 def _admin_mass_cancel(b: bytearray, o: int, m: c.AdminMassCancel) -> None:
     MASS_CANCEL.pack_into(
         b, o, _K.ADMIN_MASS_CANCEL, m.side, 0, 0, 0, 0, 0, m.session_id, m.conn_epoch,
@@ -287,6 +296,7 @@ _register(c.EndDay, _end_day)
 _register(c.AdminMassCancel, _admin_mass_cancel)
 _register(c.SetSelfTrade, _set_self_trade)
 _register(c.SetKill, _set_kill)
+_register(c.SetRestriction, _set_restriction)
 
 
 def pack_batch(timestamp_ns: int, commands: list[c.Command]) -> bytes:

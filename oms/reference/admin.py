@@ -18,7 +18,7 @@ from oms.messages.enums import (
     RejectReason,
     SelfTrade,
 )  # fmt: skip
-from oms.reference import day, kill, mass_cancel
+from oms.reference import day, kill, mass_cancel, risk_admin
 from oms.reference.book import Book
 from oms.reference.events import Draft, Events
 from oms.reference.records import HEAD_FIELDS, Head
@@ -62,6 +62,8 @@ def administrate(
     if head.kind == CommandKind.ADMIN_MASS_CANCEL:
         concerned = records.MASS_CANCEL.unpack(record)[HEAD_FIELDS]
         result = Result(mass_cancel.admin_mass_cancel(venue, session, record), concerned)
+    elif head.kind == CommandKind.SET_RESTRICTION:
+        result = Result(*risk_admin.set_restriction(venue, session, record))
     else:
         result = _HANDLERS[CommandKind(head.kind)](venue, events, record)
     if result.reason:
@@ -330,6 +332,7 @@ _HANDLERS: dict[CommandKind, Callable[[Venue, Events, bytes], Result]] = {
     _K.SET_SELF_TRADE: _set_self_trade,
     _K.SET_KILL: _set_kill,
 }
+KINDS = frozenset((*_HANDLERS, _K.ADMIN_MASS_CANCEL, _K.SET_RESTRICTION))
 _CHANGES_DIRECTORY = frozenset(
     (
         _K.ADD_INSTRUMENT, _K.ADD_PARTICIPANT, _K.ADD_ACCOUNT, _K.ADD_USER, _K.OPEN_SESSION,

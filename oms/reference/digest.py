@@ -80,7 +80,7 @@ def task_words(venue: Venue) -> Iterator[int]:
         yield from (
             t.of_session_id, t.of_account_id, t.of_instrument_id, t.side, t.last_order_id,
             t.next_slot, t.last_slot, t.asked_by, t.conn_epoch, t.client_seq, t.user_ref_num,
-            t.canceled, t.is_admin, t.is_disconnect,
+            t.canceled, t.is_admin, t.is_disconnect, t.is_breach,
         )  # fmt: skip
 
 
@@ -111,7 +111,7 @@ def instrument_words(i: Instrument) -> Iterator[int]:
     yield from (
         i.instrument_id, *words_of(i.symbol), i.lot_size, i.tick_size, i.reference_price,
         i.last_price, i.price_collar_bps, i.market_collar_bps, i.phase, i.price_scale,
-        i.shares_issued, i.topic_seq, i.is_killed,
+        i.shares_issued, i.topic_seq, i.is_killed, i.restriction,
     )  # fmt: skip
 
 
@@ -133,6 +133,7 @@ def position_words(key: tuple[int, int], position: Position) -> Iterator[int]:
     """One position, of (account_id, instrument_id)."""
     yield from (
         *key, position.qty, position.open_buy_qty, position.open_sell_qty, position.held_qty,
+        position.restriction,
     )  # fmt: skip
 
 

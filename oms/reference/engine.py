@@ -27,7 +27,6 @@ from oms.reference.records import order as read_order
 from oms.reference.state import Capacities, Session, Venue
 
 _ORDER_KINDS = range(CommandKind.NEW_ORDER, CommandKind.ENABLE_ENTRY + 1)
-_ADMIN_KINDS = range(CommandKind.ADD_INSTRUMENT, CommandKind.SET_KILL + 1)
 _U32 = 0xFFFF_FFFF
 _CAPACITY_LIMITS = (
     bounds.HARD_ORDERS_MAX,
@@ -87,7 +86,7 @@ class Engine:
             if head.kind == CommandKind.GENESIS:
                 _genesis(venue, command)
         elif venue.numbers.genesis_left > 0:
-            if head.kind in _ADMIN_KINDS:
+            if head.kind in admin.KINDS:
                 venue.numbers.genesis_left -= 1
                 admin.administrate(venue, events, None, head, command)
                 mass_cancel.run(venue, events, budget)
@@ -99,7 +98,7 @@ class Engine:
         elif head.kind == CommandKind.GATEWAY_LOST:
             sessions.gateway_lost(venue, events, command)
             mass_cancel.run(venue, events, budget)
-        elif head.kind in _ORDER_KINDS or head.kind in _ADMIN_KINDS:
+        elif head.kind in _ORDER_KINDS or head.kind in admin.KINDS:
             session = sessions.admit(venue, events, head, timestamp_ns)
             if session is not None:
                 _perform(venue, events, session, head, command)

@@ -20,7 +20,7 @@ from oms.messages.enums import (
     SessionOption,
     Side,
 )
-from oms.reference import matcher, risk
+from oms.reference import breach, matcher, risk
 from oms.reference.events import Draft, Events
 from oms.reference.order import Order
 from oms.reference.records import HEAD_FIELDS, Head, OrderRecord
@@ -80,7 +80,7 @@ def admin_mass_cancel(venue: Venue, session: Session | None, record: bytes) -> i
         return RejectReason.UNKNOWN_ID
     if side not in _SIDES:
         return RejectReason.BAD_VALUE
-    if _is_full(venue):
+    if is_full(venue):
         return RejectReason.CAPACITY
     venue.tasks.append(
         CancelTask(
@@ -97,6 +97,25 @@ def admin_mass_cancel(venue: Venue, session: Session | None, record: bytes) -> i
         )
     )
     return RejectReason.NONE
+
+
+def cancel_breaches(
+    venue: Venue, session: Session | None, *, account_id: int = 0, instrument_id: int = 0
+) -> None:
+    """A limit or restriction was changed: what it refuses now goes; there is room for it."""
+    venue.tasks.append(
+        CancelTask(
+            of_account_id=account_id,
+            of_instrument_id=instrument_id,
+            last_order_id=venue.numbers.next_order_id - 1,
+            last_slot=venue.numbers.highest_slot,
+            asked_by=session.session_id if session else 0,
+            conn_epoch=session.conn_epoch if session else 0,
+            client_seq=session.client_seq if session else 0,
+            is_admin=True,
+            is_breach=True,
+        )
+    )
 
 
 def disconnected(venue: Venue, session: Session) -> None:
@@ -126,10 +145,11 @@ def _check(venue: Venue, session: Session, record: OrderRecord) -> int:
         return RejectReason.UNKNOWN_INSTRUMENT
     if record.side not in _SIDES:
         return RejectReason.BAD_SIDE
-    return RejectReason.CAPACITY if _is_full(venue) else RejectReason.NONE
+    return RejectReason.CAPACITY if is_full(venue) else RejectReason.NONE
 
 
-def _is_full(venue: Venue) -> bool:
+def is_full(venue: Venue) -> bool:
+    """Whether no further mass cancel can be queued."""
     return sum(not task.is_disconnect for task in venue.tasks) >= MASS_CANCELS_MAX
 
 
@@ -157,7 +177,7 @@ def run(venue: Venue, events: Events, budget: Budget) -> None:
 
 def _must_go(venue: Venue, task: CancelTask, order: Order) -> bool:
     if not task.is_disconnect:
-        return task.covers(order)
+        return task.covers(order) and (not task.is_breach or breach.is_breach(venue, order))
     session = venue.sessions[order.session_id - 1]
     wants = session.options & SessionOption.CANCEL_ON_DISCONNECT
     return bool(wants) and not session.is_logged_in

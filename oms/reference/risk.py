@@ -15,6 +15,7 @@ from oms.messages.enums import (
     Side,
     TimeInForce,
 )
+from oms.reference import restriction
 from oms.reference.order import Order
 from oms.reference.records import OrderRecord
 from oms.reference.state import Account, Instrument, Position, Session, Venue
@@ -64,6 +65,10 @@ def check_new(venue: Venue, session: Session, record: OrderRecord) -> int:
     reason = _market_state(venue, instrument)
     if reason:
         return reason
+    if restriction.is_restricted(
+        venue, record.account_id, record.instrument_id, side=record.side, qty=record.order_qty
+    ):
+        return RejectReason.RESTRICTED
     if record.side not in _SIDES:
         return RejectReason.BAD_SIDE
     if (
@@ -103,6 +108,15 @@ def check_replace(venue: Venue, session: Session, original: Order, record: Order
     reason = _market_state(venue, instrument)
     if reason:
         return reason
+    if restriction.is_restricted(
+        venue,
+        original.account_id,
+        original.instrument_id,
+        side=original.side,
+        qty=max(record.order_qty - original.cum, 0),
+        freed=original.leaves,
+    ):
+        return RejectReason.RESTRICTED
     is_tif_bad = record.time_in_force not in _TIMES_IN_FORCE
     if is_tif_bad or record.time_in_force == TimeInForce.FOK:
         return RejectReason.BAD_ORDER_TYPE

@@ -31,6 +31,7 @@ class Instrument(msgspec.Struct):
     price_scale: int
     last_price: int = 0
     is_killed: bool = False  # no new orders in it
+    restriction: int = 0  # Restriction, for every account
     shares_issued: int = 0  # deposited less withdrawn; below zero where shorted shares left
     topic_seq: int = 0
 
@@ -71,6 +72,7 @@ class Position(msgspec.Struct):
     open_buy_qty: int = 0
     open_sell_qty: int = 0
     held_qty: int = 0
+    restriction: int = 0  # Restriction, for this account in this instrument
 
 
 class User(msgspec.Struct):
@@ -125,13 +127,13 @@ class CancelTask(msgspec.Struct, kw_only=True):
     canceled: int = 0
     is_admin: bool = False
     is_disconnect: bool = False  # instead of all that: orders of sessions that are not logged in
+    is_breach: bool = False  # of those only the ones that a limit or restriction refuses now
 
     def covers(self, order: Order) -> bool:
-        """Whether this mass cancel means that order."""
+        """Whether that order is of the kind this mass cancel is for."""
         is_its_side = self.side in (0, order.side)
         return (
-            not self.is_disconnect
-            and order.order_id <= self.last_order_id
+            order.order_id <= self.last_order_id
             and self.of_session_id in (0, order.session_id)
             and self.of_account_id in (0, order.account_id)
             and self.of_instrument_id in (0, order.instrument_id)
@@ -224,7 +226,10 @@ class Venue:
 
     def is_doomed(self, order: Order) -> bool:
         """Whether a mass cancel that was accepted will come past this live order."""
-        return any(task.covers(order) for task in self.tasks)
+        return any(
+            task.covers(order) and not task.is_disconnect and not task.is_breach
+            for task in self.tasks
+        )
 
     def rest(self, order: Order) -> None:
         """Put an order at the back of its level and into the indexes; give it a slot if none."""

@@ -94,6 +94,7 @@ class Generator:
             (1, self._set_self_trade),
             (0 if self._is_deep else 1, self._set_kill),
             (0 if self._is_deep else 1, self._change_entry),
+            (0 if self._is_deep else 1, self._set_restriction),
             (mass_weight, self._mass_cancel),
             (mass_weight, self._admin_mass_cancel),
         ]
@@ -151,6 +152,10 @@ class Generator:
         killed = [(scope, scope_id) for scope, scope_id, is_killed in off if is_killed]
         if killed:
             return c.SetKill(*sign, *rng.choice(killed), 0)
+        restricted = [(i.instrument_id, 0) for i in venue.instruments if i.restriction]
+        restricted += [(key[1], key[0]) for key, p in venue.positions.items() if p.restriction]
+        if restricted:
+            return c.SetRestriction(*sign, *rng.choice(restricted), 0)
         quiet = [i.instrument_id for i in venue.instruments if i.phase != Phase.CONTINUOUS]
         if quiet:
             return c.SetPhase(*sign, rng.choice((0, rng.choice(quiet))), Phase.CONTINUOUS)
@@ -411,6 +416,15 @@ class Generator:
         return c.SetKill(
             *self._admin_sign(venue), scope, rng.choice((0, rng.randint(0, 6))), is_killed
         )
+
+    def _set_restriction(self, venue: Venue) -> c.Command | None:
+        """Mostly lifting what there is."""
+        rng = self._rng
+        bits = rng.choice((0, 0, 0, 1, 2, 4, 8, 8, 12, 16, 255))
+        instrument = rng.randint(0, len(venue.instruments) + 1)
+        account = rng.choice((0, rng.randint(0, len(venue.accounts) + 1)))
+        options = rng.choice((0, 0, 1, 1, 1, 2))
+        return c.SetRestriction(*self._admin_sign(venue), instrument, account, bits, options)
 
     def _change_entry(self, venue: Venue) -> c.Command | None:
         rng = self._rng

@@ -18,6 +18,7 @@ from oms.messages.enums import (
     Policy,
     PostOnly,
     RejectReason,
+    Restriction,
     SelfTrade,
     Side,
     TimeInForce,
@@ -48,7 +49,7 @@ RAW_TYPES: dict[str, type[c.Command]] = {
         c.Logout, c.GatewayLost, c.Genesis, c.AddInstrument, c.AddParticipant, c.AddAccount,
         c.AddUser, c.OpenSession, c.Grant, c.DepositCash, c.DepositShares, c.SetLimits,
         c.SetInstrument, c.SetPhase, c.StartDay, c.EndDay, c.MassCancel, c.AdminMassCancel,
-        c.SetSelfTrade, c.SetKill, c.DisableEntry, c.EnableEntry,
+        c.SetSelfTrade, c.SetKill, c.SetRestriction, c.DisableEntry, c.EnableEntry,
     )
 }  # fmt: skip
 _BYTES_PREFIX = "x:"
@@ -244,6 +245,21 @@ def _kill_scope(scope: str, named: list[str]) -> tuple[int, int]:
     return KillScope[scope.upper()], ids[scope]()
 
 
+def _restriction(
+    sign: Signature, options: dict[str, str], symbol: str, named: list[str]
+) -> c.SetRestriction:
+    """`restricts AAPL bits=no_buy,close_only cancel=1`, `restricts AAPL alice bits=none`."""
+    said = options.pop("bits")
+    bits = sum(Restriction[name.upper()] for name in said.split(",") if name != "none")
+    return c.SetRestriction(
+        *sign,
+        world.instrument_id(symbol),
+        world.account_id(named[0]) if named else 0,
+        int(options.pop("odd", str(int(bits)))),
+        int(options.pop("cancel", "0")),
+    )
+
+
 def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> c.AdminCommand:
     match words:
         case ["deposit", name, "cash", amount]:
@@ -289,6 +305,8 @@ def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> c.Admi
             is_killed = int(options.pop("killed", str(int(what == "kills"))))
             kill_scope, scope_id = _kill_scope(scope, named)
             return c.SetKill(*sign, kill_scope, scope_id, is_killed)
+        case ["restricts", symbol, *named]:
+            return _restriction(sign, options, symbol, named)
         case ["self-trade", name]:
             mode = SELF_TRADES[options.pop("self", "")]
             group = int(options.pop("group", "0"))

@@ -30,13 +30,16 @@ ENUMS: dict[str, type[IntEnum] | type[IntFlag]] = {
     "OPTION": enums.SessionOption,
     "SELF_TRADE": enums.SelfTrade,
     "KILL": enums.KillScope,
+    "RESTRICTION": enums.Restriction,
+    "LIMIT_OPTION": enums.LimitOption,
     "POST_ONLY": enums.PostOnly,
     "CANCELED": enums.CancelReason,
     "LIQUIDITY": enums.Liquidity,
     "REJECT": enums.RejectReason,
     "RESTATED": enums.RestatedReason,
 }
-NO_MEMBERS = {"COMMAND_BYTES", "EVENT_BYTES", "ENTITLED_ALL", "OPTION_ALL"}
+NO_MEMBERS = {"COMMAND_BYTES", "EVENT_BYTES", "ENTITLED_ALL", "OPTION_ALL", "RESTRICTION_ALL",
+              "LIMIT_OPTION_ALL"}  # fmt: skip
 BOUNDS = [
     "COMMAND_BYTES", "EVENT_BYTES", "BATCH_HEADER_BYTES", "WORK_STEPS_MAX", "OUTCOME_WINDOW",
     "PRICE_MAX", "ORDER_QTY_MAX", "HARD_ORDERS_MAX", "INSTRUMENTS_MAX", "PARTICIPANTS_MAX",
@@ -191,6 +194,11 @@ CASES: list[tuple[str, c.Command, list[str]]] = [
         "OrderRecord",
         c.DisableEntry(*HEAD, 1, 2, b"FIRM", 3),
         ["user_ref_num", "account_id", "firm", "refuse_reason"],
+    ),
+    (
+        "RestrictionRecord",
+        c.SetRestriction(*HEAD, 1, 2, 3, 4),
+        ["instrument_id", "account_id", "restriction", "options"],
     ),
     ("SelfTradeRecord", c.SetSelfTrade(*HEAD, 1, 2, 3), ["account_id", "group", "mode"]),
     ("GrantRecord", c.Grant(*HEAD, 1, 2, 3), ["user_id", "account_id", "entitlements"]),

@@ -87,6 +87,10 @@ LAYOUTS: dict[CommandKind, dict[str, tuple[int, int]]] = {
     CommandKind.SET_KILL: {
         "scope_id": (32, 4), "scope": (36, 1), "is_killed": (37, 1), **HEAD,
     },
+    CommandKind.SET_RESTRICTION: {
+        "instrument_id": (32, 4), "account_id": (36, 4), "restriction": (40, 1),
+        "options": (41, 1), **HEAD,
+    },
     CommandKind.SET_SELF_TRADE: {
         "account_id": (32, 4), "group": (36, 4), "mode": (40, 1), **HEAD,
     },
@@ -135,6 +139,7 @@ SAMPLES: dict[CommandKind, c.Command] = {
     CommandKind.DISABLE_ENTRY: c.DisableEntry(*SIGN, 0x21222324, 0x31323334, b"FIRM", 4),
     CommandKind.ENABLE_ENTRY: c.EnableEntry(*SIGN, 0x21222324, 0x31323334, b"FIRM", 4),
     CommandKind.SET_KILL: c.SetKill(*SIGN, 3, 9, 1),
+    CommandKind.SET_RESTRICTION: c.SetRestriction(*SIGN, 7, 9, 12, 1),
     CommandKind.SET_SELF_TRADE: c.SetSelfTrade(*SIGN, 9, 0x21222324, 4),
     CommandKind.ADMIN_MASS_CANCEL: c.AdminMassCancel(
         *SIGN, 0x21222324, 0x31323334, 0x41424344, 2
