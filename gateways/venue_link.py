@@ -38,6 +38,7 @@ TICK_NS: Final = 50_000_000
 
 # kind 0, session_id 4, out_seq 16, client_seq 48, conn_epoch 56
 _HEAD: Final = struct.Struct("<B3xI8xQ24xQI68x")
+_TERMS: Final = int(EventKind.ORDER_TERMS)
 # event_seq 8, timestamp 32, client_seq (nonce) 48, conn_epoch 56, order_id 64, price 72
 _FIELDS: Final = struct.Struct("<8xQ16xq8xQI4xQq")
 _GAP: Final = int(EventKind.GAP)
@@ -102,6 +103,7 @@ class VenueLink:
         )
         self._order: EventOrder | None = None
         self._inbox: deque[bytes] = deque()
+        self._terms = b""  # the last record handed on, if it says the terms of the next one
         self._logins: dict[int, Listener] = {}
         self._last_nonce = gateway_id  # random, so that no two gateways ever choose one nonce
         self._replay: Question | None = None
@@ -325,12 +327,17 @@ class VenueLink:
                     elif kind == _LOGGED_OUT and conn_epoch == window.conn_epoch:
                         self._void(window, "the venue logged the session out")
                     if out_seq and window.listener is not None:
-                        window.listener.deliver(data, offset, out_seq)
+                        if offset:
+                            window.listener.deliver(data, offset, out_seq)
+                        else:  # what it belongs to may have come in the frame before
+                            joined = self._terms + data[:EVENT_BYTES]
+                            window.listener.deliver(joined, len(self._terms), out_seq)
             elif kind >= _DIRECTORY_CHANGED:
                 self._on_venue(kind, data, offset)
                 if self._needed_seq > self._directory_seq:
                     return offset + EVENT_BYTES
             offset += EVENT_BYTES
+        self._terms = data[-EVENT_BYTES:] if data[-EVENT_BYTES] == _TERMS else b""
         return offset
 
     def _on_logged_in(self, data: bytes, offset: int, session_id: int) -> None:

@@ -38,7 +38,8 @@ class Joiner:
         is_next = out_seq == self._held_up_to + 1
         self._held_up_to = out_seq
         if is_next and len(self._held) < HELD_EVENTS_MAX:
-            self._held.append((data[offset : offset + EVENT_BYTES], 0))
+            start = max(0, offset - EVENT_BYTES)  # its terms, perhaps
+            self._held.append((data[start : offset + EVENT_BYTES], offset - start))
             return
         self._held.clear()
         self._last_out_seq = out_seq

@@ -11,13 +11,14 @@ from oms._core.directory cimport Instrument
 from oms._core.order_book cimport BOOK_ASKS, BOOK_BIDS, Level
 from oms._core.machine cimport UNLIKELY, rare
 from oms._core.order_pool cimport ORDER_HAS_PUBLIC_ID, Order, public_id_of
+from oms._core.risk cimport asks_for_more
 from oms._core.sessions cimport Session
 from oms._core.state cimport State, add_event, may_enter
 from oms._core.types cimport (
     BookTopRecord, EVENT_BOOK_TOP, EVENT_CANCEL_REJECTED, EVENT_COMMAND_IGNORED,
     EVENT_ORDER_CANCELED, EVENT_ORDER_EXECUTED, EVENT_ORDER_REJECTED, EVENT_ORDER_RESTATED,
-    EVENT_TRADE, EventRecord, FLAG_LIVE, OrderRecord, POLICY_UNKNOWN_IS_IGNORED,
-    REJECT_ORDER_NOT_CANCELABLE,
+    EVENT_ORDER_TERMS, EVENT_TRADE, EventRecord, FLAG_HAS_TERMS, FLAG_LIVE, OrderRecord,
+    POLICY_UNKNOWN_IS_IGNORED, REJECT_ORDER_NOT_CANCELABLE, RULES_ECHO, TermsRecord,
 )
 
 cdef struct Top:
@@ -52,11 +53,15 @@ cdef inline EventRecord* order_opened(
     uint32_t orig_user_ref_num, const OrderRecord* record,
 ) noexcept nogil:
     """ORDER_ACCEPTED or ORDER_REPLACED: the order as it stands, and what the record says."""
-    cdef EventRecord* event = add_event(state, kind)
+    cdef EventRecord* event
+    cdef uint8_t flags = FLAG_LIVE * (order.leaves != 0)
+    if UNLIKELY(asks_for_more(record) | (order.flags != 0)) and say_terms(state, order, record):
+        flags |= FLAG_HAS_TERMS
+    event = add_event(state, kind)
     number_in_session(state, event, order.session_id, record)
     number_in_account(state, event, order.account_id)
     event.side = order.side
-    event.flags = FLAG_LIVE * (order.leaves != 0)
+    event.flags = flags
     event.instrument_id = order.instrument_id
     event.user_ref_num = order.user_ref_num
     event.order_id = order.order_id
@@ -75,6 +80,33 @@ cdef inline EventRecord* order_opened(
     event.iso = record.iso
     event.cross_type = order.cross_type
     return event
+
+
+cdef inline bint say_terms(
+    State* state, const Order* order, const OrderRecord* record
+) noexcept nogil:
+    """ORDER_TERMS, right before the event of an order that has any; False: it has none."""
+    cdef TermsRecord* event
+    cdef uint64_t public_id = public_id_of(&state.pool, order)
+    rare()
+    if state.numbers.rule_version < RULES_ECHO or (
+        record.min_qty | record.display_qty | record.self_trade | record.post_only
+        | <uint64_t>record.expire_ns | public_id
+    ) == 0:
+        return False
+    event = <TermsRecord*>add_event(state, EVENT_ORDER_TERMS)
+    (<EventRecord*>event).session_id = order.session_id
+    (<EventRecord*>event).account_id = order.account_id
+    (<EventRecord*>event).instrument_id = order.instrument_id
+    (<EventRecord*>event).user_ref_num = order.user_ref_num
+    (<EventRecord*>event).order_id = order.order_id
+    event.min_qty = record.min_qty
+    event.display_qty = record.display_qty
+    event.self_trade = record.self_trade
+    event.post_only = record.post_only
+    event.expire_ns = record.expire_ns
+    event.public_id = public_id
+    return True
 
 
 cdef inline EventRecord* order_canceled(

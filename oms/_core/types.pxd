@@ -4,7 +4,7 @@ Called by every part of the engine. The same numbers stand in `oms/messages/enum
 offsets in `oms/messages/records.py` and the same bounds in `oms/bounds.py`; a test compares them.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from oms._core.machine cimport INVARIANT
 
@@ -60,6 +60,7 @@ cdef enum:
     EVENT_COMMAND_EXPIRED = 19
     EVENT_SESSION_LOGGED_IN = 20
     EVENT_SESSION_LOGGED_OUT = 21
+    EVENT_ORDER_TERMS = 22
     EVENT_TRADE = 32
     EVENT_BOOK_TOP = 33
     EVENT_PHASE_CHANGED = 34
@@ -164,6 +165,7 @@ cdef enum:
     FLAG_LIVE = 1
     FLAG_MASS_CANCELED = 2
     FLAG_DISCONNECTED = 4
+    FLAG_HAS_TERMS = 8
 
 cdef enum:
     CANCELED_CLOSED = 0x45
@@ -221,7 +223,8 @@ cdef enum:
     REJECT_AMOUNT_UNAVAILABLE = 37
 
 cdef enum:
-    RULES_NAME_ANEW = 2  # from this rule version on an order's public number changes
+    RULES_ECHO = 2  # from this rule version on an order's terms are said again
+    RULES_NAME_ANEW = 2  # and its public number changes
     COMMAND_BYTES = 128
     EVENT_BYTES = 128
     BATCH_HEADER_BYTES = 32
@@ -486,6 +489,23 @@ cdef struct PreventedRecord:
     uint64_t public_id
     uint8_t rest[8]
 
+# What an ORDER_TERMS event says instead, from byte 72 on: the terms of an order as sent.
+cdef struct TermsRecord:
+    uint64_t head[9]
+    int64_t stop_price
+    uint32_t min_qty
+    uint32_t display_qty
+    uint32_t trail
+    uint8_t self_trade
+    uint8_t post_only
+    uint8_t trigger
+    uint8_t reserved
+    int64_t expire_ns
+    int32_t peg_offset
+    uint32_t padding
+    uint64_t public_id  # of an order that was replaced in place
+    uint64_t unused
+
 # What a BOOK_TOP event says instead, from byte 64 on. An empty side is price 0, quantity 0.
 cdef struct BookTopRecord:
     uint64_t head[8]
@@ -520,3 +540,4 @@ cdef inline void check_layouts() noexcept nogil:
     INVARIANT(sizeof(PreventedRecord) == EVENT_BYTES)
     INVARIANT(sizeof(EventRecord) == EVENT_BYTES)
     INVARIANT(sizeof(BookTopRecord) == EVENT_BYTES)
+    INVARIANT(sizeof(TermsRecord) == EVENT_BYTES)

@@ -20,7 +20,7 @@ from oms.local.requests import NoAnswer, NotTheLeader, RequestRefused
 from oms.messages import link
 from oms.messages.commands import AdminCommand, Login
 from oms.messages.enums import EventKind, RejectReason
-from oms.messages.records import Event, unpack_event, unpack_events
+from oms.messages.records import Event, unpack_event, unpack_stream
 
 TIMEOUT_S: Final = 20.0
 ATTEMPT_S: Final = 2.0
@@ -237,7 +237,7 @@ class AdminSession:
             if records.applied_index < min_index:
                 msg = f"{node_id} was asked again and has applied less than before"
                 raise NoAnswer(msg)
-            events = unpack_events(records.data)
+            events = unpack_stream(records.data)
             for event in events:
                 if (event.conn_epoch, event.client_seq) == (self._epoch, self._client_seq) and (
                     event.kind in {EventKind.ADMIN_APPLIED, EventKind.ADMIN_REJECTED}

@@ -68,6 +68,8 @@ class EventKind(IntEnum):
     COMMAND_EXPIRED = 19
     SESSION_LOGGED_IN = 20
     SESSION_LOGGED_OUT = 21
+    # right before an ORDER_ACCEPTED or ORDER_REPLACED with the flag HAS_TERMS, in no stream itself
+    ORDER_TERMS = 22
     # public, numbered in the instrument's topic
     TRADE = 32
     BOOK_TOP = 33
@@ -212,6 +214,7 @@ class EventFlag(IntFlag):
     LIVE = 1  # ORDER_ACCEPTED / ORDER_REPLACED: state L; unset: state D, nothing follows
     MASS_CANCELED = 2  # ORDER_CANCELED: by a mass cancel
     DISCONNECTED = 4  # ORDER_CANCELED: because its session is not logged in any more
+    HAS_TERMS = 8  # ORDER_ACCEPTED / ORDER_REPLACED: the record before it is its ORDER_TERMS
 
 
 @unique

@@ -327,6 +327,9 @@ def pack_batch(timestamp_ns: int, commands: list[c.Command]) -> bytes:
 #   invalid replace)  127 u8 reserved
 # ORDER_CANCELED for SELF_TRADE overlays: 96 i64 price, 104 u32 qty of the trade prevented,
 # 108 u8 liquidity, 109 u8 mode (SelfTrade).
+# ORDER_TERMS overlays: 72 i64 stop_price  80 u32 min_qty  84 u32 display_qty  88 u32 trail
+# 92 u8 self_trade  93 u8 post_only  94 u8 trigger  96 i64 expire_ns  104 i32 peg_offset
+# 112 u64 public_id (as sent with the order that the next record is about, 0 where it said nothing).
 # BOOK_TOP overlays: 64 u64 bid_qty  72 i64 bid_price  80 u64 ask_qty  96 i64 ask_price
 # (an empty side is price 0, quantity 0).
 EVENT: Final = struct.Struct("<BBBBIQQQqIIQIIQqIIIBBBB24s4sBBBx")
@@ -334,6 +337,7 @@ assert EVENT.size == EVENT_BYTES
 _MATCH_ID = struct.Struct("<Q")
 _PUBLIC_ID = struct.Struct("<16xQ")
 _BOOK_TOP = struct.Struct("<QqQ8xq")
+_TERMS = struct.Struct("<qIIIBBBxqi4xQ")
 # price, quantity, liquidity and mode of the trade prevented
 _PREVENTED = struct.Struct("<qIBB")
 
@@ -415,6 +419,31 @@ def unpack_event(data: bytes | memoryview, offset: int = 0) -> Event:
 def unpack_events(data: bytes | memoryview) -> list[Event]:
     """Read a whole buffer of event records. Raises: struct.error when it is not a multiple."""
     return [Event._make(fields) for fields in EVENT.iter_unpack(data)]
+
+
+def unpack_stream(data: bytes) -> list[Event]:
+    """A replayed stream's numbered records, without the ORDER_TERMS that stand before some."""
+    return [event for event in unpack_events(data) if event.out_seq]
+
+
+class OrderTerms(NamedTuple):
+    """What an order asks for besides side, quantity, price and time. Shape: 0: nothing said."""
+
+    stop_price: int
+    min_qty: int
+    display_qty: int
+    trail: int
+    self_trade: int
+    post_only: int
+    trigger: int
+    expire_ns: int
+    peg_offset: int
+    public_id: int
+
+
+def unpack_terms(data: bytes | memoryview, offset: int = 0) -> OrderTerms:
+    """Read the overlay of an ORDER_TERMS event at `offset`."""
+    return OrderTerms._make(_TERMS.unpack_from(data, offset + 72))
 
 
 class Prevented(NamedTuple):

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from oms.messages.enums import EventKind
+from oms.messages.enums import EventFlag, EventKind
 from oms.node.event_file import EventFile, topic_seq_at
 from oms.node.event_log import EventLog
 
@@ -150,6 +150,13 @@ class EventIndex:
     def session(self, session_id: int, from_out_seq: int, count: int) -> _Positions:
         """Positions of a session's records from `from_out_seq` (at least 1) on."""
         return _cut(self._sessions.get(session_id), from_out_seq - 1, count)
+
+    def with_terms(self, positions: _Positions) -> _Positions:
+        """The same with each ORDER_TERMS before the record that has one."""
+        chosen = self._log.records()[positions]
+        opened = np.isin(chosen["kind"], (EventKind.ORDER_ACCEPTED, EventKind.ORDER_REPLACED))
+        at = np.flatnonzero(opened & ((chosen["flags"] & EventFlag.HAS_TERMS) > 0))
+        return np.insert(positions, at, positions[at] - 1) if len(at) else positions
 
     def account(self, account_id: int, from_topic_seq: int, count: int) -> bytes:
         """An account's records from `from_topic_seq` on. Raises: LookupError when that number is

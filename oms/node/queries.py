@@ -153,9 +153,13 @@ class Queries:
             raise CannotAnswer(FETCHING)
         self._index.catch_up()
         positions = self._index.session(session_id, from_out_seq, RECORDS_MAX)
+        chosen = self._index.with_terms(positions)
+        if len(chosen) > RECORDS_MAX:
+            positions = positions[: RECORDS_MAX // 2]
+            chosen = self._index.with_terms(positions)
         end = from_out_seq + len(positions)
         is_end = end > self._index.session_length(session_id)
-        return self._records(self._event_log.gather(positions), is_end=is_end)
+        return self._records(self._event_log.gather(chosen), is_end=is_end)
 
     def _replay_topic(self, topic: str, from_topic_seq: int) -> link.Frames:
         if from_topic_seq < 1:

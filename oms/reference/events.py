@@ -4,6 +4,8 @@ Called by every file of this room that has something to say. Promises: the only 
 `event_seq`, `out_seq` and `topic_seq` are given out.
 """
 
+import struct
+
 import msgspec
 
 from oms.messages.enums import EventFlag, EventKind, Policy, RestatedReason
@@ -11,7 +13,7 @@ from oms.messages.records import EVENT
 from oms.reference.book import Top
 from oms.reference.order import Order
 from oms.reference.records import OrderRecord
-from oms.reference.state import Session, Venue
+from oms.reference.state import ECHOES, Session, Venue
 
 _STREAM_KINDS = range(EventKind.ORDER_ACCEPTED, EventKind.ORDER_RESTATED + 1)
 _ACCOUNT_KINDS = frozenset(
@@ -19,6 +21,7 @@ _ACCOUNT_KINDS = frozenset(
 )
 _INSTRUMENT_KINDS = range(EventKind.TRADE, EventKind.PHASE_CHANGED + 1)
 _U32 = 0xFFFF_FFFF
+_TERMS_END = struct.Struct("<qi4xQ")  # expire_ns, peg_offset, public_id
 _PUBLIC_ID_AT = 16  # in the field of cl_ord_id
 
 
@@ -98,11 +101,15 @@ class Events:
     def opened(self, kind: EventKind, order: Order, record: OrderRecord, *, is_live: bool) -> None:
         """ORDER_ACCEPTED or ORDER_REPLACED: the order as it stands, and what the record says."""
         is_replace = kind == EventKind.ORDER_REPLACED
+        flags = EventFlag.LIVE if is_live else EventFlag(0)
+        if self._venue.numbers.rule_version >= ECHOES and _has_terms(order, record):
+            flags |= EventFlag.HAS_TERMS
+            self._terms(order, record)
         self.emit(
             Draft(
                 kind=kind,
                 side=order.side,
-                flags=EventFlag.LIVE if is_live else 0,
+                flags=flags,
                 session_id=order.session_id,
                 account_id=order.account_id,
                 instrument_id=order.instrument_id,
@@ -122,6 +129,24 @@ class Events:
                 firm=order.firm,
                 iso=record.iso,
                 cross_type=order.cross_type,
+            )
+        )
+
+    def _terms(self, order: Order, record: OrderRecord) -> None:
+        """ORDER_TERMS: what the order asks for besides, as sent. Numbered in no stream."""
+        self.emit(
+            Draft(
+                kind=EventKind.ORDER_TERMS,
+                session_id=order.session_id,
+                account_id=order.account_id,
+                instrument_id=order.instrument_id,
+                user_ref_num=order.user_ref_num,
+                order_id=order.order_id,
+                qty=record.min_qty,  # the record's overlay, see oms/messages/records.py
+                leaves_qty=record.display_qty,
+                ord_type=record.self_trade,
+                time_in_force=record.post_only,
+                cl_ord_id=_TERMS_END.pack(record.expire_ns, 0, order.public_id),
             )
         )
 
@@ -305,6 +330,19 @@ class Events:
                 cl_ord_id=top.ask_price.to_bytes(8, "little", signed=True),
             )
         )
+
+
+def _has_terms(order: Order, record: OrderRecord) -> bool:
+    return any(
+        (
+            record.min_qty,
+            record.display_qty,
+            record.expire_ns,
+            record.self_trade,
+            record.post_only,
+            order.public_id,
+        )
+    )
 
 
 def _public_id(order: Order) -> bytes:

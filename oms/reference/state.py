@@ -13,6 +13,7 @@ from oms.messages.enums import Side
 from oms.reference.book import Book
 from oms.reference.order import Order
 
+ECHOES = 2  # rule version from which on an order's terms are said again
 NAMES_ANEW = 2  # rule version from which on an order's public number changes
 DISABLED = 0x80  # beside the Entitlement bits of a grant: its user has stopped new orders
 

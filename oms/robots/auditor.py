@@ -14,7 +14,7 @@ import msgspec
 
 from oms.local.requests import NoAnswer, NodeRequests, NotTheLeader, RequestRefused
 from oms.messages import link
-from oms.messages.records import unpack_events
+from oms.messages.records import unpack_stream
 from oms.robots.audit import Finding, RunningAudit, compare, compare_live, compare_sent
 from oms.robots.facts import facts_of_events
 from oms.robots.robot import Robot
@@ -88,7 +88,7 @@ class Auditor:
             while not is_end:
                 request = link.ReplaySession(session_id, audit.out_seq + 1)
                 records = self._requests.ask(node_id, request, link.Records, ASK_S)
-                audit.extend(unpack_events(records.data))
+                audit.extend(unpack_stream(records.data))
                 applied_index = records.applied_index
                 is_end = records.is_end
             floor = self._committed_before
@@ -114,7 +114,7 @@ class Auditor:
             if any(self._stream(node_id, session_id) != data for node_id in others):
                 judgement.streams_differ += 1
                 judgement.finding.note(f"{robot.name}: the nodes replay different streams")
-            stream = facts_of_events(unpack_events(data))
+            stream = facts_of_events(unpack_stream(data))
             judgement.finding.add(compare(robot.name, list(robot.seen), stream))
             judgement.finding.add(compare_sent(robot.name, robot.entered, stream))
             orders = self._ask(first, link.GetOpenOrders(session_id), link.Orders).orders
@@ -132,7 +132,7 @@ class Auditor:
         while True:
             request = link.ReplaySession(session_id, next_out_seq)
             records = self._ask(node_id, request, link.Records)
-            events = unpack_events(records.data)
+            events = unpack_stream(records.data)
             for event in events:
                 if event.out_seq != next_out_seq:
                     msg = f"{node_id} replays {event.out_seq} where {next_out_seq} is due"

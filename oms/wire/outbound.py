@@ -22,7 +22,9 @@ from oms.messages.enums import (
     Side,
     TimeInForce,
 )
+from oms.messages.records import OrderTerms, unpack_terms
 from oms.wire import ouch_messages as m
+from oms.wire.appendage import Option, Tag, build_appendage
 
 SOUP_HEADER_BYTES: Final = 3  # length and packet type, before the message
 
@@ -60,6 +62,7 @@ _PACK_REJECTED: Final = struct.Struct(_HEAD + m.Rejected.FORMAT)
 _PACK_CANCEL_REJECT: Final = struct.Struct(_HEAD + m.CancelReject.FORMAT)
 _PACK_QUERY: Final = struct.Struct(_HEAD + m.AccountQueryResponse.FORMAT)
 _PACK_MASS_CANCEL: Final = struct.Struct(_HEAD + m.MassCancelResponse.FORMAT)
+_TERMS_BYTES: Final = 128  # the record before one with HAS_TERMS
 _PACK_ENTRY: Final = struct.Struct(_HEAD + m.DisableResponse.FORMAT + "H")
 _PACK_SYSTEM: Final = struct.Struct(_HEAD + m.SystemEvent.FORMAT)
 _MIN_QTY: Final = struct.Struct(">BBI")
@@ -93,6 +96,10 @@ _OTHER_REASON: Final = 0x0F
 _CODES: Final[dict[int, int]] = {int(reason): code for reason, code in OUCH_REJECT_CODE.items()}
 _REJECT_CODES: Final = tuple(_CODES.get(reason, _OTHER_REASON) for reason in range(256))
 _FOK: Final = int(TimeInForce.FOK)
+_GTT: Final = int(TimeInForce.GTT)
+_NS_PER_S: Final = 1_000_000_000
+_U32_MAX: Final = 0xFFFF_FFFF
+_HAS_TERMS: Final = int(EventFlag.HAS_TERMS)
 _MARKET: Final = int(OrdType.MARKET)
 _LIVE: Final = int(EventFlag.LIVE)
 
@@ -101,7 +108,8 @@ _Encoder = Callable[[bytes, int, Symbols, int], bytes]
 
 
 def encode_packet(data: bytes, offset: int, symbols: Symbols, midnight_ns: int) -> bytes:
-    """The `S` packet of the event record at `offset`.
+    """The `S` packet of the event record at `offset`. Where it has the flag HAS_TERMS, the record
+    before it in `data` is its ORDER_TERMS.
 
     Units: midnight_ns since 1970; an event before it has time 0. Raises: KeyError for a kind of
     event, or an instrument, that an OUCH stream cannot hold: a fault of the caller.
@@ -119,7 +127,9 @@ def _accepted(data: bytes, offset: int, symbols: Symbols, midnight_ns: int) -> b
         side, flags, timestamp_ns, instrument_id, urn, order_id, price, qty, _, ord_type, tif,
         display, capacity, cl_ord_id, firm, iso, cross_type,
     ) = _ORDER.unpack_from(data, offset)  # fmt: skip
-    if firm in _BLANK_FIRMS and tif != _FOK:
+    if flags & _HAS_TERMS:
+        appendage = _with_terms(firm, tif, unpack_terms(data, offset - _TERMS_BYTES))
+    elif firm in _BLANK_FIRMS and tif != _FOK:
         appendage = b"\0\0"
     else:
         appendage = _appendage(firm, qty if tif == _FOK else 0)
@@ -139,7 +149,11 @@ def _replaced(data: bytes, offset: int, symbols: Symbols, midnight_ns: int) -> b
         side, flags, timestamp_ns, instrument_id, urn, order_id, price, qty, orig_urn, ord_type,
         tif, display, capacity, cl_ord_id, firm, iso, cross_type,
     ) = _ORDER.unpack_from(data, offset)  # fmt: skip
-    appendage = b"\0\0" if firm in _BLANK_FIRMS else _appendage(firm, 0)
+    if flags & _HAS_TERMS:  # OUCH has no field for the minimum here
+        terms = unpack_terms(data, offset - _TERMS_BYTES)._replace(min_qty=0)
+        appendage = _with_terms(firm, tif, terms)
+    else:
+        appendage = b"\0\0" if firm in _BLANK_FIRMS else _appendage(firm, 0)
     return (
         _PACK_REPLACED.pack(
             67 + len(appendage), _S, 85, max(timestamp_ns - midnight_ns, 0), orig_urn, urn,
@@ -150,6 +164,25 @@ def _replaced(data: bytes, offset: int, symbols: Symbols, midnight_ns: int) -> b
         )
         + appendage
     )  # fmt: skip
+
+
+def _with_terms(firm: bytes, tif: int, terms: OrderTerms) -> bytes:
+    """What was asked for besides, in the order of the tags; with its length."""
+    options: list[Option] = []
+    if firm not in _BLANK_FIRMS:
+        options.append(Option(Tag.FIRM, firm.replace(b"\0", b" ")))
+    if terms.min_qty:
+        options.append(Option(Tag.MIN_QTY, terms.min_qty))
+    if terms.display_qty:
+        options.append(Option(Tag.MAX_FLOOR, terms.display_qty))
+    if terms.post_only:
+        options.append(Option(Tag.POST_ONLY, ord("P")))
+    if tif == _GTT:
+        options.append(Option(Tag.EXPIRE_TIME, min(terms.expire_ns // _NS_PER_S, _U32_MAX)))
+    if terms.self_trade:
+        options.append(Option(Tag.AIQ_STRATEGY, _STRATEGIES[terms.self_trade]))
+    body = build_appendage(options)
+    return _LENGTH.pack(len(body)) + body
 
 
 def _appendage(firm: bytes, min_qty: int) -> bytes:

@@ -21,7 +21,7 @@ from tests.scenarios.language import Numbering, parse
 
 EngineFactory = Callable[[], Engine]
 _S = TypeVar("_S", bound=msgspec.Struct)
-_DIRECTIVES = ("venue", "instrument", "account", "session", "hide", "empty")
+_DIRECTIVES = ("venue", "instrument", "account", "session", "hide", "show", "empty")
 
 
 class Player:
@@ -30,7 +30,7 @@ class Player:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._setup = world.Setup()
-        self._hidden: set[str] = set()
+        self._hidden: set[str] = {"terms"}  # most files are not about what is said twice
         self._numbering = Numbering()
         self._is_open = False
         self._log_index = 0
@@ -114,6 +114,8 @@ class Player:
             self._is_open = True  # a venue without genesis
         elif words[0] == "hide":
             self._hidden.update(words[1:])
+        elif words[0] == "show":
+            self._hidden.difference_update(words[1:])
         elif words[0] == "venue":
             self._setup.venue = _changed(self._setup.venue, words[1:])
         elif words[0] == "instrument":

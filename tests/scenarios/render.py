@@ -19,7 +19,14 @@ from oms.messages.enums import (
     Side,
     TimeInForce,
 )
-from oms.messages.records import Event, unpack_book_top, unpack_event, unpack_prevented
+from oms.messages.records import (
+    Event,
+    OrderTerms,
+    unpack_book_top,
+    unpack_event,
+    unpack_prevented,
+    unpack_terms,
+)
 from oms.reference.engine import Engine
 from tests.scenarios import world
 
@@ -116,6 +123,8 @@ def event(record: bytes) -> str:
 def _outcome(e: Event, record: bytes) -> str:
     who, name = person(e.session_id), symbol(e.instrument_id)
     match e.kind:
+        case EventKind.ORDER_TERMS:
+            return f"{who} terms #{e.user_ref_num}: {_asked(unpack_terms(record))}"
         case EventKind.COMMAND_IGNORED:
             return f"{who} ignored seq {e.client_seq}"
         case EventKind.ALREADY_APPLIED:
@@ -149,6 +158,11 @@ def _outcome(e: Event, record: bytes) -> str:
             return f"day ended {e.order_id}"
         case _:
             return f"unknown event {e}"
+
+
+def _asked(terms: OrderTerms) -> str:
+    """Every term that an order has."""
+    return ", ".join(f"{name} {value}" for name, value in terms._asdict().items() if value)
 
 
 def _public_id(e: Event) -> str:

@@ -49,6 +49,17 @@ def test_live_events_follow_the_replay_when_it_has_reached_them() -> None:
     assert joiner.next_out_seq == 8
 
 
+def test_a_held_event_keeps_the_record_before_it() -> None:
+    """That may be the terms of its order, without which it could not be sent."""
+    joiner = Joiner(1, 1, LOGIN_NS)
+    joiner.hold(b"t" * EVENT_BYTES + records(2, 2), EVENT_BYTES, 2)
+    ready = joiner.replayed(records(1, 1))
+    assert ready is not None
+    data, at = ready[1]
+    assert data[at - EVENT_BYTES : at] == b"t" * EVENT_BYTES
+    assert data[at:] == records(2, 2)
+
+
 def test_live_events_of_the_replays_own_part_are_not_held() -> None:
     """They come with the replay: the login's number says so."""
     joiner = Joiner(3, 5, LOGIN_NS)

@@ -1,16 +1,20 @@
 """The link to the venue: windows, resends, order of events, against a fake venue."""
 
-from oms.bounds import PUSH_COMMANDS_MAX, SESSION_IN_FLIGHT_MAX
+import msgspec
+
+from oms.bounds import EVENT_BYTES, PUSH_COMMANDS_MAX, SESSION_IN_FLIGHT_MAX
 from oms.messages.commands import (
     AddInstrument,
     Login,
     NewOrder,
 )
-from oms.messages.enums import EventKind, Phase
+from oms.messages.enums import EventFlag, EventKind, Phase
 from oms.messages.link import ReplayEvents
+from oms.messages.records import unpack_event, unpack_terms
 from tests.support.link_venue import (
     SESSION,
     LinkVenue,
+    Recorder,
 )
 
 NEVER_NS = 1 << 62
@@ -181,6 +185,35 @@ def test_hole_in_the_stream_is_filled_before_anything_later(venue: LinkVenue) ->
     venue.step()
     assert recorder.accepted == [1, 2]
     assert recorder.out_seqs() == sorted(recorder.out_seqs())
+
+
+def test_terms_reach_the_session_with_their_order_however_frames_are_cut(
+    venue: LinkVenue,
+) -> None:
+    """An acceptance is sent with what its order asks for, which the record before it says."""
+    seen: list[int] = []
+
+    class Reader(Recorder):
+        def deliver(self, data: bytes, offset: int, out_seq: int) -> None:
+            super().deliver(data, offset, out_seq)
+            assert unpack_event(data, offset).flags & EventFlag.HAS_TERMS
+            seen.append(unpack_terms(data, offset - EVENT_BYTES).display_qty)
+
+    recorder = Reader()
+    venue.link.login(SESSION, recorder)
+    venue.step()
+    for number in (1, 2):
+        shown = msgspec.structs.replace(venue.order(recorder, number), display_qty=number)
+        assert recorder.window is not None
+        venue.link.submit(recorder.window, [shown])
+        venue.run()
+        first_seq = venue.engine.event_seq + 1
+        data = venue.apply([venue.pushed.pop()], lost=True)
+        parts = [data] if number == 1 else [data[:EVENT_BYTES], data[EVENT_BYTES:]]
+        for part in parts:
+            venue.publish(first_seq, part)
+            first_seq += len(part) // EVENT_BYTES
+    assert seen == [1, 2]
 
 
 def test_lost_tail_is_seen_from_the_leaders_status(venue: LinkVenue) -> None:

@@ -7,8 +7,8 @@ import zmq
 from oms.bounds import EVENT_BYTES, REQUEST_WAIT_NS, REQUESTS_PER_TURN
 from oms.messages import link
 from oms.messages.commands import DepositCash, Login
-from oms.messages.enums import EventKind, Side
-from oms.messages.records import Event, unpack_event
+from oms.messages.enums import EventFlag, EventKind, Side
+from oms.messages.records import Event, unpack_event, unpack_terms
 from oms.node import queries, replies, requests
 from oms.transport.keys import Role
 from tests.support.node_parts import ADMIN_SESSION, CASH, NOW_NS, SESSION, login, order
@@ -219,6 +219,30 @@ def test_a_session_replays_from_any_number(one: OneReplica) -> None:
     assert replayed[1] == whole[EVENT_BYTES:]
     assert replayed[2] == whole[3 * EVENT_BYTES :]
     assert replayed[3] == b""
+
+
+def test_a_replayed_order_has_its_terms_before_it(
+    one: OneReplica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However the stream is cut into pieces, no acceptance is sent without what it asks for."""
+    shown = [msgspec.structs.replace(order(n), display_qty=10 * n) for n in (1, 2, 3, 4)]
+    one.apply(login(), *shown, order(5))
+    monkeypatch.setattr(queries, "RECORDS_MAX", 5)
+    said: list[tuple[int, int]] = []
+    first, is_end = 1, False
+    while not is_end:
+        ask(one, link.ReplaySession(SESSION, first))
+        records = msgspec.msgpack.decode(answer(one)[1], type=link.Records)
+        assert len(records.data) <= 5 * EVENT_BYTES
+        for at in range(0, len(records.data), EVENT_BYTES):
+            event = unpack_event(records.data, at)
+            if event.kind == EventKind.ORDER_ACCEPTED:
+                has_terms = event.flags & EventFlag.HAS_TERMS
+                terms = unpack_terms(records.data, at - EVENT_BYTES) if has_terms else None
+                said.append((event.user_ref_num, terms.display_qty if terms else 0))
+        first = unpack_event(records.data, len(records.data) - EVENT_BYTES).out_seq + 1
+        is_end = records.is_end
+    assert said == [(1, 10), (2, 20), (3, 30), (4, 40), (5, 0)]
 
 
 @pytest.mark.parametrize(

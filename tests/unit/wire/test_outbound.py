@@ -6,17 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from oms.bounds import EVENT_BYTES
 from oms.messages.enums import (
     OUCH_REJECT_CODE,
     EventFlag,
     EventKind,
     OrdType,
+    PostOnly,
     RejectReason,
     SelfTrade,
     Side,
     TimeInForce,
 )
-from oms.messages.records import EVENT
+from oms.messages.records import EVENT, OrderTerms
 from oms.wire import ouch, soupbin
 from oms.wire import ouch_messages as m
 from oms.wire.appendage import Tag, parse_appendage
@@ -43,6 +45,19 @@ def record(kind: EventKind, **fields: int | bytes) -> bytes:
     return EVENT.pack(kind, *(values | fields).values())
 
 
+def terms(**fields: int) -> bytes:
+    """An ORDER_TERMS record."""
+    said = OrderTerms(*[0] * len(OrderTerms._fields))._replace(**fields)
+    head = record(EventKind.ORDER_TERMS, flags=0, out_seq=0, topic_seq=0)[:72]
+    return head + struct.pack("<qIIIBBBxqi4xQ8x", *said)
+
+
+def at(name: str) -> int:
+    """Where an example's record is: the last one."""
+    return len(EXAMPLES[name]) - EVENT_BYTES
+
+
+HAS_TERMS = EventFlag.LIVE | EventFlag.HAS_TERMS
 EXAMPLES: dict[str, bytes] = {
     "accepted live": record(EventKind.ORDER_ACCEPTED),
     "accepted dead": record(EventKind.ORDER_ACCEPTED, flags=0),
@@ -66,6 +81,16 @@ EXAMPLES: dict[str, bytes] = {
     "replaced dead with firm": record(
         EventKind.ORDER_REPLACED, orig_user_ref_num=6, flags=0, qty=0, firm=b"A1"
     ),
+    "accepted with terms": terms(
+        min_qty=20, display_qty=30, self_trade=SelfTrade.CANCEL_OLDEST, expire_ns=60_500_000_000
+    )
+    + record(EventKind.ORDER_ACCEPTED, flags=HAS_TERMS, time_in_force=TimeInForce.GTT, firm=b"A1"),
+    "accepted post-only": terms(post_only=PostOnly.CANCEL)
+    + record(EventKind.ORDER_ACCEPTED, flags=HAS_TERMS),
+    "replaced with terms": terms(min_qty=20, display_qty=30, self_trade=SelfTrade.DECREMENT)
+    + record(EventKind.ORDER_REPLACED, flags=HAS_TERMS, orig_user_ref_num=6),
+    "replaced in place": terms(public_id=1002)
+    + record(EventKind.ORDER_REPLACED, flags=HAS_TERMS, orig_user_ref_num=6),
     "canceled by user": record(EventKind.ORDER_CANCELED, reason=ord("U"), qty=40),
     "reduced by self-trade prevention": record(
         EventKind.ORDER_CANCELED,
@@ -103,7 +128,7 @@ EXAMPLES: dict[str, bytes] = {
 def test_packets_are_the_golden_bytes(name: str) -> None:
     """The stream is a pure function of the log, byte for byte, for ever."""
     golden: dict[str, str] = json.loads(GOLDEN.read_text())["packets"]
-    assert encode_packet(EXAMPLES[name], 0, SYMBOLS, MIDNIGHT_NS).hex() == golden[name]
+    assert encode_packet(EXAMPLES[name], at(name), SYMBOLS, MIDNIGHT_NS).hex() == golden[name]
 
 
 def test_golden_file_has_these_examples_and_no_other() -> None:
@@ -114,12 +139,12 @@ def test_golden_file_has_these_examples_and_no_other() -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_packets_are_framed_and_readable_by_the_client(name: str) -> None:
     """Length, type and message agree with the codec that the client uses."""
-    packet = encode_packet(b"xx" + EXAMPLES[name], 2, SYMBOLS, MIDNIGHT_NS)
+    packet = encode_packet(b"xx" + EXAMPLES[name], 2 + at(name), SYMBOLS, MIDNIGHT_NS)
     (frame,) = soupbin.FrameSplitter().feed(packet)
     assert frame[0] == soupbin.SEQUENCED
     message = ouch.decode_outbound(frame, 1)
     assert ouch.encode(message) == frame[1:]
-    assert encode_message(EXAMPLES[name], 0, SYMBOLS, MIDNIGHT_NS) == frame[1:]
+    assert encode_message(EXAMPLES[name], at(name), SYMBOLS, MIDNIGHT_NS) == frame[1:]
 
 
 def test_fields_mean_what_the_record_says() -> None:
@@ -131,6 +156,20 @@ def test_fields_mean_what_the_record_says() -> None:
         TIME_NS, 7, ord("B"), 100, b"OAK", 1_234_500, ord("3"), ord("Y"), 1001, ord("P"),
         ord("N"), ord("N"), ord("L"), b"ord-1", b"\x05\x02LIME\x05\x03\x00\x00\x00\x64",
     )  # fmt: skip
+
+
+def test_an_acceptance_says_again_what_was_asked_for() -> None:
+    """A client that comes back must know what its orders are, not only how many shares."""
+    name = "accepted with terms"
+    message = ouch.decode_outbound(encode_message(EXAMPLES[name], at(name), SYMBOLS, MIDNIGHT_NS))
+    assert isinstance(message, m.Accepted)
+    assert parse_appendage(message.appendage) == [
+        (Tag.FIRM, b"A1"),
+        (Tag.MIN_QTY, 20),
+        (Tag.MAX_FLOOR, 30),
+        (Tag.EXPIRE_TIME, 60),
+        (Tag.AIQ_STRATEGY, ord("O")),
+    ]
 
 
 def test_a_restated_order_is_told_its_public_number() -> None:
