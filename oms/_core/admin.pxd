@@ -9,18 +9,18 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from oms._core.directory cimport Instrument, Participant, User, set_tick
 from oms._core.gate cimport instrument_gate, venue_gate
-from oms._core.ledger cimport Account, Position, position_find, position_make
+from oms._core.ledger cimport Account
 from oms._core.sessions cimport Session
 from oms._core.state cimport (
     Capacities, State, add_event, grant_of, has_account, has_instrument, state_open,
 )
 from oms._core.types cimport (
-    ACCOUNTS_MAX, AccountRecord, BPS, CommandRecord, DepositRecord, ENTITLED_ALL,
+    ACCOUNTS_MAX, AccountRecord, BPS, CommandRecord, ENTITLED_ALL,
     EVENT_PHASE_CHANGED, EventRecord, GRANT_DISABLED, GenesisRecord, GrantRecord, HARD_ORDERS_MAX,
-    IDENTITY_FACTOR, INSTRUMENTS_MAX, InstrumentRecord, MONEY_MAX, OPTION_ALL, OUTCOME_WINDOW,
+    IDENTITY_FACTOR, INSTRUMENTS_MAX, InstrumentRecord, OPTION_ALL, OUTCOME_WINDOW,
     PARTICIPANTS_MAX, PHASE_CANCEL_ONLY, PHASE_CLOSED, PHASE_CONTINUOUS, PHASE_HALTED,
     PHASE_PRE_OPEN, POSITIONS_MAX, PRICE_MAX, PRICE_SCALE_MAX, PROTOCOL_ADMIN, PROTOCOL_OUCH,
-    ParticipantRecord, PhaseRecord, REJECT_AMOUNT_UNAVAILABLE, REJECT_BAD_VALUE,
+    ParticipantRecord, PhaseRecord, REJECT_BAD_VALUE,
     REJECT_CAPACITY, REJECT_DUPLICATE_ID, REJECT_NONE, REJECT_UNKNOWN_ID,
     SELF_TRADE_DECREMENT, SESSIONS_MAX, SelfTradeRecord, SessionRecord, USERS_MAX, UserRecord,
 )
@@ -296,64 +296,6 @@ cdef inline uint8_t apply_grant(State* state, const GrantRecord* record) noexcep
     grant = grant_of(state, record.user_id, record.account_id)
     keeps = grant[0] & GRANT_DISABLED if record.entitlements else 0
     grant[0] = <uint8_t>record.entitlements | keeps
-    return REJECT_NONE
-
-
-cdef inline uint8_t check_amount(
-    int64_t amount, int64_t has, int64_t issued, int64_t available
-) noexcept nogil:
-    """A deposit of `amount` for who has `has`, of which `available` may be taken out."""
-    if amount == 0:
-        return REJECT_BAD_VALUE
-    if amount > 0 and (amount > MONEY_MAX - has or amount > MONEY_MAX - issued):
-        return REJECT_BAD_VALUE
-    if amount < 0 and (available < 0 or amount < -available):
-        return REJECT_AMOUNT_UNAVAILABLE
-    return REJECT_NONE
-
-
-cdef inline uint8_t apply_deposit_cash(State* state, const DepositRecord* record) noexcept nogil:
-    cdef Account* account
-    cdef uint8_t reason
-    if not has_account(state, record.account_id):
-        return REJECT_UNKNOWN_ID
-    account = &state.accounts[record.account_id]
-    reason = check_amount(
-        record.amount, account.cash, state.numbers.cash_issued, account.cash - account.hold
-    )
-    if reason:
-        return reason
-    account.cash += record.amount
-    state.numbers.cash_issued += record.amount
-    return REJECT_NONE
-
-
-cdef inline uint8_t apply_deposit_shares(
-    State* state, const DepositRecord* record
-) noexcept nogil:
-    cdef Instrument* instrument
-    cdef Position* position
-    cdef uint32_t slot
-    cdef uint8_t reason
-    if not has_account(state, record.account_id):
-        return REJECT_UNKNOWN_ID
-    if not has_instrument(state, record.instrument_id):
-        return REJECT_UNKNOWN_ID
-    instrument = &state.instruments[record.instrument_id]
-    slot = position_find(&state.positions, record.account_id, record.instrument_id)
-    position = &state.positions.positions[slot]
-    reason = check_amount(
-        record.amount, position.qty, instrument.shares_issued, position.qty - position.held
-    )
-    if reason:
-        return reason
-    if slot == 0:
-        if state.positions.count >= state.positions.positions_max:
-            return REJECT_CAPACITY
-        slot = position_make(&state.positions, record.account_id, record.instrument_id)
-        position = &state.positions.positions[slot]
-    position.qty += record.amount
-    instrument.shares_issued += record.amount
     return REJECT_NONE
 
 

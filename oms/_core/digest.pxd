@@ -14,7 +14,7 @@ from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.machine cimport INVARIANT, MIX
 from oms._core.order_pool cimport ORDER_HAS_RESERVE, Order, public_id_of
 from oms._core.sessions cimport Session, session_oldest, session_outcome
-from oms._core.state cimport CancelTask, State, grant_of
+from oms._core.state cimport CancelTask, KeyedPosting, State, grant_of, keyed_count
 from oms._core.timers cimport timer_due
 from oms._core.trail cimport mix_lanes, mixed
 
@@ -70,6 +70,7 @@ cdef inline uint64_t hash_end(Hash* hash_) noexcept nogil:
 
 cdef inline uint64_t state_digest(const State* state) noexcept nogil:
     cdef Hash hash_
+    cdef uint32_t place
     hash_start(&hash_)
     take_numbers(&hash_, state)
     take_instruments(&hash_, state)
@@ -80,6 +81,9 @@ cdef inline uint64_t state_digest(const State* state) noexcept nogil:
     take_orders(&hash_, state)
     take(&hash_, <uint64_t>state.numbers.cash_issued)
     take_tasks(&hash_, state)
+    take(&hash_, state.keys_taken)
+    for place in range(keyed_count(state)):
+        take_keyed(&hash_, &state.keyed[place])
     return hash_end(&hash_)
 
 
@@ -206,6 +210,8 @@ cdef inline void take_position(Hash* hash_, const Position* position) noexcept n
     take(hash_, <uint64_t>position.open_sells)
     take(hash_, <uint64_t>position.held)
     take(hash_, position.restriction)
+    take(hash_, <uint64_t>position.cost)
+    take(hash_, <uint64_t>position.realised)
 
 
 cdef inline void take_users(Hash* hash_, const State* state) noexcept nogil:
@@ -313,6 +319,16 @@ cdef inline void take_order(Hash* hash_, const State* state, uint32_t slot) noex
     take(hash_, state.pool.reserves[slot].qty if order.flags & ORDER_HAS_RESERVE else 0)
     take(hash_, state.pool.reserves[slot].peak if order.flags & ORDER_HAS_RESERVE else 0)
     take(hash_, public_id_of(&state.pool, order))
+
+
+cdef inline void take_keyed(Hash* hash_, const KeyedPosting* posting) noexcept nogil:
+    take(hash_, posting.key)
+    take(hash_, posting.kind)
+    take(hash_, posting.account_id)
+    take(hash_, posting.instrument_id)
+    take(hash_, <uint64_t>posting.amount)
+    take(hash_, posting.to_account_id)
+    take(hash_, <uint64_t>posting.cost)
 
 
 cdef inline void take_tasks(Hash* hash_, const State* state) noexcept nogil:

@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from oms._core.admin cimport (
     apply_add_account, apply_add_instrument, apply_add_participant, apply_add_user,
-    apply_deposit_cash, apply_deposit_shares, apply_genesis, apply_grant, apply_open_session,
+    apply_genesis, apply_grant, apply_open_session,
     apply_set_instrument, apply_set_limits, apply_set_phase, apply_set_self_trade,
 )
 from oms._core.day cimport apply_end_day, apply_start_day, expire_due, sweep_step
@@ -24,6 +24,7 @@ from oms._core.order_events cimport command_outcome, number_in_session
 from oms._core.orders cimport (
     cancel_order, new_order, query_account, refuse_request, replace_order,
 )
+from oms._core.postings cimport apply_posting
 from oms._core.sessions cimport Session, session_outcome, session_remember
 from oms._core.state cimport State, add_event, grant_of, session_of
 from oms._core.trail cimport trail_end, trail_on, trail_start
@@ -75,7 +76,10 @@ cdef inline bint is_entry(const uint8_t* data, uint64_t size) noexcept nogil:
 
 
 cdef inline bint is_admin_kind(uint8_t kind) noexcept nogil:
-    return COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_SET_KILL or kind == COMMAND_SET_RESTRICTION
+    return (
+        COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_SET_KILL or kind == COMMAND_SET_RESTRICTION
+        or kind == COMMAND_TRANSFER
+    )
 
 
 cdef inline void apply_command(State* state, const CommandRecord* command) noexcept nogil:
@@ -218,10 +222,11 @@ cdef inline uint8_t apply_admin(
         return apply_open_session(state, <const SessionRecord*>command)
     if kind == COMMAND_GRANT:
         return apply_grant(state, <const GrantRecord*>command)
-    if kind == COMMAND_DEPOSIT_CASH:
-        return apply_deposit_cash(state, <const DepositRecord*>command)
-    if kind == COMMAND_DEPOSIT_SHARES:
-        return apply_deposit_shares(state, <const DepositRecord*>command)
+    if (
+        kind == COMMAND_DEPOSIT_CASH or kind == COMMAND_DEPOSIT_SHARES
+        or kind == COMMAND_TRANSFER
+    ):
+        return apply_posting(state, command)
     if kind == COMMAND_SET_LIMITS:
         return apply_set_limits(state, <const AccountRecord*>command)
     if kind == COMMAND_SET_INSTRUMENT:

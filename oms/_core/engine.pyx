@@ -12,7 +12,7 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy
 
 from oms._core.digest cimport PositionKey, folded, sorted_positions, state_digest
-from oms._core.directory cimport Instrument, User
+from oms._core.directory cimport Instrument, User, reference_of
 from oms._core.dispatch cimport apply_entry
 from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
@@ -322,11 +322,23 @@ cdef list _position_views(State* state, uint32_t account_id):
                         open_buy_qty=position.open_buys,
                         open_sell_qty=position.open_sells,
                         held_qty=position.held,
+                        cost=position.cost,
+                        realised=position.realised,
+                        unrealised=_unrealised(
+                            &state.instruments[position.instrument_id], position
+                        ),
                     )
                 )
     finally:
         free(keys)
     return views
+
+
+cdef object _unrealised(const Instrument* instrument, const Position* position):
+    """What closing at the reference price would bring; 0 while there is none."""
+    cdef object reference = reference_of(instrument)  # Python's numbers: the product may be large
+    cdef object qty = position.qty
+    return reference * qty - position.cost if reference else 0
 
 
 cdef object _order_view(const Order* order):

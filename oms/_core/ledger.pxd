@@ -8,9 +8,9 @@ the same cash and the same shares from one side to the other, so the totals neve
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from oms._core.chain_table cimport ChainTable, chain_close, chain_home, chain_is_full, chain_open
-from oms._core.machine cimport INVARIANT, UNLIKELY, release_pages, take_pages
+from oms._core.machine cimport INVARIANT, UNLIKELY, release_pages, share_of, take_pages
 from oms._core.order_pool cimport Order
-from oms._core.types cimport SIDE_BUY, SIDE_SELL
+from oms._core.types cimport MONEY_MAX, SIDE_BUY, SIDE_SELL
 
 # Two cache lines, 128 bytes: what every order asks for, then the rest.
 cdef struct Account:
@@ -41,7 +41,8 @@ cdef struct Position:
     uint32_t chain  # next slot in its chain of the index
     uint8_t restriction  # RESTRICTION bits, for this account in this instrument
     uint8_t padding[3]
-    uint32_t reserved[4]  # 64 bytes in all
+    int64_t cost  # what is held was bought for; what is short was sold for, below zero
+    int64_t realised  # profit of what was closed, fees not in it
 
 cdef struct PositionPool:
     Position* positions  # positions_max + 1 of them; slot 0 stands for a pair never touched
@@ -118,10 +119,34 @@ cdef inline void ledger_hold(
     position.held += qty * (order.side == SIDE_SELL)
 
 
+cdef inline int64_t within_money(int64_t amount) noexcept nogil:
+    """Cost and profit stop at the bound of money: amounts no venue comes to."""
+    if UNLIKELY(<uint64_t>(amount + MONEY_MAX) > 2 * <uint64_t>MONEY_MAX):
+        return MONEY_MAX if amount > 0 else -MONEY_MAX
+    return amount
+
+
+cdef inline void position_move(Position* position, int64_t shares, int64_t price) noexcept nogil:
+    """Shares bought (below zero: sold) at a price: quantity, cost and realised profit.
+
+    Sides come at random, so nothing branches on whether the position grows or shrinks. What closes
+    takes its part of the cost, rounded toward zero, and the remainder stays with what is left.
+    """
+    cdef int64_t held = position.qty
+    cdef int64_t whole = held if held >= 0 else -held
+    cdef int64_t moved = shares if shares >= 0 else -shares
+    cdef int64_t closed = (moved if moved < whole else whole) & -<int64_t>((held ^ shares) < 0)
+    cdef int64_t removed = share_of(position.cost, closed, whole + (whole == 0))
+    cdef int64_t closing = price * (closed if shares >= 0 else -closed)
+    position.qty = held + shares
+    position.cost = within_money(position.cost - removed + price * shares - closing)
+    position.realised = within_money(position.realised - closing - removed)
+
+
 cdef inline void ledger_settle(
     Account* account, Position* position, bint is_buy, int64_t price, int64_t qty
 ) noexcept nogil:
     """One side of an execution: pay and receive."""
     cdef int64_t shares = qty if is_buy else -qty
     account.cash -= price * shares
-    position.qty += shares
+    position_move(position, shares, price)

@@ -55,6 +55,15 @@ static inline uint64_t quorate_high(uint64_t a, uint64_t b)
     return (uint64_t)(((unsigned __int128)a * b) >> 64);
 }
 
+/* whole * part / of, rounded toward zero; |part| <= of, so that the answer fits. */
+static inline int64_t quorate_share(int64_t whole, int64_t part, int64_t of)
+{
+    int64_t product;
+    if (__builtin_expect(!__builtin_mul_overflow(whole, part, &product), 1))
+        return product / of;
+    return (int64_t)((__int128)whole * part / of);
+}
+
 /* 128 bytes of zeros. A memset of this size becomes `rep stos`, which costs more than an event. */
 typedef uint64_t quorate_pair __attribute__((vector_size(16), aligned(8), may_alias));
 

@@ -1,6 +1,6 @@
 """The names of machine.h."""
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 cdef extern from "machine.h" nogil:
     void INVARIANT(bint condition) noexcept
@@ -10,6 +10,7 @@ cdef extern from "machine.h" nogil:
     void prefetch "QUORATE_PREFETCH"(const void* address) noexcept
     void zero_128 "quorate_zero_128"(void* target) noexcept
     uint64_t high_half "quorate_high"(uint64_t a, uint64_t b) noexcept
+    int64_t share_of "quorate_share"(int64_t whole, int64_t part, int64_t of) noexcept
     void* take_pages "quorate_take"(size_t size) noexcept
     void release_pages "quorate_release"(void* pages, size_t size) noexcept
     void* grow_array "quorate_grow"(void* array, size_t size) noexcept

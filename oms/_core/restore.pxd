@@ -24,11 +24,12 @@ from oms._core.snapshot cimport (
 )
 from oms._core.mass_cancel cimport is_scope
 from oms._core.state cimport (
-    CancelTask, Capacities, Numbers, State, TASKS_MAX, grant_of, state_open,
+    CancelTask, Capacities, KeyedPosting, Numbers, State, TASKS_MAX, grant_of, keyed_count,
+    state_open,
 )
 from oms._core.timers cimport timer_add
 from oms._core.types cimport (
-    BPS, ENTITLED_ALL, GRANT_DISABLED, MASS_CANCELS_MAX, OPTION_ALL, ORDER_QTY_MAX,
+    BPS, ENTITLED_ALL, GRANT_DISABLED, MASS_CANCELS_MAX, MONEY_MAX, OPTION_ALL, ORDER_QTY_MAX,
     OUTCOME_WINDOW, PHASE_CLOSED, PHASE_PRE_OPEN, PRICE_MAX, PRICE_SCALE_MAX, PROTOCOL_ADMIN,
     PROTOCOL_OUCH, RESTRICTION_ALL, SELF_TRADE_DECREMENT, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT,
     SIDE_SELL_SHORT_EXEMPT, TIF_DAY, TIF_FOK, TIF_GTT, TIMESTAMP_MAX,
@@ -59,6 +60,15 @@ cdef inline uint64_t get_up_to(Reader* reader, uint64_t maximum) noexcept nogil:
         reader.is_sound = False
         return 0
     return word
+
+
+cdef inline int64_t get_money(Reader* reader) noexcept nogil:
+    """The next word, signed; 0 and unsound beyond MONEY_MAX on either side."""
+    cdef int64_t amount = <int64_t>get(reader)
+    if amount > MONEY_MAX or amount < -MONEY_MAX:
+        reader.is_sound = False
+        return 0
+    return amount
 
 
 cdef inline void get_block(Reader* reader, void* target, size_t size) noexcept nogil:
@@ -118,6 +128,8 @@ cdef inline bint read_snapshot(
         read_orders(state, &reader)
     if reader.is_sound and reader.version >= 2:
         read_tasks(state, &reader)
+    if reader.is_sound and reader.version >= 3:
+        read_keyed(state, &reader)
     set_gates(state)
     return reader.is_sound and reader.at == reader.count and broken_promise(state) == 0
 
@@ -253,6 +265,8 @@ cdef inline void read_positions(State* state, Reader* reader) noexcept nogil:
             )
             if state.positions.positions[slot].restriction:
                 state.accounts[account_id].restrictions += 1
+            state.positions.positions[slot].cost = get_money(reader)
+            state.positions.positions[slot].realised = get_money(reader)
 
 
 cdef inline void read_orders(State* state, Reader* reader) noexcept nogil:
@@ -383,3 +397,16 @@ cdef inline void read_tasks(State* state, Reader* reader) noexcept nogil:
         disconnects += task.is_disconnect
     expect(reader, disconnects <= 2)
     expect(reader, state.work.count - disconnects <= MASS_CANCELS_MAX)
+
+
+cdef inline void read_keyed(State* state, Reader* reader) noexcept nogil:
+    """The ring of keys, none of them 0."""
+    cdef uint32_t i
+    state.keys_taken = get_up_to(reader, <uint64_t>1 << 62)
+    if reader.count - reader.at < keyed_count(state) * (sizeof(KeyedPosting) // sizeof(uint64_t)):
+        state.keys_taken = 0
+        reader.is_sound = False
+        return
+    get_block(reader, state.keyed, keyed_count(state) * sizeof(KeyedPosting))
+    for i in range(keyed_count(state)):
+        expect(reader, state.keyed[i].key != 0)

@@ -9,10 +9,10 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from oms._core.digest cimport (
     Hash, hash_end, hash_start, take, take_account, take_counters, take_grants, take_instrument,
-    take_order, take_participant, take_position, take_session, take_tasks, take_user,
+    take_keyed, take_order, take_participant, take_position, take_session, take_tasks, take_user,
 )
 from oms._core.ledger cimport Position
-from oms._core.state cimport State
+from oms._core.state cimport State, keyed_count
 
 cdef enum:
     SCRUB_SLOTS = 4096  # order slots in one step
@@ -36,12 +36,18 @@ cdef inline Window window_at(uint64_t step, uint64_t count, uint64_t width) noex
 
 cdef inline uint64_t scrub_digest(const State* state, uint64_t step) noexcept nogil:
     cdef Hash hash_
+    cdef Window window
+    cdef uint32_t place
     hash_start(&hash_)
     take_counters(&hash_, state)
     take_slots(&hash_, state, window_at(step, state.pool.highest, SCRUB_SLOTS))
     take_directory(&hash_, state, step)
     take(&hash_, <uint64_t>state.numbers.cash_issued)
     take_tasks(&hash_, state)
+    take(&hash_, state.keys_taken)
+    window = window_at(step, keyed_count(state), SCRUB_ENTITIES)
+    for place in range(window.first, window.last + 1):
+        take_keyed(&hash_, &state.keyed[place - 1])
     return hash_end(&hash_)
 
 

@@ -16,7 +16,9 @@ from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.order_pool cimport ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, Order, Reserve
 from oms._core.sessions cimport Session, session_oldest, session_outcome
-from oms._core.state cimport CancelTask, Capacities, Numbers, State, grant_of
+from oms._core.state cimport (
+    CancelTask, Capacities, KeyedPosting, Numbers, State, grant_of, keyed_count,
+)
 from oms._core.timers cimport timer_due
 from oms._core.trail cimport mix_lanes
 from oms._core.types cimport TIF_FOK
@@ -25,7 +27,7 @@ cdef enum:
     SNAPSHOT_VERSION = 3
     SNAPSHOT_VERSION_OLDEST = 1
     # 2: session options, account groups, mass cancels, icebergs. 3: public numbers of orders,
-    # restrictions.
+    # restrictions, cost and profit of positions, keys of deposits.
     SNAPSHOT_HEADER_WORDS = 4  # magic, version, size in words, checksum
 
 cdef extern from *:
@@ -94,6 +96,8 @@ cdef inline void write_snapshot(Writer* writer, const State* state) noexcept nog
         write_orders(writer, state)
         put(writer, state.work.count)
         put_block(writer, state.work.tasks, state.work.count * sizeof(CancelTask))
+        put(writer, state.keys_taken)
+        put_block(writer, state.keyed, keyed_count(state) * sizeof(KeyedPosting))
     writer.words[2] = writer.count
     writer.words[3] = checksum(writer.words, writer.count)
 
@@ -178,6 +182,8 @@ cdef inline void write_positions(Writer* writer, const State* state) noexcept no
         put(writer, <uint64_t>position.account_id << 32 | position.instrument_id)
         put(writer, <uint64_t>position.qty)
         put(writer, position.restriction)
+        put(writer, <uint64_t>position.cost)
+        put(writer, <uint64_t>position.realised)
 
 
 cdef inline void write_orders(Writer* writer, const State* state) noexcept nogil:

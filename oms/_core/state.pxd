@@ -21,6 +21,7 @@ from oms._core.timers cimport TimerHeap, timers_close, timers_open
 from oms._core.trail cimport Trail, trail_on
 from oms._core.types cimport (
     ENTITLED_ENTER, EVENT_BYTES, EventRecord, MASS_CANCELS_MAX, OUTCOME_WINDOW,
+    POSTING_KEYS_MAX,
 )
 
 cdef struct Capacities:
@@ -85,6 +86,16 @@ cdef struct Tasks:
     uint32_t slots_left  # of this entry's work; no part of the state
     uint32_t cancels_left
 
+# A deposit or transfer that had a key. 40 bytes.
+cdef struct KeyedPosting:
+    uint64_t key
+    int64_t amount
+    int64_t cost
+    uint32_t account_id
+    uint32_t instrument_id
+    uint32_t to_account_id
+    uint32_t kind
+
 cdef struct State:
     Numbers numbers
     uint32_t gate  # gate.pxd
@@ -105,6 +116,8 @@ cdef struct State:
     Capacities capacities
     TimerHeap timers
     Tasks work
+    KeyedPosting* keyed  # the last POSTING_KEYS_MAX, a ring
+    uint64_t keys_taken
 
 
 cdef inline size_t grants_size(const State* state) noexcept nogil:
@@ -154,6 +167,7 @@ cdef inline void state_open(State* state, const Capacities* capacities) noexcept
     state.users = <User*>take_pages((<size_t>capacities.users_max + 1) * sizeof(User))
     state.grants = <uint8_t*>take_pages(grants_size(state))
     state.windows = <uint64_t*>take_pages(windows_size(state))
+    state.keyed = <KeyedPosting*>take_pages(POSTING_KEYS_MAX * sizeof(KeyedPosting))
 
 
 cdef inline void state_close(State* state) noexcept nogil:
@@ -192,6 +206,7 @@ cdef inline void state_close(State* state) noexcept nogil:
         release_pages(state.users, (<size_t>state.capacities.users_max + 1) * sizeof(User))
         release_pages(state.grants, grants_size(state))
         release_pages(state.windows, windows_size(state))
+        release_pages(state.keyed, POSTING_KEYS_MAX * sizeof(KeyedPosting))
     state_clear(state)
 
 
@@ -227,6 +242,11 @@ cdef inline bint may_enter(
         has_account(state, account_id)
         and grant_of(state, session.user_id, account_id)[0] & ENTITLED_ENTER
     )
+
+
+cdef inline uint32_t keyed_count(const State* state) noexcept nogil:
+    """Places of the ring that hold a posting: 0 .. count - 1."""
+    return <uint32_t>min(state.keys_taken, <uint64_t>POSTING_KEYS_MAX)
 
 
 cdef inline EventRecord* add_event(State* state, uint8_t kind) noexcept nogil:

@@ -38,6 +38,7 @@ cdef enum:
     COMMAND_SET_SELF_TRADE = 47
     COMMAND_SET_KILL = 48
     COMMAND_SET_RESTRICTION = 50
+    COMMAND_TRANSFER = 53
 
 cdef enum:
     EVENT_ORDER_ACCEPTED = 1
@@ -221,6 +222,7 @@ cdef enum:
     REJECT_BAD_VALUE = 35
     REJECT_WRONG_DAY = 36
     REJECT_AMOUNT_UNAVAILABLE = 37
+    REJECT_WRONG_KEY = 38
 
 cdef enum:
     RULES_ECHO = 2  # from this rule version on an order's terms are said again
@@ -233,6 +235,7 @@ cdef enum:
     WORK_STEPS_MAX = 1024
     SCAN_SLOTS_MAX = 16384
     MASS_CANCELS_MAX = 16
+    POSTING_KEYS_MAX = 4096  # a power of two
     OUTCOME_WINDOW = 4096  # a power of two
     PRICE_MAX = 2000000000
     ORDER_QTY_MAX = 0x7FFFFFFF
@@ -391,12 +394,17 @@ cdef struct GrantRecord:
     uint32_t reserved
     uint64_t unused[10]
 
+# Deposits, and TRANSFER.
 cdef struct DepositRecord:
     uint64_t head[4]
     uint32_t account_id
     uint32_t instrument_id
     int64_t amount
-    uint64_t unused[10]
+    uint64_t key
+    uint32_t to_account_id
+    uint32_t padding
+    int64_t cost
+    uint64_t unused[7]
 
 cdef struct PhaseRecord:
     uint64_t head[4]

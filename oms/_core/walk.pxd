@@ -263,6 +263,10 @@ cdef inline int broken_ledger(const State* state, const Sums* sums) noexcept nog
             or position.held != summed.held
         ):
             broken = 33
+        if position.qty == 0 and position.cost != 0:
+            broken = 35
+        if (position.qty > 0 and position.cost < 0) or (position.qty < 0 and position.cost > 0):
+            broken = 36
     for i in range(1, state.numbers.instrument_count + 1):
         if shares[i] != state.instruments[i].shares_issued:
             broken = 34

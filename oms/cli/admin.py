@@ -41,6 +41,10 @@ Linearizable = Annotated[
 ]
 Price = Annotated[str | None, typer.Option(help="Decimal text, in currency units.")]
 Bps = Annotated[int | None, typer.Option(min=0, max=10_000, help="Hundredths of a percent.")]
+Key = Annotated[
+    int,
+    typer.Option(min=0, max=(1 << 64) - 1, help="The same again with the same key has no effect."),
+]
 Count = Annotated[int | None, typer.Option(min=0)]
 
 
@@ -49,19 +53,42 @@ def deposit(
     account: Account,
     amount: Annotated[str, typer.Argument(help="Decimal text; negative takes out.")],
     data: Data,
+    key: Key = 0,
 ) -> None:
     """Bring cash into an account (or out of it: `-- -100.00`)."""
     from oms.cli import admin_work as work
 
-    work.deposit(data, account, amount)
+    work.deposit(data, account, amount, key)
 
 
 @app.command()
-def shares(account: Account, symbol: Symbol, quantity: int, data: Data) -> None:
+def shares(
+    account: Account,
+    symbol: Symbol,
+    quantity: int,
+    data: Data,
+    key: Key = 0,
+    cost: Annotated[str, typer.Option(help="What they cost in all, decimal text.")] = "0",
+) -> None:
     """Bring shares into an account (or out of it: `-- -100`)."""
     from oms.cli import admin_work as work
 
-    work.shares(data, account, symbol, quantity)
+    work.shares(data, account, symbol, quantity, key=key, cost=cost)
+
+
+@app.command()
+def transfer(
+    source: Annotated[str, typer.Argument(help="The account it comes from.")],
+    target: Annotated[str, typer.Argument(help="The account it goes to.")],
+    amount: Annotated[str, typer.Argument(help="Decimal text; with --symbol a number of shares.")],
+    data: Data,
+    symbol: Annotated[str | None, typer.Option(help="Shares of it instead of cash.")] = None,
+    key: Key = 0,
+) -> None:
+    """Move cash or shares from one account to another."""
+    from oms.cli import admin_work as work
+
+    work.transfer(data, source, target, amount, symbol=symbol, key=key)
 
 
 @app.command()

@@ -88,7 +88,15 @@ def account(data: Path, firm: str, *, linearizable: bool, as_json: bool) -> None
         f"{found.short_limit:,}",
     )
     positions = table("", ("instrument", "position", "open buys", "open sells", "held"))
+    profit = table("", ("instrument", "cost", "average", "realised", "unrealised"))
     for item in found.positions:
+        profit.add_row(
+            symbols[item.instrument_id],
+            to_text(item.cost),
+            to_text(item.cost // item.qty) if item.qty else "-",
+            to_text(item.realised),
+            to_text(item.unrealised),
+        )
         positions.add_row(
             symbols[item.instrument_id],
             f"{item.qty:,}",
@@ -96,7 +104,7 @@ def account(data: Path, firm: str, *, linearizable: bool, as_json: bool) -> None
             f"{item.open_sell_qty:,}",
             f"{item.held_qty:,}",
         )
-    print_tables(money, positions)
+    print_tables(money, positions, profit)
 
 
 def book(data: Path, symbol: str, depth: int, *, linearizable: bool, as_json: bool) -> None:

@@ -89,23 +89,44 @@ def names_of(session: AdminSession) -> Names:
     return Names(session.read(link.GetDirectory(), link.Directory))
 
 
-def deposit(data: Path, account: str, amount: str) -> None:
+def deposit(data: Path, account: str, amount: str, key: int) -> None:
     """Cash in or out."""
     units = _units(amount, "amount")
     with administrator(data) as session:
         account_id = names_of(session).account(account).account_id
-        event = session.execute(c.DepositCash(*_UNSIGNED, account_id, units))
+        event = session.execute(c.DepositCash(*_UNSIGNED, account_id, units, key))
     _applied(event, f"{to_text(units)} into account {account}")
 
 
-def shares(data: Path, account: str, symbol: str, quantity: int) -> None:
+def shares(data: Path, account: str, symbol: str, quantity: int, *, key: int, cost: str) -> None:
     """Shares in or out."""
+    units = _units(cost, "cost")
     with administrator(data) as session:
         names = names_of(session)
         account_id = names.account(account).account_id
         instrument_id = names.instrument(symbol).instrument_id
-        event = session.execute(c.DepositShares(*_UNSIGNED, account_id, instrument_id, quantity))
+        event = session.execute(
+            c.DepositShares(*_UNSIGNED, account_id, instrument_id, quantity, key, units)
+        )
     _applied(event, f"{quantity:,} {symbol} into account {account}")
+
+
+def transfer(
+    data: Path, source: str, target: str, amount: str, *, symbol: str | None, key: int
+) -> None:
+    """Cash or shares from one account to another."""
+    if symbol is not None and not amount.isdecimal():
+        raise _wrong("quantity cannot be used", f"{amount!r} is not a whole number above zero")
+    quantity = _units(amount, "amount") if symbol is None else int(amount)
+    with administrator(data) as session:
+        names = names_of(session)
+        from_id, to_id = names.account(source).account_id, names.account(target).account_id
+        instrument_id = 0 if symbol is None else names.instrument(symbol).instrument_id
+        event = session.execute(
+            c.Transfer(*_UNSIGNED, from_id, to_id, instrument_id, quantity, key)
+        )
+    what = to_text(quantity) if symbol is None else f"{quantity:,} {symbol}"
+    _applied(event, f"{what} from account {source} to {target}")
 
 
 def limits(

@@ -286,6 +286,7 @@ class DepositCash(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=39
     not_after_ns: I64
     account_id: U32
     amount: I64
+    key: U64 = 0  # the same again with the same key has no effect; 0: no key
 
 
 class DepositShares(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=40):
@@ -298,6 +299,8 @@ class DepositShares(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=
     account_id: U32
     instrument_id: U32
     amount: I64
+    key: U64 = 0  # as of DEPOSIT_CASH
+    cost: I64 = 0  # what they were bought for, all together
 
 
 class SetLimits(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=41):
@@ -397,6 +400,20 @@ class SetRestriction(msgspec.Struct, frozen=True, array_like=True, gc=False, tag
     options: U8 = 0  # LimitOption
 
 
+class Transfer(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=53):
+    """Move money (instrument 0) or shares with their cost from one account to another."""
+
+    session_id: U32
+    conn_epoch: U32
+    client_seq: U64
+    not_after_ns: I64
+    from_account_id: U32
+    to_account_id: U32
+    instrument_id: U32
+    amount: I64
+    key: U64 = 0  # as of DEPOSIT_CASH
+
+
 class AdminMassCancel(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=46):
     """Cancel every order in the venue that fits; 0 fits all."""
 
@@ -439,5 +456,6 @@ AdminCommand = (
     | SetSelfTrade
     | SetKill
     | SetRestriction
+    | Transfer
 )
 Command = OrderCommand | SessionCommand | Genesis | AdminCommand

@@ -40,6 +40,7 @@ class CommandKind(IntEnum):
     SET_SELF_TRADE = 47
     SET_KILL = 48
     SET_RESTRICTION = 50
+    TRANSFER = 53
 
 
 @unique
@@ -287,6 +288,7 @@ class RejectReason(IntEnum):
     BAD_VALUE = 35
     WRONG_DAY = 36
     AMOUNT_UNAVAILABLE = 37
+    WRONG_KEY = 38  # a key that was used for another deposit or transfer
 
 
 OUCH_REJECT_CODE: dict[RejectReason, int] = {

@@ -236,13 +236,16 @@ class Directory(msgspec.Struct, frozen=True, array_like=True):
 
 
 class PositionView(msgspec.Struct, frozen=True, array_like=True):
-    """A position; `held` shares are on offer in long sales."""
+    """A position; `held` shares are on offer in long sales. Units: shares, 10^-4 currency."""
 
     instrument_id: int
     qty: int
     open_buy_qty: int
     open_sell_qty: int
     held_qty: int
+    cost: int = 0  # of what is held; below zero: what the short sale brought
+    realised: int = 0  # profit of what was closed, without fees
+    unrealised: int = 0  # at the last price, or the reference price; 0 while there is neither
 
 
 class AccountView(msgspec.Struct, frozen=True, array_like=True):

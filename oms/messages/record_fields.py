@@ -50,7 +50,8 @@ _ACCOUNT: Final = (
 _USER: Final = ("user_id", "participant_id", "name", "salt", "key_hash")
 _SESSION: Final = ("opened_session_id", "user_id", "default_account_id", "protocol", "options")
 _MASS_CANCEL: Final = ("of_session_id", "of_account_id", "of_instrument_id")
-_DEPOSIT: Final = ("account_id", "instrument_id", "amount")
+_DEPOSIT: Final = ("account_id", "instrument_id", "amount", "key", "to_account_id", "cost")
+_TRANSFER: Final = ("from_account_id", *_DEPOSIT[1:])
 
 _K = CommandKind
 _LAYOUTS: Final = {
@@ -85,6 +86,7 @@ _LAYOUTS: Final = {
         r.RESTRICTION,
         ("instrument_id", "account_id", "restriction", "options"),
     ),
+    _K.TRANSFER: (r.DEPOSIT, _TRANSFER),
     _K.ADMIN_MASS_CANCEL: (r.MASS_CANCEL, _MASS_CANCEL),
 }
 _ENUMS: Final[dict[str, type[IntEnum]]] = {

@@ -62,8 +62,9 @@ USER: Final = struct.Struct(_HEAD + "II16s16s32s24x")
 SESSION: Final = struct.Struct(_HEAD + "IIIBB82x")
 # grant: 32 u32 user_id  36 u32 account_id  40 u32 entitlements
 GRANT: Final = struct.Struct(_HEAD + "III84x")
-# deposit: 32 u32 account_id  36 u32 instrument_id  40 i64 amount
-DEPOSIT: Final = struct.Struct(_HEAD + "IIq80x")
+# deposit, transfer: 32 u32 account_id  36 u32 instrument_id  40 i64 amount  48 u64 key
+# 56 u32 to_account_id (TRANSFER)  64 i64 cost (DEPOSIT_SHARES)
+DEPOSIT: Final = struct.Struct(_HEAD + "IIqQI4xq56x")
 # phase: 32 u32 instrument_id  36 u8 phase
 PHASE: Final = struct.Struct(_HEAD + "IB91x")
 # day: 32 u32 trading_date  40 i64 midnight_ns
@@ -219,11 +220,21 @@ def _grant(b: bytearray, o: int, m: c.Grant) -> None:
 
 
 def _deposit_cash(b: bytearray, o: int, m: c.DepositCash) -> None:
-    DEPOSIT.pack_into(b, o, *_head(_K.DEPOSIT_CASH, m), m.account_id, 0, m.amount)
+    DEPOSIT.pack_into(b, o, *_head(_K.DEPOSIT_CASH, m), m.account_id, 0, m.amount, m.key, 0, 0)
 
 
 def _deposit_shares(b: bytearray, o: int, m: c.DepositShares) -> None:
-    DEPOSIT.pack_into(b, o, *_head(_K.DEPOSIT_SHARES, m), m.account_id, m.instrument_id, m.amount)
+    DEPOSIT.pack_into(
+        b, o, *_head(_K.DEPOSIT_SHARES, m), m.account_id, m.instrument_id, m.amount, m.key, 0,
+        m.cost,
+    )  # fmt: skip
+
+
+def _transfer(b: bytearray, o: int, m: c.Transfer) -> None:
+    DEPOSIT.pack_into(
+        b, o, *_head(_K.TRANSFER, m), m.from_account_id, m.instrument_id, m.amount, m.key,
+        m.to_account_id, 0,
+    )  # fmt: skip
 
 
 def _set_phase(b: bytearray, o: int, m: c.SetPhase) -> None:
@@ -297,6 +308,7 @@ _register(c.AdminMassCancel, _admin_mass_cancel)
 _register(c.SetSelfTrade, _set_self_trade)
 _register(c.SetKill, _set_kill)
 _register(c.SetRestriction, _set_restriction)
+_register(c.Transfer, _transfer)
 
 
 def pack_batch(timestamp_ns: int, commands: list[c.Command]) -> bytes:

@@ -1,13 +1,13 @@
 """Administration: who and what there is, deposits, limits, phases (docs/rules.md, Administration).
 
-Called by the engine for kinds 33 to 45, in genesis mode without a session. Promises: a command that
+Called by the engine for its kinds, in genesis mode without a session. Promises: a command that
 fails changes nothing; success and failure are answered in the session's stream.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from oms.bounds import MONEY_MAX, PRICE_MAX
+from oms.bounds import PRICE_MAX
 from oms.messages import records
 from oms.messages.enums import (
     CommandKind,
@@ -18,7 +18,7 @@ from oms.messages.enums import (
     RejectReason,
     SelfTrade,
 )  # fmt: skip
-from oms.reference import day, kill, mass_cancel, risk_admin
+from oms.reference import day, kill, mass_cancel, postings, risk_admin
 from oms.reference.book import Book
 from oms.reference.events import Draft, Events
 from oms.reference.records import HEAD_FIELDS, Head
@@ -28,7 +28,6 @@ from oms.reference.state import (
     Capacities,
     Instrument,
     Participant,
-    Position,
     Session,
     User,
     Venue,
@@ -64,6 +63,8 @@ def administrate(
         result = Result(mass_cancel.admin_mass_cancel(venue, session, record), concerned)
     elif head.kind == CommandKind.SET_RESTRICTION:
         result = Result(*risk_admin.set_restriction(venue, session, record))
+    elif head.kind in _POSTINGS:
+        result = Result(*postings.post(venue, head.kind, record))
     else:
         result = _HANDLERS[CommandKind(head.kind)](venue, events, record)
     if result.reason:
@@ -244,39 +245,6 @@ def _grant(venue: Venue, _events: Events, record: bytes) -> Result:
     return Result(RejectReason.NONE, user_id)
 
 
-def _deposit_cash(venue: Venue, _events: Events, record: bytes) -> Result:
-    account_id, _instrument_id, amount = records.DEPOSIT.unpack(record)[HEAD_FIELDS:]
-    account = venue.account(account_id)
-    if account is None:
-        return Result(RejectReason.UNKNOWN_ID, account_id)
-    if amount == 0 or venue.numbers.cash_issued + amount > MONEY_MAX:
-        return Result(RejectReason.BAD_VALUE, account_id)
-    if -amount > account.cash - account.hold and amount < 0:
-        return Result(RejectReason.AMOUNT_UNAVAILABLE, account_id)
-    account.cash += amount
-    venue.numbers.cash_issued += amount
-    return Result(RejectReason.NONE, account_id)
-
-
-def _deposit_shares(venue: Venue, _events: Events, record: bytes) -> Result:
-    account_id, instrument_id, amount = records.DEPOSIT.unpack(record)[HEAD_FIELDS:]
-    instrument = venue.instrument(instrument_id)
-    if venue.account(account_id) is None or instrument is None:
-        return Result(RejectReason.UNKNOWN_ID, account_id)
-    position = venue.position(account_id, instrument_id)
-    is_too_much = max(position.qty, instrument.shares_issued) + amount > MONEY_MAX
-    if amount == 0 or (amount > 0 and is_too_much):
-        return Result(RejectReason.BAD_VALUE, account_id)
-    if amount < 0 and -amount > position.qty - position.held_qty:
-        return Result(RejectReason.AMOUNT_UNAVAILABLE, account_id)
-    key = (account_id, instrument_id)
-    if key not in venue.positions and (len(venue.positions) >= _capacities(venue).positions_max):
-        return Result(RejectReason.CAPACITY, account_id)
-    venue.positions.setdefault(key, Position()).qty += amount
-    instrument.shares_issued += amount
-    return Result(RejectReason.NONE, account_id)
-
-
 def _set_phase(venue: Venue, events: Events, record: bytes) -> Result:
     instrument_id, phase = records.PHASE.unpack(record)[HEAD_FIELDS:]
     if instrument_id > len(venue.instruments):
@@ -322,8 +290,6 @@ _HANDLERS: dict[CommandKind, Callable[[Venue, Events, bytes], Result]] = {
     _K.ADD_USER: _add_user,
     _K.OPEN_SESSION: _open_session,
     _K.GRANT: _grant,
-    _K.DEPOSIT_CASH: _deposit_cash,
-    _K.DEPOSIT_SHARES: _deposit_shares,
     _K.SET_LIMITS: _set_limits,
     _K.SET_INSTRUMENT: _set_instrument,
     _K.SET_PHASE: _set_phase,
@@ -332,7 +298,8 @@ _HANDLERS: dict[CommandKind, Callable[[Venue, Events, bytes], Result]] = {
     _K.SET_SELF_TRADE: _set_self_trade,
     _K.SET_KILL: _set_kill,
 }
-KINDS = frozenset((*_HANDLERS, _K.ADMIN_MASS_CANCEL, _K.SET_RESTRICTION))
+_POSTINGS = frozenset((_K.DEPOSIT_CASH, _K.DEPOSIT_SHARES, _K.TRANSFER))
+KINDS = frozenset((*_HANDLERS, *_POSTINGS, _K.ADMIN_MASS_CANCEL, _K.SET_RESTRICTION))
 _CHANGES_DIRECTORY = frozenset(
     (
         _K.ADD_INSTRUMENT, _K.ADD_PARTICIPANT, _K.ADD_ACCOUNT, _K.ADD_USER, _K.OPEN_SESSION,

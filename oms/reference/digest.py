@@ -8,7 +8,16 @@ from collections.abc import Iterable, Iterator
 
 from oms.bounds import OUTCOME_WINDOW
 from oms.reference.order import Order
-from oms.reference.state import Account, Instrument, Participant, Position, Session, User, Venue
+from oms.reference.state import (
+    Account,
+    Instrument,
+    KeyedPosting,
+    Participant,
+    Position,
+    Session,
+    User,
+    Venue,
+)  # fmt: skip
 
 _MULTIPLIER = 0x9E37_79B9_7F4A_7C15
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
@@ -60,6 +69,9 @@ def _state_words(venue: Venue) -> Iterator[int]:
     yield from _order_words(venue)
     yield venue.numbers.cash_issued
     yield from task_words(venue)
+    yield venue.numbers.keys_taken
+    for posting in venue.keyed:
+        yield from keyed_words(posting)
 
 
 def counter_words(venue: Venue) -> Iterator[int]:
@@ -82,6 +94,13 @@ def task_words(venue: Venue) -> Iterator[int]:
             t.next_slot, t.last_slot, t.asked_by, t.conn_epoch, t.client_seq, t.user_ref_num,
             t.canceled, t.is_admin, t.is_disconnect, t.is_breach,
         )  # fmt: skip
+
+
+def keyed_words(k: KeyedPosting) -> Iterator[int]:
+    """One deposit or transfer that had a key."""
+    yield from (
+        k.key, k.kind, k.account_id, k.instrument_id, k.amount, k.to_account_id, k.cost,
+    )  # fmt: skip
 
 
 def _identity_words(venue: Venue) -> Iterator[int]:
@@ -134,6 +153,7 @@ def position_words(key: tuple[int, int], position: Position) -> Iterator[int]:
     yield from (
         *key, position.qty, position.open_buy_qty, position.open_sell_qty, position.held_qty,
         position.restriction,
+        position.cost, position.realised,
     )  # fmt: skip
 
 

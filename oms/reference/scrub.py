@@ -51,6 +51,9 @@ def _words(venue: Venue, step: int) -> Iterator[int]:
         yield from digest.session_words(session)
     yield venue.numbers.cash_issued
     yield from digest.task_words(venue)
+    yield venue.numbers.keys_taken
+    for posting in _in(venue.keyed, step, ENTITIES):
+        yield from digest.keyed_words(posting)
 
 
 def _in(table: list[_T], step: int, width: int) -> list[_T]:

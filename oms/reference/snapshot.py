@@ -16,6 +16,7 @@ from oms.reference.state import (
     Capacities,
     Counters,
     Instrument,
+    KeyedPosting,
     Participant,
     Position,
     Session,
@@ -40,6 +41,7 @@ class _Saved(msgspec.Struct, array_like=True):
     orders: list[Order]  # in the order of their books, so that each level keeps its queue
     free_slots: list[int]
     tasks: list[CancelTask] = []
+    keyed: list[KeyedPosting] = []
 
 
 def save(venue: Venue) -> bytes:
@@ -58,6 +60,7 @@ def save(venue: Venue) -> bytes:
             [order for book in venue.books for order in book.orders()],
             venue.free_slots,
             venue.tasks,
+            venue.keyed,
         )
     )
     return _MARKER + zlib.crc32(body).to_bytes(_CRC_BYTES, "little") + body
@@ -83,6 +86,7 @@ def load(data: bytes) -> Venue:
     venue.sessions = saved.sessions
     venue.free_slots = saved.free_slots
     venue.tasks = saved.tasks
+    venue.keyed = saved.keyed
     for account_id, instrument_id, position in saved.positions:
         venue.positions[account_id, instrument_id] = position
     for user_id, account_id, bits in saved.grants:

@@ -74,6 +74,20 @@ class Position(msgspec.Struct):
     open_sell_qty: int = 0
     held_qty: int = 0
     restriction: int = 0  # Restriction, for this account in this instrument
+    cost: int = 0  # what is held was bought for; below zero: what the short sale brought
+    realised: int = 0  # profit of what was closed
+
+
+class KeyedPosting(msgspec.Struct, frozen=True):
+    """A deposit or transfer that had a key."""
+
+    key: int
+    kind: int
+    account_id: int
+    instrument_id: int
+    amount: int
+    to_account_id: int
+    cost: int
 
 
 class User(msgspec.Struct):
@@ -171,6 +185,7 @@ class Counters(msgspec.Struct):
     genesis_left: int = 0
     highest_slot: int = 0
     cash_issued: int = 0
+    keys_taken: int = 0  # deposits and transfers with a key
     is_killed: bool = False  # no new orders at all
     lanes: list[int] = msgspec.field(default_factory=lambda: [1, 2, 3, 4])
 
@@ -194,6 +209,7 @@ class Venue:
         self.free_slots: list[int] = []  # the head of the list is the last element
         self.timers: SortedDict[tuple[int, int], Order] = SortedDict()  # (expires_ns, order_id)
         self.tasks: list[CancelTask] = []  # mass cancels not yet done, oldest first
+        self.keyed: list[KeyedPosting] = []  # the last POSTING_KEYS_MAX, a ring
 
     def session(self, session_id: int) -> Session | None:
         """The session with that id, if there is one."""

@@ -6,7 +6,7 @@ Called by the engine's query methods. Promises: reads only; lists in order of th
 from oms.messages import link
 from oms.messages.enums import Side
 from oms.reference.book import Level, level_qty
-from oms.reference.state import DISABLED, Venue
+from oms.reference.state import DISABLED, Instrument, Position, Venue
 
 
 def text(name: bytes) -> str:
@@ -60,7 +60,7 @@ def account(venue: Venue, account_id: int) -> link.AccountView | None:
     if a is None:
         return None
     positions = [
-        link.PositionView(instrument_id, p.qty, p.open_buy_qty, p.open_sell_qty, p.held_qty)
+        _position(venue.instruments[instrument_id - 1], p)
         for (owner_id, instrument_id), p in venue.positions.items()
         if owner_id == account_id
     ]
@@ -68,6 +68,19 @@ def account(venue: Venue, account_id: int) -> link.AccountView | None:
         a.account_id, a.cash, a.hold, a.max_order_qty, a.max_order_value, a.long_limit,
         a.short_limit, positions,
     )  # fmt: skip
+
+
+def _position(i: Instrument, p: Position) -> link.PositionView:
+    return link.PositionView(
+        i.instrument_id, p.qty, p.open_buy_qty, p.open_sell_qty, p.held_qty, p.cost, p.realised,
+        _unrealised(i, p),
+    )  # fmt: skip
+
+
+def _unrealised(instrument: Instrument, position: Position) -> int:
+    """What closing at the reference price would bring; 0 while there is none."""
+    reference = instrument.reference()
+    return reference * position.qty - position.cost if reference else 0
 
 
 def session_orders(venue: Venue, session_id: int) -> list[link.OrderView]:

@@ -64,7 +64,7 @@ CHECKS: Final = [
     Change(
         "kill not checked", "a killed account enters orders", "gate.pxd",
         "GATE_KILLED if account.is_killed else 0", "0",
-        "return GATE_KILLED if account.is_killed else 0",
+        "(GATE_KILLED if account.is_killed else 0)",
     ),
     Change(
         "wish not checked", "a user that has stopped itself enters orders", "gate.pxd",
@@ -116,12 +116,12 @@ SESSIONS: Final = [
         "(top.bid_qty ^ before.bid_qty) | (top.bid_price ^ before.bid_price)",
     ),
     Change(
-        "withdrawn twice", "cash that is held can be taken out", "admin.pxd",
+        "withdrawn twice", "cash that is held can be taken out", "postings.pxd",
         "account.cash - account.hold", "account.cash",
         "record.amount, account.cash, state.numbers.cash_issued, account.cash - account.hold",
     ),
     Change(
-        "issue not counted", "a deposit of cash is not issued", "admin.pxd",
+        "issue not counted", "a deposit of cash is not issued", "postings.pxd",
         "state.numbers.cash_issued += record.amount", "pass",
     ),
 ]

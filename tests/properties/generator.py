@@ -10,7 +10,7 @@ from random import Random
 
 import msgspec
 
-from oms.bounds import MONEY_MAX, PRICE_MAX, TIMESTAMP_MAX
+from oms.bounds import PRICE_MAX, TIMESTAMP_MAX
 from oms.messages import commands as c
 from oms.messages.enums import (
     OUCH_POLICY,
@@ -27,7 +27,7 @@ from oms.messages.enums import (
 from oms.messages.records import pack_batch
 from oms.reference.order import Order
 from oms.reference.state import Instrument, Venue
-from tests.properties import venues
+from tests.properties import money, venues
 from tests.properties.steps import Planned, Signed, Step, fill_in
 
 I64_MAX = (1 << 63) - 1
@@ -61,7 +61,6 @@ QUEUE_SHARE = 0.3
 CROWD_MIN = 1_500  # more than one entry may cancel
 CROWD_ORDERS = 500  # in one entry
 CROWD_SHARE = 0.1  # of the entries while there are fewer
-AMOUNTS = (0, 1, -1, 500, -500, 10**9, -(10**9), MONEY_MAX, I64_MAX, I64_MIN)
 
 
 class Generator:
@@ -85,7 +84,7 @@ class Generator:
             (6, self._reduce),
             (1, self._query),
             (1, self._refused),
-            (2, self._deposit),
+            (3, self._posting),
             (0 if self._is_deep else 1, self._limits),
             (0 if self._is_deep else 1, self._set_instrument),
             (1, self._phase),
@@ -464,13 +463,8 @@ class Generator:
     def _admin_sign(self, venue: Venue) -> tuple[int, int, int, int]:
         return self._sign(venue, 1 if self._rng.random() < 0.9 else None)
 
-    def _deposit(self, venue: Venue) -> c.Command | None:
-        rng, sign = self._rng, self._admin_sign(venue)
-        account = rng.randint(0, len(venue.accounts) + 1)
-        if rng.random() < 0.5:
-            return c.DepositCash(*sign, account, rng.choice(AMOUNTS))
-        instrument = rng.randint(0, len(venue.instruments) + 1)
-        return c.DepositShares(*sign, account, instrument, rng.choice(AMOUNTS))
+    def _posting(self, venue: Venue) -> c.Command | None:
+        return money.posting(self._rng, venue, self._admin_sign(venue))
 
     def _limits(self, venue: Venue) -> c.Command | None:
         values = list(venues.limits(self._rng))

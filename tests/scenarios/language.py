@@ -49,7 +49,7 @@ RAW_TYPES: dict[str, type[c.Command]] = {
         c.Logout, c.GatewayLost, c.Genesis, c.AddInstrument, c.AddParticipant, c.AddAccount,
         c.AddUser, c.OpenSession, c.Grant, c.DepositCash, c.DepositShares, c.SetLimits,
         c.SetInstrument, c.SetPhase, c.StartDay, c.EndDay, c.MassCancel, c.AdminMassCancel,
-        c.SetSelfTrade, c.SetKill, c.SetRestriction, c.DisableEntry, c.EnableEntry,
+        c.SetSelfTrade, c.SetKill, c.SetRestriction, c.DisableEntry, c.EnableEntry, c.Transfer,
     )
 }  # fmt: skip
 _BYTES_PREFIX = "x:"
@@ -263,11 +263,21 @@ def _restriction(
 def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> c.AdminCommand:
     match words:
         case ["deposit", name, "cash", amount]:
-            return c.DepositCash(*sign, world.account_id(name), world.units(amount))
+            return c.DepositCash(
+                *sign, world.account_id(name), world.units(amount), int(options.pop("key", "0"))
+            )
         case ["deposit", name, symbol, qty]:
             return c.DepositShares(
-                *sign, world.account_id(name), world.instrument_id(symbol), int(qty)
-            )
+                *sign, world.account_id(name), world.instrument_id(symbol), int(qty),
+                int(options.pop("key", "0")), world.units(options.pop("cost", "0")),
+            )  # fmt: skip
+        case ["transfer", name, to, what, amount]:
+            is_cash = what == "cash"
+            return c.Transfer(
+                *sign, world.account_id(name), world.account_id(to),
+                0 if is_cash else world.instrument_id(what),
+                world.units(amount) if is_cash else int(amount), int(options.pop("key", "0")),
+            )  # fmt: skip
         case ["limits", name]:
             a = msgspec.convert(_take_all(options), world.AccountSetup, strict=False)
             account_id = world.account_id(name)

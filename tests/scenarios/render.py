@@ -195,6 +195,8 @@ def state(words: list[str], engine: Engine) -> str:
                 text += f" (buying {p.open_buy_qty}, selling {p.open_sell_qty},"
                 text += f" held {p.held_qty})"
             return text
+        case ["profit", name]:
+            return _profit(name, engine)
         case ["book", name]:
             book = engine.book(world.instrument_id(name), 10)
             assert book is not None, f"no instrument {name}"
@@ -221,3 +223,15 @@ def state(words: list[str], engine: Engine) -> str:
         case _:
             message = f"cannot ask for {' '.join(words)!r}"
             raise ValueError(message)
+
+
+def _profit(name: str, engine: Engine) -> str:
+    """What an account's positions cost, and what they brought."""
+    view = engine.account(world.account_id(name))
+    assert view is not None, f"no account {name}"
+    lines = [
+        f"{symbol(p.instrument_id)} {p.qty} cost {price(p.cost)},"
+        f" realised {price(p.realised)}, unrealised {price(p.unrealised)}"
+        for p in view.positions
+    ]
+    return f"profit {name}: {'; '.join(lines) or 'nothing'}"

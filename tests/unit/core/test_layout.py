@@ -44,7 +44,7 @@ BOUNDS = [
     "COMMAND_BYTES", "EVENT_BYTES", "BATCH_HEADER_BYTES", "WORK_STEPS_MAX", "OUTCOME_WINDOW",
     "PRICE_MAX", "ORDER_QTY_MAX", "HARD_ORDERS_MAX", "INSTRUMENTS_MAX", "PARTICIPANTS_MAX",
     "ACCOUNTS_MAX", "USERS_MAX", "SESSIONS_MAX", "POSITIONS_MAX", "SCAN_SLOTS_MAX",
-    "MASS_CANCELS_MAX",
+    "MASS_CANCELS_MAX", "POSTING_KEYS_MAX",
 ]  # fmt: skip
 
 
@@ -202,11 +202,16 @@ CASES: list[tuple[str, c.Command, list[str]]] = [
     ),
     ("SelfTradeRecord", c.SetSelfTrade(*HEAD, 1, 2, 3), ["account_id", "group", "mode"]),
     ("GrantRecord", c.Grant(*HEAD, 1, 2, 3), ["user_id", "account_id", "entitlements"]),
-    ("DepositRecord", c.DepositCash(*HEAD, 1, 2), ["account_id", "amount"]),
+    ("DepositRecord", c.DepositCash(*HEAD, 1, 2, 3), ["account_id", "amount", "key"]),
     (
         "DepositRecord",
-        c.DepositShares(*HEAD, 1, 2, 3),
-        ["account_id", "instrument_id", "amount"],
+        c.DepositShares(*HEAD, 1, 2, 3, 4, 5),
+        ["account_id", "instrument_id", "amount", "key", "cost"],
+    ),
+    (
+        "DepositRecord",
+        c.Transfer(*HEAD, 1, 2, 3, 4, 5),
+        ["to_account_id", "instrument_id", "amount", "key"],
     ),
     ("PhaseRecord", c.SetPhase(*HEAD, 1, 2), ["instrument_id", "phase"]),
     ("DayRecord", c.StartDay(*HEAD, 1, 2), ["trading_date", "midnight_ns"]),

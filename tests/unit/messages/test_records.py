@@ -42,7 +42,10 @@ ACCOUNT = {
     "account_id": (32, 4), "participant_id": (36, 4), "firm": (40, 4), "max_order_qty": (48, 8),
     "max_order_value": (56, 8), "long_limit": (64, 8), "short_limit": (72, 8), **HEAD,
 }  # fmt: skip
-DEPOSIT = {"account_id": (32, 4), "instrument_id": (36, 4), "amount": (40, 8), **HEAD}
+DEPOSIT = {
+    "account_id": (32, 4), "instrument_id": (36, 4), "amount": (40, 8), "key": (48, 8),
+    "cost": (64, 8), **HEAD,
+}  # fmt: skip
 MAXIMA = (
     "records_following", "orders_max", "instruments_max", "participants_max", "accounts_max",
     "users_max", "sessions_max", "positions_max",
@@ -76,6 +79,9 @@ LAYOUTS: dict[CommandKind, dict[str, tuple[int, int]]] = {
     },
     CommandKind.DEPOSIT_CASH: DEPOSIT,
     CommandKind.DEPOSIT_SHARES: DEPOSIT,
+    CommandKind.TRANSFER: {
+        "from_account_id": (32, 4), "to_account_id": (56, 4), **DEPOSIT,
+    },
     CommandKind.SET_LIMITS: ACCOUNT,
     CommandKind.SET_INSTRUMENT: INSTRUMENT,
     CommandKind.SET_PHASE: {"instrument_id": (32, 4), "phase": (36, 1), **HEAD},
@@ -126,8 +132,9 @@ SAMPLES: dict[CommandKind, c.Command] = {
     CommandKind.ADD_USER: c.AddUser(*SIGN, 10, 8, b"ALICE", b"S" * 16, b"H" * 32),
     CommandKind.OPEN_SESSION: c.OpenSession(*SIGN, 11, 10, 9, 1, 1),
     CommandKind.GRANT: c.Grant(*SIGN, 10, 9, 31),
-    CommandKind.DEPOSIT_CASH: c.DepositCash(*SIGN, 9, -12_345),
-    CommandKind.DEPOSIT_SHARES: c.DepositShares(*SIGN, 9, 7, 1 << 40),
+    CommandKind.DEPOSIT_CASH: c.DepositCash(*SIGN, 9, -12_345, 0x0102030405060708),
+    CommandKind.DEPOSIT_SHARES: c.DepositShares(*SIGN, 9, 7, 1 << 40, 5, 1 << 41),
+    CommandKind.TRANSFER: c.Transfer(*SIGN, 9, 0x31323334, 7, 1 << 42, 6),
     CommandKind.SET_LIMITS: c.SetLimits(*SIGN, 9, (1 << 63) - 1, 6, 7, 8),
     CommandKind.SET_INSTRUMENT: c.SetInstrument(*SIGN, 7, 10, 100, 5_000_000, 0, 10_000),
     CommandKind.SET_PHASE: c.SetPhase(*SIGN, 7, 6),

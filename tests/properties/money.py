@@ -1,0 +1,51 @@
+"""Random deposits and transfers, with keys that come again.
+
+Called by the generator. Promises: deterministic in the given random source; amounts and ids are
+often wrong, keys are often those of postings that the venue remembers.
+"""
+
+from random import Random
+
+from oms.bounds import MONEY_MAX
+from oms.messages import commands as c
+from oms.messages.enums import CommandKind
+from oms.reference.state import KeyedPosting, Venue
+
+Sign = tuple[int, int, int, int]
+_I64_MAX = (1 << 63) - 1
+_AMOUNTS = (0, 1, -1, 500, -500, 10**9, -(10**9), MONEY_MAX, _I64_MAX, -_I64_MAX - 1)
+_COSTS = (0, 0, 0, 1, 777, 10**9, MONEY_MAX, MONEY_MAX + 1, -1)
+
+
+def posting(rng: Random, venue: Venue, sign: Sign) -> c.Command:
+    """Some deposit or transfer; now and then one that was posted before, or nearly."""
+    if venue.keyed and rng.random() < 0.3:
+        return _repeated(rng, sign, rng.choice(venue.keyed))
+    account, other = (rng.randint(0, len(venue.accounts) + 1) for _ in range(2))
+    instrument = rng.randint(0, len(venue.instruments) + 1)
+    key = rng.choice((0, 0, 1, rng.randint(1, 1 << 40), (1 << 64) - 1))
+    amount = rng.choice(_AMOUNTS)
+    match rng.randint(0, 3):
+        case 0:
+            return c.DepositCash(*sign, account, amount, key)
+        case 1:
+            return c.DepositShares(*sign, account, instrument, amount, key, rng.choice(_COSTS))
+        case _:
+            instrument = rng.choice((0, instrument))
+            amount = rng.choice((amount, rng.randint(1, 3_000)))
+            return c.Transfer(*sign, account, other, instrument, amount, key)
+
+
+def _repeated(rng: Random, sign: Sign, known: KeyedPosting) -> c.Command:
+    amount = known.amount + (rng.random() < 0.2)
+    match known.kind:
+        case CommandKind.DEPOSIT_CASH:
+            return c.DepositCash(*sign, known.account_id, amount, known.key)
+        case CommandKind.DEPOSIT_SHARES:
+            return c.DepositShares(
+                *sign, known.account_id, known.instrument_id, amount, known.key, known.cost
+            )
+        case _:
+            return c.Transfer(
+                *sign, known.account_id, known.to_account_id, known.instrument_id, amount, known.key
+            )
