@@ -12,7 +12,7 @@ from oms._core.chain_table cimport chain_home
 from oms._core.directory cimport Instrument, tick_of
 from oms._core.machine cimport prefetch
 from oms._core.ladder cimport Chunk, Ladder
-from oms._core.order_book cimport Level, side_of
+from oms._core.order_book cimport Level, ladder_key, side_of
 from oms._core.order_pool cimport Order
 from oms._core.state cimport State, has_instrument
 from oms._core.types cimport COMMAND_NEW_ORDER, COMMAND_REPLACE_ORDER, OrderRecord
@@ -60,7 +60,10 @@ cdef inline uint32_t level_home(const State* state, const OrderRecord* record) n
     """The chain of the level where a new order would rest."""
     return chain_home(
         &state.levels.index, record.instrument_id,
-        tick_of(&state.instruments[record.instrument_id], record.price & 0x7FFFFFFF),
+        ladder_key(
+            side_of(record.side),
+            tick_of(&state.instruments[record.instrument_id], record.price & 0x7FFFFFFF),
+        ),
     )
 
 
@@ -127,7 +130,7 @@ cdef inline void look_fourth(const State* state, const OrderRecord* record) noex
         if level.head == level.tail:  # the level goes with its last order
             prefetch(
                 &state.levels.index.heads[
-                    chain_home(&state.levels.index, level.instrument_id, level.tick)
+                    chain_home(&state.levels.index, level.instrument_id, level.key)
                 ]
             )
             instrument = &state.instruments[order.instrument_id]

@@ -1,9 +1,9 @@
 """One instrument's resting orders: two ladders of levels, first in first out within a level.
 
 Called by the matcher, the commands that cancel, views, digest and snapshot. Levels of all books
-share one slab and one table from (instrument, tick) to level; a price never has orders of both
-sides, so one table serves both. Promises: a level in a ladder is never empty; `qty` of a level is
-the sum of its orders' leaves; the best bid is below the best ask.
+share one slab and one table from (instrument, key) to level; the key of a price is another one on
+either side (`ladder_key`), so one table serves both, also where the book is crossed. Promises: a level in a ladder is never empty; `qty` of a level is
+the sum of what its orders show; the best bid is below the best ask unless orders are collected.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -23,14 +23,14 @@ cdef struct Level:  # 32 bytes
     uint32_t head  # slot of the first order
     uint32_t tail  # slot of the last
     uint32_t price  # 10^-4
-    uint32_t tick  # price / tick size
+    uint32_t key  # of its price in its ladder: ladder_key of price / tick size
     uint32_t instrument_id
     uint32_t chain  # next slot in its chain of the index, or in the free list
 
 # Level 0 is the empty side: price 0, quantity 0.
 cdef struct LevelPool:
     Level* levels  # orders_max + 1 of them: a level has at least one order
-    ChainTable index  # (instrument_id, tick) -> level
+    ChainTable index  # (instrument_id, key) -> level
     uint32_t levels_max
     uint32_t used
     uint32_t free_head
@@ -46,7 +46,7 @@ cdef inline uint32_t side_of(uint32_t side) noexcept nogil:
 
 
 cdef inline uint32_t ladder_key(uint32_t book_side, uint32_t tick) noexcept nogil:
-    """Larger is better: the tick itself for bids, its complement for asks."""
+    """Larger is better: the tick itself for bids, its complement for asks; and back again."""
     return tick ^ (0 - book_side)
 
 
@@ -61,12 +61,12 @@ cdef inline void levels_close(LevelPool* pool) noexcept nogil:
 
 
 cdef inline uint32_t level_find(
-    const LevelPool* pool, uint32_t instrument_id, uint32_t tick
+    const LevelPool* pool, uint32_t instrument_id, uint32_t key
 ) noexcept nogil:
-    """The level at that tick; 0: none."""
-    cdef uint32_t slot = pool.index.heads[chain_home(&pool.index, instrument_id, tick)]
+    """The level with that key; 0: none."""
+    cdef uint32_t slot = pool.index.heads[chain_home(&pool.index, instrument_id, key)]
     while slot and (
-        pool.levels[slot].tick != tick or pool.levels[slot].instrument_id != instrument_id
+        pool.levels[slot].key != key or pool.levels[slot].instrument_id != instrument_id
     ):
         slot = pool.levels[slot].chain
     return slot
@@ -74,7 +74,7 @@ cdef inline uint32_t level_find(
 
 cdef inline void level_put(LevelPool* pool, uint32_t slot) noexcept nogil:
     cdef Level* level = &pool.levels[slot]
-    cdef uint32_t home = chain_home(&pool.index, level.instrument_id, level.tick)
+    cdef uint32_t home = chain_home(&pool.index, level.instrument_id, level.key)
     level.chain = pool.index.heads[home]
     pool.index.heads[home] = slot
 
@@ -98,7 +98,7 @@ cdef inline void levels_double(LevelPool* pool) noexcept nogil:
 cdef inline void level_take_out(LevelPool* pool, uint32_t slot) noexcept nogil:
     cdef Level* level = &pool.levels[slot]
     cdef uint32_t* link = &pool.index.heads[
-        chain_home(&pool.index, level.instrument_id, level.tick)
+        chain_home(&pool.index, level.instrument_id, level.key)
     ]
     while link[0] != slot:
         INVARIANT(link[0] != 0)
@@ -108,7 +108,7 @@ cdef inline void level_take_out(LevelPool* pool, uint32_t slot) noexcept nogil:
 
 
 cdef inline uint32_t level_make(
-    LevelPool* pool, Book* book, uint32_t book_side, uint32_t instrument_id, uint32_t tick,
+    LevelPool* pool, Book* book, uint32_t book_side, uint32_t instrument_id, uint32_t key,
     uint32_t price,
 ) noexcept nogil:
     cdef uint32_t slot = pool.free_head
@@ -124,13 +124,13 @@ cdef inline uint32_t level_make(
     level.head = 0
     level.tail = 0
     level.price = price
-    level.tick = tick
+    level.key = key
     level.instrument_id = instrument_id
     if UNLIKELY(chain_is_full(&pool.index)):
         levels_double(pool)
     pool.index.count += 1
     level_put(pool, slot)
-    ladder_add(&book.ladders[book_side], &pool.chunks, ladder_key(book_side, tick), slot)
+    ladder_add(&book.ladders[book_side], &pool.chunks, key, slot)
     return slot
 
 
@@ -138,9 +138,7 @@ cdef inline void level_drop(
     LevelPool* pool, Book* book, uint32_t book_side, uint32_t slot
 ) noexcept nogil:
     cdef Level* level = &pool.levels[slot]
-    ladder_remove(
-        &book.ladders[book_side], &pool.chunks, ladder_key(book_side, level.tick), slot
-    )
+    ladder_remove(&book.ladders[book_side], &pool.chunks, level.key, slot)
     level_take_out(pool, slot)
     level.chain = pool.free_head
     pool.free_head = slot
@@ -151,11 +149,12 @@ cdef inline void book_link(
 ) noexcept nogil:
     """Put an order at the back of its level; its fields are set."""
     cdef Order* order = &orders[slot]
-    cdef uint32_t level_slot = level_find(pool, order.instrument_id, tick)
+    cdef uint32_t key = ladder_key(side_of(order.side), tick)
+    cdef uint32_t level_slot = level_find(pool, order.instrument_id, key)
     cdef Level* level
     if level_slot == 0:
         level_slot = level_make(
-            pool, book, side_of(order.side), order.instrument_id, tick, order.price
+            pool, book, side_of(order.side), order.instrument_id, key, order.price
         )
     level = &pool.levels[level_slot]
     order.level = level_slot

@@ -15,7 +15,7 @@ from oms._core.matcher cimport (
     cancel_remainder, is_plain, match_incoming, match_with_care, opposite_of, rest_order,
     start_timer,
 )
-from oms._core.order_book cimport Level, tradable_level
+from oms._core.order_book cimport Level, ladder_key, tradable_level
 from oms._core.order_events cimport (
     Top, cancel_rejected, command_ignored, number_in_account, number_in_session,
     order_canceled, order_opened, order_rejected, superfluous, top_changed, top_of,
@@ -157,7 +157,7 @@ cdef inline void market_to_limit(
         limited.price = level.price
         order.price = level.price
         terms.worst = level.price
-        terms.tick = level.tick
+        terms.tick = ladder_key(opposite_of(order.side), level.key)
     order_opened(state, EVENT_ORDER_ACCEPTED, order, TYPE_MARKET_TO_LIMIT, 0, &limited)
     limited.ord_type = TYPE_LIMIT
     if best:
@@ -172,7 +172,7 @@ cdef inline bint slide(
     State* state, const Instrument* instrument, Order* order, uint32_t best, Terms* terms
 ) noexcept nogil:
     """Move a post-only order one tick behind the level it would trade with, if there is one."""
-    cdef int64_t tick = state.levels.levels[best].tick
+    cdef int64_t tick = ladder_key(opposite_of(order.side), state.levels.levels[best].key)
     tick += -1 if order.side == SIDE_BUY else 1
     if tick < 1 or tick * instrument.tick_size > PRICE_MAX:
         return False

@@ -87,9 +87,9 @@ cdef inline int broken_book(State* state, Sums* sums) noexcept nogil:
             if level != ladder.best:
                 return 1
             while level:
-                if found and ladder_key(side, state.levels.levels[level].tick) >= last_key:
+                if found and state.levels.levels[level].key >= last_key:
                     return 2
-                last_key = ladder_key(side, state.levels.levels[level].tick)
+                last_key = state.levels.levels[level].key
                 found += 1
                 broken = broken_level(state, sums, i, side, level)
                 if broken:
@@ -141,12 +141,14 @@ cdef inline int broken_level(
     cdef const Order* order
     cdef uint32_t slot = level.head
     cdef uint32_t before = 0
+    cdef uint32_t tick
     cdef uint64_t qty = 0
     if level.instrument_id != instrument_id or slot == 0:
         return 10
-    if level_find(&state.levels, instrument_id, level.tick) != level_slot:
+    if level_find(&state.levels, instrument_id, level.key) != level_slot:
         return 11
-    if <int64_t>level.tick * state.instruments[instrument_id].tick_size != level.price:
+    tick = ladder_key(side, level.key)
+    if <int64_t>tick * state.instruments[instrument_id].tick_size != level.price:
         return 12
     while slot:
         order = &state.pool.orders[slot]
