@@ -55,6 +55,10 @@ _SIDES: Final[dict[int, int]] = {
     m.SIDE_SELL_SHORT_EXEMPT: Side.SELL_SHORT_EXEMPT.value,
 }
 _TIFS: Final[dict[int, int]] = {m.TIF_DAY: _DAY, m.TIF_IOC: _IOC, m.TIF_GTT: TimeInForce.GTT.value}
+_CROSS_TIFS: Final[dict[int, int]] = {
+    m.CROSS_OPENING: TimeInForce.AT_THE_OPEN.value,
+    m.CROSS_CLOSING: TimeInForce.AT_THE_CLOSE.value,
+}
 _TIFS_NOT_OFFERED: Final = frozenset(b"5E")
 _NS_PER_S: Final = 1_000_000_000
 _POST_ONLY: Final[dict[int | bytes, int]] = {ord("N"): 0, ord("P"): PostOnly.CANCEL.value}
@@ -162,10 +166,11 @@ class Translator:
         if not refuse and (
             message.display != m.DISPLAY_VISIBLE
             or message.iso != m.ISO_NO
-            or message.cross_type != m.CROSS_CONTINUOUS
             or message.capacity not in _CAPACITIES
         ):
             refuse = _NOT_OFFERED
+        if message.cross_type != m.CROSS_CONTINUOUS:
+            tif, refuse = _for_call(message, refuse)
         price = message.price
         if price in _MARKET_PRICES:
             ord_type = _MARKET
@@ -301,6 +306,13 @@ def read_scope(options: list[Option]) -> tuple[int, int]:
         elif tag in _NEUTRAL and value not in _NEUTRAL[tag]:
             refuse_reason = refuse_reason or _NOT_OFFERED
     return side, refuse_reason
+
+
+def _for_call(message: m.EnterOrder, refuse: int) -> tuple[int, int]:
+    """Time in force of an order for the opening or closing call alone, and why it is refused."""
+    tif = _CROSS_TIFS.get(message.cross_type, 0)
+    is_offered = tif and message.time_in_force == m.TIF_DAY
+    return tif or _DAY, refuse or (_NONE if is_offered else _NOT_OFFERED)
 
 
 def _bad_tif(code: int) -> int:

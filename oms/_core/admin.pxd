@@ -10,6 +10,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from oms._core.directory cimport Instrument, Participant, User, set_tick
 from oms._core.gate cimport instrument_gate, venue_gate
 from oms._core.ledger cimport Account
+from oms._core.phases cimport collects, is_offered
 from oms._core.sessions cimport Session
 from oms._core.state cimport (
     Capacities, State, add_event, grant_of, has_account, has_instrument, state_open,
@@ -85,13 +86,6 @@ cdef inline bint is_blank(const uint64_t* words, uint32_t count) noexcept nogil:
     return True
 
 
-cdef inline bint is_offered(uint8_t phase) noexcept nogil:
-    return (
-        phase == PHASE_PRE_OPEN or phase == PHASE_CONTINUOUS or phase == PHASE_HALTED
-        or phase == PHASE_CANCEL_ONLY or phase == PHASE_CLOSED
-    )
-
-
 cdef inline bint are_terms_good(const InstrumentRecord* record) noexcept nogil:
     """The values that ADD_INSTRUMENT and SET_INSTRUMENT have in common."""
     return (
@@ -122,7 +116,7 @@ cdef inline uint8_t apply_add_instrument(
     if reason:
         return reason
     if (
-        not are_terms_good(record) or not is_offered(record.phase)
+        not are_terms_good(record) or not is_offered(state, record.phase)
         or record.price_scale > PRICE_SCALE_MAX or is_blank(&record.symbol, 1)
     ):
         return REJECT_BAD_VALUE
@@ -133,6 +127,7 @@ cdef inline uint8_t apply_add_instrument(
     state.numbers.instrument_count += 1
     set_terms(instrument, record)
     instrument.phase = record.phase
+    instrument.is_crossable = collects(state, record.phase)
     instrument.gate = instrument_gate(instrument)
     instrument.price_scale = record.price_scale
     instrument.symbol = record.symbol
@@ -296,33 +291,4 @@ cdef inline uint8_t apply_grant(State* state, const GrantRecord* record) noexcep
     grant = grant_of(state, record.user_id, record.account_id)
     keeps = grant[0] & GRANT_DISABLED if record.entitlements else 0
     grant[0] = <uint8_t>record.entitlements | keeps
-    return REJECT_NONE
-
-
-cdef inline void change_phase(State* state, uint32_t instrument_id, uint8_t phase) noexcept nogil:
-    """Move an instrument to a phase; says so if that is another one."""
-    cdef Instrument* instrument = &state.instruments[instrument_id]
-    cdef EventRecord* event
-    if instrument.phase == phase:
-        return
-    instrument.phase = phase
-    instrument.gate = instrument_gate(instrument)
-    instrument.topic_seq += 1
-    event = add_event(state, EVENT_PHASE_CHANGED)
-    event.topic_seq = instrument.topic_seq
-    event.instrument_id = instrument_id
-    event.reason = phase
-
-
-cdef inline uint8_t apply_set_phase(State* state, const PhaseRecord* record) noexcept nogil:
-    cdef uint32_t i
-    if record.instrument_id and not has_instrument(state, record.instrument_id):
-        return REJECT_UNKNOWN_ID
-    if not is_offered(record.phase):
-        return REJECT_BAD_VALUE
-    if record.instrument_id:
-        change_phase(state, record.instrument_id, record.phase)
-        return REJECT_NONE
-    for i in range(1, state.numbers.instrument_count + 1):
-        change_phase(state, i, record.phase)
     return REJECT_NONE

@@ -6,11 +6,11 @@ end, and none expires more orders than that (RULES A11).
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from oms._core.admin cimport change_phase
 from oms._core.gate cimport venue_gate
 from oms._core.mass_cancel cimport take_away
 from oms._core.order_events cimport number_in_session
-from oms._core.order_pool cimport Order
+from oms._core.order_pool cimport ORDER_FOR_CALL, Order
+from oms._core.phase_change cimport change_phase, move_phase
 from oms._core.sessions cimport Session, session_oldest
 from oms._core.state cimport State, add_event
 from oms._core.timers cimport next_due
@@ -73,7 +73,7 @@ cdef inline uint8_t apply_end_day(State* state) noexcept nogil:
     state.numbers.is_day_open = 0
     state.gate = venue_gate(state)
     for i in range(1, state.numbers.instrument_count + 1):
-        change_phase(state, i, PHASE_CLOSED)
+        move_phase(state, i, PHASE_CLOSED)
     state.numbers.sweep_slot = 1
     return REJECT_NONE
 
@@ -90,14 +90,18 @@ cdef inline void expire_due(State* state) noexcept nogil:
 
 
 cdef inline void sweep_step(State* state) noexcept nogil:
-    """One entry's share of a pending sweep."""
+    """One entry's share of a pending sweep; closing calls trade before orders go."""
     cdef const Order* order
     cdef EventRecord* event
     cdef uint32_t slot = state.numbers.sweep_slot
     cdef uint32_t steps = 0
+    if state.calls.count:
+        return
     while slot <= state.pool.highest and steps < WORK_STEPS_MAX:
         order = &state.pool.orders[slot]
-        if order.leaves and order.time_in_force == TIF_DAY:
+        if order.leaves and (
+            order.time_in_force == TIF_DAY or order.flags & ORDER_FOR_CALL
+        ):
             take_away(state, slot, CANCELED_CLOSED, 0)
         slot += 1
         steps += 1

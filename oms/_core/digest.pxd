@@ -8,11 +8,12 @@ table enters it.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, qsort
 
+from oms._core.calls cimport Call, call_queue_at
 from oms._core.directory cimport Instrument, User
 from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.machine cimport INVARIANT, MIX
-from oms._core.order_pool cimport ORDER_HAS_RESERVE, Order, public_id_of
+from oms._core.order_pool cimport ORDER_HAS_RESERVE, ORDER_MARKET, Order, public_id_of
 from oms._core.sessions cimport Session, session_oldest, session_outcome
 from oms._core.state cimport CancelTask, KeyedPosting, State, grant_of, keyed_count
 from oms._core.timers cimport timer_due
@@ -136,6 +137,21 @@ cdef inline void take_instrument(Hash* hash_, const State* state, uint32_t i) no
     take(hash_, instrument.topic_seq)
     take(hash_, instrument.is_killed)
     take(hash_, instrument.restriction)
+    take_call(hash_, state, i)
+
+
+cdef inline void take_call(Hash* hash_, const State* state, uint32_t i) noexcept nogil:
+    """What an instrument remembers of its call."""
+    cdef const Call* call = &state.calls.calls[i]
+    take(hash_, state.instruments[i].is_crossable)
+    take(hash_, <uint64_t>timer_due(&state.calls.timers, i))
+    take(hash_, call.stage)
+    take(hash_, call.next_phase)
+    take(hash_, <uint64_t>call.price)
+    take(hash_, call.volume)
+    take(hash_, <uint64_t>call.said_price)
+    take(hash_, call.said_volume)
+    take(hash_, <uint64_t>call.said_imbalance)
 
 
 cdef inline void take_parties(Hash* hash_, const State* state) noexcept nogil:
@@ -319,6 +335,7 @@ cdef inline void take_order(Hash* hash_, const State* state, uint32_t slot) noex
     take(hash_, state.pool.reserves[slot].qty if order.flags & ORDER_HAS_RESERVE else 0)
     take(hash_, state.pool.reserves[slot].peak if order.flags & ORDER_HAS_RESERVE else 0)
     take(hash_, public_id_of(&state.pool, order))
+    take(hash_, (order.flags & ORDER_MARKET) != 0)
 
 
 cdef inline void take_keyed(Hash* hash_, const KeyedPosting* posting) noexcept nogil:
@@ -332,7 +349,7 @@ cdef inline void take_keyed(Hash* hash_, const KeyedPosting* posting) noexcept n
 
 
 cdef inline void take_tasks(Hash* hash_, const State* state) noexcept nogil:
-    """Mass cancels not yet done, oldest first."""
+    """Mass cancels not yet done, oldest first, then calls not yet settled."""
     cdef const CancelTask* task
     cdef uint32_t i
     take(hash_, state.work.count)
@@ -353,3 +370,6 @@ cdef inline void take_tasks(Hash* hash_, const State* state) noexcept nogil:
         take(hash_, task.is_admin)
         take(hash_, task.is_disconnect)
         take(hash_, task.is_breach)
+    take(hash_, state.calls.count)
+    for i in range(state.calls.count):
+        take(hash_, call_queue_at(&state.calls, i))

@@ -22,6 +22,7 @@ cdef struct Instrument:
     uint8_t phase
     uint8_t price_scale
     uint8_t is_killed  # no new orders in it
+    uint8_t is_crossable  # orders were collected: best bid and ask may overlap
     uint8_t gate  # gate.pxd
     uint8_t restriction  # RESTRICTION bits, for every account
     uint64_t symbol  # 8 bytes as sent

@@ -8,9 +8,10 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from oms._core.admin cimport (
     apply_add_account, apply_add_instrument, apply_add_participant, apply_add_user,
-    apply_genesis, apply_grant, apply_open_session,
-    apply_set_instrument, apply_set_limits, apply_set_phase, apply_set_self_trade,
+    apply_genesis, apply_grant, apply_open_session, apply_set_instrument, apply_set_limits,
+    apply_set_self_trade,
 )
+from oms._core.auction cimport calls_start, publish_calls, settle_calls
 from oms._core.day cimport apply_end_day, apply_start_day, expire_due, sweep_step
 from oms._core.digest cimport mix_header
 from oms._core.kill cimport apply_set_kill, change_entry
@@ -24,6 +25,7 @@ from oms._core.order_events cimport command_outcome, number_in_session
 from oms._core.orders cimport (
     cancel_order, new_order, query_account, refuse_request, replace_order,
 )
+from oms._core.phase_change cimport apply_set_phase, end_due_calls
 from oms._core.postings cimport apply_posting
 from oms._core.sessions cimport Session, session_outcome, session_remember
 from oms._core.state cimport State, add_event, grant_of, session_of
@@ -49,10 +51,14 @@ cdef inline void apply_entry(
         state.numbers.last_timestamp = header.timestamp_ns
     mix_header(state, log_index, state.numbers.last_timestamp, header.count)
     trail_start(&state.trail, commands, header.count)
+    calls_start(state)
     if UNLIKELY(state.numbers.sweep_slot != 0):
         sweep_step(state)
     if UNLIKELY(state.timers.count != 0):
         expire_due(state)
+    if UNLIKELY(state.calls.timers.count != 0):
+        end_due_calls(state)
+    settle_calls(state)
     work_start(state)
     for i in range(header.count):
         if state.pool.live >= LOOK_AHEAD_FROM:
@@ -61,6 +67,8 @@ cdef inline void apply_entry(
         apply_command(state, &commands[i])
         if IS_DEBUG:
             walk_state(state)
+    if UNLIKELY(state.calls.touched_count != 0):
+        publish_calls(state)
     trail_end(&state.trail, state.numbers.lanes, &state.buffer)
 
 
@@ -91,7 +99,7 @@ cdef inline void apply_command(State* state, const CommandRecord* command) noexc
         elif is_admin_kind(kind):
             state.numbers.genesis_left -= 1
             answer_genesis(state, command, apply_admin(state, command, True))
-            work_on(state)
+            go_on(state)
     elif COMMAND_NEW_ORDER <= kind <= COMMAND_ENABLE_ENTRY:
         apply_order_command(state, <const OrderRecord*>command)
     elif is_admin_kind(kind):
@@ -102,6 +110,12 @@ cdef inline void apply_command(State* state, const CommandRecord* command) noexc
         apply_logout(state, command)
     elif kind == COMMAND_GATEWAY_LOST:
         apply_gateway_lost(state, command)
+
+
+cdef inline void go_on(State* state) noexcept nogil:
+    """What a command has queued, as far as this entry may."""
+    settle_calls(state)
+    work_on(state)
 
 
 cdef inline Session* admit(State* state, const OrderRecord* record) noexcept nogil:
@@ -142,7 +156,7 @@ cdef inline void apply_order_command(State* state, const OrderRecord* record) no
         query_account(state, session, record)
     elif record.kind == COMMAND_MASS_CANCEL:
         mass_cancel(state, session, record)
-        work_on(state)
+        go_on(state)
     elif record.kind == COMMAND_DISABLE_ENTRY or record.kind == COMMAND_ENABLE_ENTRY:
         change_entry(state, session, record, record.kind == COMMAND_ENABLE_ENTRY)
     else:
@@ -169,7 +183,7 @@ cdef inline void apply_admin_command(State* state, const OrderRecord* record) no
         event.reason = reason
     event.qty = command.kind
     number_in_session(state, event, record.session_id, record)
-    work_on(state)
+    go_on(state)
     session_remember(session)
 
 
@@ -289,7 +303,7 @@ cdef inline void apply_logout(State* state, const CommandRecord* command) noexce
         and session.conn_epoch == command.conn_epoch
     ):
         log_out(state, command.session_id)
-        work_on(state)
+        go_on(state)
 
 
 cdef inline void apply_gateway_lost(State* state, const CommandRecord* command) noexcept nogil:
@@ -298,4 +312,4 @@ cdef inline void apply_gateway_lost(State* state, const CommandRecord* command) 
     for i in range(1, state.numbers.session_count + 1):
         if state.sessions[i].is_logged_in and state.sessions[i].gateway_id == gateway_id:
             log_out(state, i)
-    work_on(state)
+    go_on(state)

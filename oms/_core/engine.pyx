@@ -16,7 +16,7 @@ from oms._core.directory cimport Instrument, User, reference_of
 from oms._core.dispatch cimport apply_entry
 from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
-from oms._core.order_pool cimport Order
+from oms._core.order_pool cimport ORDER_MARKET, Order
 from oms._core.restore cimport read_snapshot
 from oms._core.scrub cimport scrub_digest
 from oms._core.sessions cimport Session
@@ -96,16 +96,19 @@ cdef class Engine:
     @property
     def is_work_pending(self):
         """Bounded work is unfinished: the leader proposes an empty entry."""
-        cdef int64_t due_ns = next_due(&self.state.timers)
+        cdef int64_t due_ns = self.next_due_ns
         return (
             self.state.numbers.sweep_slot != 0 or self.state.work.count != 0
+            or self.state.calls.count != 0
             or (due_ns != 0 and due_ns <= self.state.numbers.last_timestamp)
         )
 
     @property
     def next_due_ns(self):
-        """When the next order expires; 0: none does."""
-        return next_due(&self.state.timers)
+        """When the next order expires or the next call ends; 0: none does."""
+        cdef int64_t order_ns = next_due(&self.state.timers)
+        cdef int64_t call_ns = next_due(&self.state.calls.timers)
+        return order_ns if order_ns and (call_ns == 0 or order_ns < call_ns) else call_ns
 
     @property
     def open_orders(self):
@@ -349,7 +352,7 @@ cdef object _order_view(const Order* order):
         account_id=order.account_id,
         instrument_id=order.instrument_id,
         side=order.side,
-        ord_type=TYPE_LIMIT,
+        ord_type=TYPE_MARKET if order.flags & ORDER_MARKET else TYPE_LIMIT,
         time_in_force=order.time_in_force,
         price=order.price,
         leaves_qty=order.leaves,

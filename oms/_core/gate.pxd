@@ -11,13 +11,13 @@ from libc.stdint cimport uint8_t, uint32_t
 from oms._core.directory cimport Instrument
 from oms._core.ledger cimport Account
 from oms._core.machine cimport rare
+from oms._core.phases cimport check_phase
 from oms._core.restriction cimport Asked, is_restricted
 from oms._core.sessions cimport Session
 from oms._core.state cimport State, grant_of
 from oms._core.types cimport (
-    GATE_DAY, GATE_DISABLED, GATE_KILLED, GATE_PHASE, GATE_RESTRICTED, PHASE_CLOSED,
-    PHASE_CONTINUOUS, PHASE_PRE_OPEN, REJECT_ENTRY_OFF, REJECT_HALTED, REJECT_MARKET_CLOSED,
-    REJECT_NONE, REJECT_RESTRICTED,
+    GATE_DAY, GATE_DISABLED, GATE_KILLED, GATE_PHASE, GATE_RESTRICTED, PHASE_CONTINUOUS,
+    REJECT_ENTRY_OFF, REJECT_NONE, REJECT_RESTRICTED,
 )
 
 
@@ -93,17 +93,13 @@ cdef inline uint8_t check_gate(
     const State* state, const Instrument* instrument, uint32_t gate, const Asked* asked
 ) noexcept nogil:
     """What of a gate that is not 0 refuses an order before its terms are looked at, or NONE."""
+    cdef uint8_t reason
     rare()
     if gate & (GATE_KILLED | GATE_DISABLED):
         return REJECT_ENTRY_OFF
-    if (
-        not state.numbers.is_day_open
-        or instrument.phase == PHASE_PRE_OPEN
-        or instrument.phase == PHASE_CLOSED
-    ):
-        return REJECT_MARKET_CLOSED
-    if instrument.phase != PHASE_CONTINUOUS:
-        return REJECT_HALTED
+    reason = check_phase(state, instrument, asked.instrument_id)
+    if reason:
+        return reason
     if gate & GATE_RESTRICTED and is_restricted(state, asked):
         return REJECT_RESTRICTED
     return REJECT_NONE

@@ -7,6 +7,7 @@ index and slab at once. `record` is the command of the incoming order.
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from oms._core.calls cimport call_list_add
 from oms._core.directory cimport Instrument
 from oms._core.ledger cimport ledger_hold, ledger_settle
 from oms._core.machine cimport UNLIKELY, rare
@@ -15,7 +16,9 @@ from oms._core.order_book cimport (
 )
 from oms._core.order_events cimport order_canceled, order_executed, traded
 from oms._core.order_index cimport index_add, index_remove
-from oms._core.order_pool cimport ORDER_HAS_RESERVE, Order
+from oms._core.order_pool cimport (
+    ORDER_HAS_RESERVE, ORDER_MARKET, ORDER_ON_AUCTION, Order, has_time,
+)
 from oms._core.removal cimport order_freed
 from oms._core.reserve cimport refresh, shown_of, start_reserve
 from oms._core.self_trade cimport (
@@ -154,9 +157,35 @@ cdef inline void rest_order(
     book_link(&state.levels, &instrument.book, state.pool.orders, slot, tick)
     index_add(&state.index, state.pool.orders, slot)
     if UNLIKELY(order.time_in_force > TIF_FOK):
-        start_timer(state, slot, record)
+        rest_for_a_time(state, slot, record)
     if UNLIKELY(record.display_qty != 0):
         start_reserve(state, slot, record.display_qty)
+
+
+cdef inline void rest_for_a_time(
+    State* state, uint32_t slot, const OrderRecord* record
+) noexcept nogil:
+    """An order of GTD, GTT, or for a call alone has come to rest."""
+    cdef Order* order = &state.pool.orders[slot]
+    rare()
+    if has_time(order.time_in_force):
+        start_timer(state, slot, record)
+    else:
+        call_list_add(&state.calls, order, slot, ORDER_ON_AUCTION)
+
+
+cdef inline void rest_in_call(
+    State* state, Instrument* instrument, uint32_t slot, uint32_t tick, const OrderRecord* record
+) noexcept nogil:
+    """A market order, already in its slot, rests at its collar price until the call is over."""
+    cdef Order* order = &state.pool.orders[slot]
+    rare()
+    order.price = <uint32_t>(tick * instrument.tick_size)
+    rest_order(state, instrument, slot, tick, record)
+    if not order.flags & ORDER_ON_AUCTION:
+        call_list_add(&state.calls, order, slot, ORDER_MARKET)
+    order.flags |= ORDER_MARKET
+    state.levels.market[order.level] += order.leaves
 
 
 cdef inline void start_timer(

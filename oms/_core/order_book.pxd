@@ -2,8 +2,9 @@
 
 Called by the matcher, the commands that cancel, views, digest and snapshot. Levels of all books
 share one slab and one table from (instrument, key) to level; the key of a price is another one on
-either side (`ladder_key`), so one table serves both, also where the book is crossed. Promises: a level in a ladder is never empty; `qty` of a level is
-the sum of what its orders show; the best bid is below the best ask unless orders are collected.
+either side (`ladder_key`), so one table serves both, also where the book is crossed. Promises: a
+level in a ladder is never empty; `qty` of a level is the sum of what its orders show; the best bid
+is below the best ask unless orders are collected.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -31,6 +32,8 @@ cdef struct Level:  # 32 bytes
 cdef struct LevelPool:
     Level* levels  # orders_max + 1 of them: a level has at least one order
     ChainTable index  # (instrument_id, key) -> level
+    uint64_t* reserves  # by level: what its icebergs do not show; cold
+    uint64_t* market  # by level: open shares of its market orders; cold
     uint32_t levels_max
     uint32_t used
     uint32_t free_head
@@ -54,10 +57,14 @@ cdef inline void levels_open(LevelPool* pool, uint32_t orders_max) noexcept nogi
     INVARIANT(sizeof(Level) == 32)
     pool.levels_max = orders_max
     pool.levels = <Level*>take_pages((<size_t>orders_max + 1) * sizeof(Level))
+    pool.reserves = <uint64_t*>take_pages((<size_t>orders_max + 1) * sizeof(uint64_t))
+    pool.market = <uint64_t*>take_pages((<size_t>orders_max + 1) * sizeof(uint64_t))
 
 
 cdef inline void levels_close(LevelPool* pool) noexcept nogil:
     release_pages(pool.levels, (<size_t>pool.levels_max + 1) * sizeof(Level))
+    release_pages(pool.reserves, (<size_t>pool.levels_max + 1) * sizeof(uint64_t))
+    release_pages(pool.market, (<size_t>pool.levels_max + 1) * sizeof(uint64_t))
 
 
 cdef inline uint32_t level_find(
@@ -195,6 +202,13 @@ cdef inline uint32_t tradable_level(
     """The best level of that side, if an incoming order may trade with it; else 0."""
     cdef uint32_t best = book.ladders[book_side].best
     return best * (not is_worse(book_side, pool.levels[best].price, worst_price))
+
+
+cdef inline bint is_crossed(const LevelPool* pool, const Book* book) noexcept nogil:
+    """Whether somebody would buy for what somebody would sell for."""
+    cdef uint32_t bid = book.ladders[BOOK_BIDS].best
+    cdef uint32_t ask = book.ladders[BOOK_ASKS].best
+    return bid != 0 and ask != 0 and pool.levels[bid].price >= pool.levels[ask].price
 
 
 cdef inline bint book_has(

@@ -8,12 +8,12 @@ the command that an event answers, or NULL for what happens to a resting order.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from oms._core.directory cimport Instrument
-from oms._core.order_book cimport BOOK_ASKS, BOOK_BIDS, Level
 from oms._core.machine cimport UNLIKELY, rare
+from oms._core.order_book cimport BOOK_ASKS, BOOK_BIDS, Level
 from oms._core.order_pool cimport ORDER_HAS_PUBLIC_ID, Order, public_id_of
 from oms._core.risk cimport asks_for_more
 from oms._core.sessions cimport Session
-from oms._core.state cimport State, add_event, may_enter
+from oms._core.state cimport State, add_event, may_enter, touch
 from oms._core.types cimport (
     BookTopRecord, EVENT_BOOK_TOP, EVENT_CANCEL_REJECTED, EVENT_COMMAND_IGNORED,
     EVENT_ORDER_CANCELED, EVENT_ORDER_EXECUTED, EVENT_ORDER_REJECTED, EVENT_ORDER_RESTATED,
@@ -161,7 +161,7 @@ cdef inline void order_restated(
     name_publicly(state, event, order)
 
 
-cdef inline void order_executed(
+cdef inline EventRecord* order_executed(
     State* state, const Order* order, int64_t price, uint32_t qty, uint64_t match_id,
     uint8_t liquidity, const OrderRecord* record,
 ) noexcept nogil:
@@ -180,6 +180,7 @@ cdef inline void order_executed(
     event.cl_ord_id[0] = match_id
     if UNLIKELY(order.flags != 0):
         name_publicly(state, event, order)
+    return event
 
 
 cdef inline void traded(
@@ -271,16 +272,39 @@ cdef inline void top_of(Top* top, const State* state, const Instrument* instrume
 cdef inline void top_changed(
     State* state, Instrument* instrument, uint32_t instrument_id, const Top* before
 ) noexcept nogil:
-    """BOOK_TOP, when a best price or its quantity is another one than before the command."""
+    """BOOK_TOP, when a best price or its quantity is another one than before the command.
+
+    While orders are collected there is no best price; what would trade is said at the end of the
+    entry instead.
+    """
     cdef Top top
-    cdef EventRecord* event
-    cdef BookTopRecord* overlay
     top_of(&top, state, instrument)
     if (
         (top.bid_qty ^ before.bid_qty) | (top.bid_price ^ before.bid_price)
         | (top.ask_qty ^ before.ask_qty) | (top.ask_price ^ before.ask_price)
+        | instrument.is_crossable
     ) == 0:
         return
+    if UNLIKELY(instrument.is_crossable):
+        touch(state, instrument_id)
+    else:
+        say_top(state, instrument, instrument_id, &top)
+
+
+cdef inline void book_top(
+    State* state, Instrument* instrument, uint32_t instrument_id
+) noexcept nogil:
+    """BOOK_TOP as it is now."""
+    cdef Top top
+    top_of(&top, state, instrument)
+    say_top(state, instrument, instrument_id, &top)
+
+
+cdef inline void say_top(
+    State* state, Instrument* instrument, uint32_t instrument_id, const Top* top
+) noexcept nogil:
+    cdef EventRecord* event
+    cdef BookTopRecord* overlay
     instrument.topic_seq += 1
     event = add_event(state, EVENT_BOOK_TOP)
     event.topic_seq = instrument.topic_seq

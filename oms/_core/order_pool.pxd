@@ -8,7 +8,7 @@ unlinking write to a neighbor without asking whether there is one.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from oms._core.machine cimport INVARIANT, release_pages, take_pages
-from oms._core.types cimport TIF_IOC
+from oms._core.types cimport TIF_GTD, TIF_IOC
 
 # 64 bytes: one cache line. A cancel touches every field, so there is nothing cold to split off.
 cdef struct Order:
@@ -36,8 +36,11 @@ cdef struct Order:
 # The hot path asks once whether there is any bit; code out of line asks which.
 cdef enum:
     ORDER_HAS_RESERVE = 1
+    ORDER_ON_AUCTION = 16  # at the open or at the close
+    ORDER_MARKET = 32  # a market order that rests in a call, at its collar price
+    ORDER_FOR_CALL = ORDER_ON_AUCTION | ORDER_MARKET  # goes when the call is over
     ORDER_HAS_PUBLIC_ID = 128
-    ORDER_FLAGS = ORDER_HAS_RESERVE | ORDER_HAS_PUBLIC_ID  # all that there are
+    ORDER_FLAGS = ORDER_HAS_RESERVE | ORDER_FOR_CALL | ORDER_HAS_PUBLIC_ID  # all that there are
 
 # What an iceberg does not show; touched only for orders with the flag.
 cdef struct Reserve:
@@ -71,8 +74,13 @@ cdef inline void pool_close(OrderPool* pool) noexcept nogil:
 
 
 cdef inline bint is_lasting(uint8_t time_in_force) noexcept nogil:
-    """Of the six that there are, the two in the middle (IOC and FOK) are for at once."""
+    """Of all that there are, two in the middle (IOC and FOK) are for at once."""
     return <uint8_t>(time_in_force - TIF_IOC) > 1
+
+
+cdef inline bint has_time(uint8_t time_in_force) noexcept nogil:
+    """GTD and GTT go at a time of their own."""
+    return <uint8_t>(time_in_force - TIF_GTD) <= 1
 
 
 cdef inline uint32_t pool_take(OrderPool* pool) noexcept nogil:

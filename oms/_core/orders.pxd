@@ -12,8 +12,8 @@ from oms._core.ledger cimport position_make
 from oms._core.machine cimport LIKELY, UNLIKELY, rare
 from oms._core.mass_cancel cimport is_doomed
 from oms._core.matcher cimport (
-    cancel_remainder, is_plain, match_incoming, match_with_care, opposite_of, rest_order,
-    start_timer,
+    cancel_remainder, is_plain, match_incoming, match_with_care, opposite_of, rest_in_call,
+    rest_order, start_timer,
 )
 from oms._core.order_book cimport Level, ladder_key, tradable_level
 from oms._core.order_events cimport (
@@ -21,7 +21,7 @@ from oms._core.order_events cimport (
     order_canceled, order_opened, order_rejected, superfluous, top_changed, top_of,
 )
 from oms._core.order_index cimport index_add, index_find, index_remove, index_take_out
-from oms._core.order_pool cimport Order, is_lasting, pool_take
+from oms._core.order_pool cimport ORDER_FOR_CALL, Order, has_time, is_lasting, pool_take
 from oms._core.removal cimport (
     order_freed, reduce_in_place, release_and_unlink, remove_order,
 )
@@ -34,7 +34,8 @@ from oms._core.types cimport (
     CANCELED_IOC_REMAINDER, CANCELED_POST_ONLY, CANCELED_SYSTEM, CANCELED_USER,
     EVENT_ACCOUNT_QUERY_RESPONSE, EVENT_ORDER_ACCEPTED, EVENT_ORDER_REPLACED, EventRecord,
     OrderRecord, POLICY_INVALID_REPLACE_CANCELS, POLICY_KEEPS_PRIORITY_ON_REDUCE,
-    POST_ONLY_SLIDE, PRICE_MAX, SIDE_BUY, TIF_FOK, TYPE_LIMIT, TYPE_MARKET, TYPE_MARKET_TO_LIMIT,
+    POST_ONLY_SLIDE, PRICE_MAX, SIDE_BUY, TIF_AT_THE_OPEN, TIF_FOK, TYPE_LIMIT, TYPE_MARKET,
+    TYPE_MARKET_TO_LIMIT,
 )
 
 
@@ -141,6 +142,10 @@ cdef inline void trade_new_order(
         slot = take_slot(state, session)
         state.pool.orders[slot] = order[0]
         rest_order(state, instrument, slot, terms.tick, record)
+    elif UNLIKELY(instrument.is_crossable):
+        slot = take_slot(state, session)
+        state.pool.orders[slot] = order[0]
+        rest_in_call(state, instrument, slot, terms.tick, record)
     else:
         cancel_remainder(state, instrument, order, is_market, record)
 
@@ -257,6 +262,7 @@ cdef inline void replace_order(
         and record.order_qty > order.cum
         and record.order_qty < order.cum + order.leaves
         and record.display_qty == peak_of(state, slot)
+        and (order.flags & ORDER_FOR_CALL) == 0 and record.time_in_force < TIF_AT_THE_OPEN
     ):
         cut_by_replace(state, slot, record)
         top_changed(state, instrument, order.instrument_id, &before)
@@ -324,7 +330,7 @@ cdef inline void cut_by_replace(
     order.user_ref_num = record.user_ref_num
     order.time_in_force = record.time_in_force
     timer_drop(&state.timers, slot)
-    if record.time_in_force > TIF_FOK:
+    if has_time(record.time_in_force):
         start_timer(state, slot, record)
     index_add(&state.index, state.pool.orders, slot)
     order_opened(

@@ -7,11 +7,12 @@ day's sweep. Promises: what is in use is what rests; an order's record stays rea
 
 from libc.stdint cimport int64_t, uint32_t
 
+from oms._core.calls cimport call_list_remove
 from oms._core.ledger cimport ledger_hold
 from oms._core.machine cimport UNLIKELY
 from oms._core.order_book cimport book_unlink
 from oms._core.order_index cimport index_remove
-from oms._core.order_pool cimport Order, pool_free
+from oms._core.order_pool cimport ORDER_FOR_CALL, ORDER_MARKET, Order, pool_free
 from oms._core.reserve cimport cut_reserve, stop_reserve
 from oms._core.state cimport State
 from oms._core.timers cimport timer_drop
@@ -27,6 +28,14 @@ cdef inline void order_freed(State* state, uint32_t slot) noexcept nogil:
     pool_free(&state.pool, slot)
 
 
+cdef inline void leave_call(State* state, Order* order, uint32_t slot) noexcept nogil:
+    """An order with a flag leaves its level: if it was for a call alone, that list, too."""
+    if order.flags & ORDER_MARKET:
+        state.levels.market[order.level] -= order.leaves
+    if order.flags & ORDER_FOR_CALL:
+        call_list_remove(&state.calls, order, slot)
+
+
 cdef inline void release_and_unlink(State* state, uint32_t slot) noexcept nogil:
     """Give back an order's holds and take it out of its level; it keeps slot and name."""
     cdef Order* order = &state.pool.orders[slot]
@@ -36,6 +45,7 @@ cdef inline void release_and_unlink(State* state, uint32_t slot) noexcept nogil:
     )
     if UNLIKELY(order.flags != 0):
         stop_reserve(state, slot)
+        leave_call(state, order, slot)
     book_unlink(
         &state.levels, &state.instruments[order.instrument_id].book, state.pool.orders, slot
     )
@@ -60,3 +70,5 @@ cdef inline void reduce_in_place(
     state.levels.levels[order.level].qty -= cut
     if UNLIKELY(order.flags != 0):
         cut_reserve(state, slot, cut)
+        if order.flags & ORDER_MARKET:
+            state.levels.market[order.level] -= cut

@@ -33,6 +33,7 @@ cdef inline uint32_t peak_of(const State* state, uint32_t slot) noexcept nogil:
 cdef inline void take_from_reserve(State* state, uint32_t slot, uint32_t qty) noexcept nogil:
     """The reserve loses `qty`, at most all of it, and with the last of it the flag."""
     state.pool.reserves[slot].qty -= qty
+    state.levels.reserves[state.pool.orders[slot].level] -= qty
     if state.pool.reserves[slot].qty == 0:
         state.pool.reserves[slot].peak = 0
         state.pool.orders[slot].flags &= ~ORDER_HAS_RESERVE
@@ -50,6 +51,7 @@ cdef inline void start_reserve(State* state, uint32_t slot, uint32_t peak) noexc
     state.pool.reserves[slot].qty = order.leaves - peak
     state.pool.reserves[slot].peak = peak
     state.levels.levels[order.level].qty -= order.leaves - peak
+    state.levels.reserves[order.level] += order.leaves - peak
 
 
 cdef inline void stop_reserve(State* state, uint32_t slot) noexcept nogil:

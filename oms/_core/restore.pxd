@@ -16,8 +16,11 @@ from oms._core.machine cimport INVARIANT
 from oms._core.order_book cimport book_link
 from oms._core.order_index cimport index_add, index_find
 from oms._core.order_pool cimport (
-    ORDER_FLAGS, ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, Order, Reserve, is_lasting,
+    ORDER_FLAGS, ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, ORDER_ON_AUCTION, Order, Reserve,
+    has_time, is_lasting,
 )
+from oms._core.reader cimport Reader, expect, get, get_block, get_money, get_up_to
+from oms._core.restore_calls cimport read_calls
 from oms._core.sessions cimport Session, session_oldest
 from oms._core.snapshot cimport (
     SNAPSHOT_HEADER_WORDS, SNAPSHOT_MAGIC, SNAPSHOT_VERSION, SNAPSHOT_VERSION_OLDEST, checksum,
@@ -32,56 +35,9 @@ from oms._core.types cimport (
     BPS, ENTITLED_ALL, GRANT_DISABLED, MASS_CANCELS_MAX, MONEY_MAX, OPTION_ALL, ORDER_QTY_MAX,
     OUTCOME_WINDOW, PHASE_CLOSED, PHASE_PRE_OPEN, PRICE_MAX, PRICE_SCALE_MAX, PROTOCOL_ADMIN,
     PROTOCOL_OUCH, RESTRICTION_ALL, SELF_TRADE_DECREMENT, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT,
-    SIDE_SELL_SHORT_EXEMPT, TIF_DAY, TIF_FOK, TIF_GTT, TIMESTAMP_MAX,
+    SIDE_SELL_SHORT_EXEMPT, TIF_AT_THE_CLOSE, TIF_AT_THE_OPEN, TIF_DAY, TIMESTAMP_MAX,
 )
 from oms._core.walk cimport broken_promise
-
-cdef struct Reader:
-    const uint64_t* words
-    uint64_t at
-    uint64_t count
-    uint64_t version
-    bint is_sound  # nothing read so far was impossible
-
-
-cdef inline uint64_t get(Reader* reader) noexcept nogil:
-    """The next word; 0 and unsound beyond the end."""
-    if reader.at >= reader.count:
-        reader.is_sound = False
-        return 0
-    reader.at += 1
-    return reader.words[reader.at - 1]
-
-
-cdef inline uint64_t get_up_to(Reader* reader, uint64_t maximum) noexcept nogil:
-    """The next word; 0 and unsound above `maximum`."""
-    cdef uint64_t word = get(reader)
-    if word > maximum:
-        reader.is_sound = False
-        return 0
-    return word
-
-
-cdef inline int64_t get_money(Reader* reader) noexcept nogil:
-    """The next word, signed; 0 and unsound beyond MONEY_MAX on either side."""
-    cdef int64_t amount = <int64_t>get(reader)
-    if amount > MONEY_MAX or amount < -MONEY_MAX:
-        reader.is_sound = False
-        return 0
-    return amount
-
-
-cdef inline void get_block(Reader* reader, void* target, size_t size) noexcept nogil:
-    if reader.count - reader.at < size // sizeof(uint64_t):
-        reader.is_sound = False
-        return
-    memcpy(target, &reader.words[reader.at], size)
-    reader.at += size // sizeof(uint64_t)
-
-
-cdef inline void expect(Reader* reader, bint is_true) noexcept nogil:
-    reader.is_sound = reader.is_sound and is_true
-
 
 cdef inline bint is_snapshot(const uint64_t* words, uint64_t size) noexcept nogil:
     """Whether `size` bytes are a snapshot of a version that is read here, by its checksum."""
@@ -130,6 +86,8 @@ cdef inline bint read_snapshot(
         read_tasks(state, &reader)
     if reader.is_sound and reader.version >= 3:
         read_keyed(state, &reader)
+    if reader.is_sound and reader.version >= 3:
+        read_calls(state, &reader)
     set_gates(state)
     return reader.is_sound and reader.at == reader.count and broken_promise(state) == 0
 
@@ -329,7 +287,7 @@ cdef inline void read_order(State* state, Reader* reader, uint8_t* is_seen) noex
         order.leaves,
     )
     index_add(&state.index, state.pool.orders, slot)
-    if order.time_in_force > TIF_FOK:
+    if has_time(order.time_in_force):
         due_ns = <int64_t>get_up_to(reader, <uint64_t>TIMESTAMP_MAX)
         timer_add(&state.timers, slot, order.order_id, due_ns)
     if order.flags & ORDER_HAS_RESERVE:
@@ -342,6 +300,7 @@ cdef inline void read_order(State* state, Reader* reader, uint8_t* is_seen) noex
         if not reader.is_sound:
             state.pool.reserves[slot].qty = 0
         state.levels.levels[order.level].qty -= state.pool.reserves[slot].qty
+        state.levels.reserves[order.level] += state.pool.reserves[slot].qty
         state.pool.reserved += 1
     if order.flags & ORDER_HAS_PUBLIC_ID:
         state.pool.public_ids[slot] = get_up_to(reader, state.numbers.order_id)
@@ -362,8 +321,10 @@ cdef inline bint is_order_good(State* state, const Order* order) noexcept nogil:
         and order.cum <= ORDER_QTY_MAX - order.leaves
         and is_within(order.price, PRICE_MAX)
         and order.price % state.instruments[order.instrument_id].tick_size == 0
-        and order.time_in_force >= TIF_DAY and order.time_in_force <= TIF_GTT
+        and order.time_in_force >= TIF_DAY and order.time_in_force <= TIF_AT_THE_CLOSE
         and is_lasting(order.time_in_force)
+        and (order.time_in_force >= TIF_AT_THE_OPEN)
+        == ((order.flags & ORDER_ON_AUCTION) != 0)
         and (
             order.side == SIDE_BUY or order.side == SIDE_SELL
             or order.side == SIDE_SELL_SHORT or order.side == SIDE_SELL_SHORT_EXEMPT

@@ -11,6 +11,7 @@ from oms._core.gate cimport check_gate, gate_of
 from oms._core.ledger cimport Account, Position, position_find
 from oms._core.machine cimport UNLIKELY, rare
 from oms._core.order_pool cimport Order, is_lasting
+from oms._core.phases cimport is_for_phase
 from oms._core.restriction cimport Asked
 from oms._core.sessions cimport Session
 from oms._core.state cimport State, has_instrument, may_enter
@@ -22,8 +23,8 @@ from oms._core.types cimport (
     REJECT_NO_REFERENCE_PRICE, REJECT_POSITION_LIMIT, REJECT_PRICE_COLLAR,
     REJECT_QUANTITY_ABOVE_MAX, REJECT_UNKNOWN_INSTRUMENT, REJECT_VALUE_ABOVE_MAX,
     SELF_TRADE_DECREMENT, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT, SIDE_SELL_SHORT_EXEMPT,
-    TIF_DAY, TIF_FOK, TIF_GTD, TIF_GTT, TIMESTAMP_MAX, TYPE_LIMIT, TYPE_MARKET,
-    TYPE_MARKET_TO_LIMIT,
+    TIF_AT_THE_CLOSE, TIF_AT_THE_OPEN, TIF_DAY, TIF_FOK, TIF_GTD, TIF_GTT, TIMESTAMP_MAX,
+    TYPE_LIMIT, TYPE_MARKET, TYPE_MARKET_TO_LIMIT,
 )
 
 # What the checks found out on their way, for the matcher.
@@ -75,15 +76,18 @@ cdef inline bint is_expire_time_bad(
 
 
 cdef inline uint8_t check_entry(
-    const State* state, const Instrument* instrument, const OrderRecord* record, bint is_market
+    const State* state, const Instrument* instrument, const OrderRecord* record, uint8_t ord_type
 ) noexcept nogil:
     """Self-trade, post-only, expiry and minimum quantity; the quantity comes before the last."""
+    cdef bint is_market = ord_type != TYPE_LIMIT
     rare()
     if record.self_trade > SELF_TRADE_DECREMENT or record.post_only > POST_ONLY_SLIDE:
         return REJECT_BAD_ORDER_TYPE
     if record.post_only and (
         is_market or record.min_qty or not is_lasting(record.time_in_force)
     ):
+        return REJECT_BAD_ORDER_TYPE
+    if not is_for_phase(state, instrument, record, ord_type):
         return REJECT_BAD_ORDER_TYPE
     if is_expire_time_bad(record, state.numbers.last_timestamp):
         return REJECT_BAD_EXPIRE_TIME
@@ -136,6 +140,16 @@ cdef inline uint8_t check_terms(
     return REJECT_NONE
 
 
+cdef inline void limit_reach(
+    const Instrument* instrument, bint is_buy, Terms* terms
+) noexcept nogil:
+    """How far an accepted order goes where something special holds: nowhere in a call."""
+    rare()
+    if instrument.is_crossable:
+        terms.tick = tick_of(instrument, terms.worst)  # a market order rests at its collar price
+        terms.worst = 0 if is_buy else 2 * <int64_t>PRICE_MAX
+
+
 cdef inline uint8_t check_new(
     State* state, const Session* session, const OrderRecord* record, Terms* terms
 ) noexcept nogil:
@@ -179,15 +193,15 @@ cdef inline uint8_t check_new(
             is_market and record.ord_type != TYPE_MARKET
             and record.ord_type != TYPE_MARKET_TO_LIMIT
         )
-        or record.time_in_force < TIF_DAY or record.time_in_force > TIF_GTT
+        or record.time_in_force < TIF_DAY or record.time_in_force > TIF_AT_THE_CLOSE
         or (
             record.ord_type == TYPE_MARKET and record.time_in_force != TIF_DAY
-            and is_lasting(record.time_in_force)
+            and is_lasting(record.time_in_force) and record.time_in_force < TIF_AT_THE_OPEN
         )
     ):
         return REJECT_BAD_ORDER_TYPE
-    if UNLIKELY(asks_for_more(record)):
-        reason = check_entry(state, instrument, record, is_market)
+    if UNLIKELY(asks_for_more(record) or gate != 0):
+        reason = check_entry(state, instrument, record, record.ord_type)
         if reason:
             return reason
     reason = check_terms(
@@ -204,6 +218,8 @@ cdef inline uint8_t check_new(
         terms.position == 0 and state.positions.count >= state.positions.positions_max
     ):
         return REJECT_CAPACITY
+    if UNLIKELY(gate != 0):
+        limit_reach(instrument, is_buy, terms)
     return REJECT_NONE
 
 
@@ -236,24 +252,26 @@ cdef inline uint8_t check_replace(
         if reason:
             return reason
     if (
-        record.time_in_force < TIF_DAY or record.time_in_force > TIF_GTT
+        record.time_in_force < TIF_DAY or record.time_in_force > TIF_AT_THE_CLOSE
         or record.time_in_force == TIF_FOK
     ):
         return REJECT_BAD_ORDER_TYPE
-    if UNLIKELY(asks_for_more(record)):
-        reason = check_entry(state, instrument, record, False)
+    if UNLIKELY(asks_for_more(record) or gate != 0):
+        reason = check_entry(state, instrument, record, TYPE_LIMIT)
         if reason:
             return reason
     reason = check_terms(
         account, instrument, is_buy, False, record.price, record.order_qty, terms
     )
     terms.position = original.position
-    if reason or record.order_qty <= original.cum:
-        return reason
-    return check_funds(
-        account, position, original.side, <int64_t>record.order_qty - original.cum,
-        terms.worst, original.leaves, <int64_t>original.price * original.leaves,
-    )
+    if reason == REJECT_NONE and record.order_qty > original.cum:
+        reason = check_funds(
+            account, position, original.side, <int64_t>record.order_qty - original.cum,
+            terms.worst, original.leaves, <int64_t>original.price * original.leaves,
+        )
+    if UNLIKELY(gate != 0):
+        limit_reach(instrument, is_buy, terms)
+    return reason
 
 
 cdef inline uint8_t check_funds(

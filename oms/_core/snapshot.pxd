@@ -11,23 +11,25 @@ from libc.string cimport memcpy
 
 from oms._core.machine cimport grow_array
 from oms._core.digest cimport folded
+from oms._core.calls cimport Call, call_queue_at
 from oms._core.directory cimport Instrument
 from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
-from oms._core.order_pool cimport ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, Order, Reserve
+from oms._core.order_pool cimport (
+    ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, Order, Reserve, has_time,
+)
 from oms._core.sessions cimport Session, session_oldest, session_outcome
 from oms._core.state cimport (
     CancelTask, Capacities, KeyedPosting, Numbers, State, grant_of, keyed_count,
 )
 from oms._core.timers cimport timer_due
 from oms._core.trail cimport mix_lanes
-from oms._core.types cimport TIF_FOK
 
 cdef enum:
     SNAPSHOT_VERSION = 3
     SNAPSHOT_VERSION_OLDEST = 1
     # 2: session options, account groups, mass cancels, icebergs. 3: public numbers of orders,
-    # restrictions, cost and profit of positions, keys of deposits.
+    # restrictions, cost and profit of positions, keys of deposits, calls.
     SNAPSHOT_HEADER_WORDS = 4  # magic, version, size in words, checksum
 
 cdef extern from *:
@@ -98,6 +100,7 @@ cdef inline void write_snapshot(Writer* writer, const State* state) noexcept nog
         put_block(writer, state.work.tasks, state.work.count * sizeof(CancelTask))
         put(writer, state.keys_taken)
         put_block(writer, state.keyed, keyed_count(state) * sizeof(KeyedPosting))
+        write_calls(writer, state)
     writer.words[2] = writer.count
     writer.words[3] = checksum(writer.words, writer.count)
 
@@ -207,7 +210,7 @@ cdef inline void write_orders(Writer* writer, const State* state) noexcept nogil
                 slot = state.levels.levels[level].head
                 while slot:
                     write_order(writer, &state.pool.orders[slot], slot)
-                    if state.pool.orders[slot].time_in_force > TIF_FOK:
+                    if has_time(state.pool.orders[slot].time_in_force):
                         put(writer, <uint64_t>timer_due(&state.timers, slot))
                     if state.pool.orders[slot].flags & ORDER_HAS_RESERVE:
                         put_block(writer, &state.pool.reserves[slot], sizeof(Reserve))
@@ -226,3 +229,31 @@ cdef inline void write_order(Writer* writer, const Order* order, uint32_t slot) 
     image.level = 0
     image.chain = 0
     put_block(writer, &image, sizeof(Order))
+
+
+cdef inline void write_calls(Writer* writer, const State* state) noexcept nogil:
+    """Of every instrument its call, with the orders that are for it alone; then who is settled."""
+    cdef const Call* call
+    cdef uint32_t slot
+    cdef uint32_t i
+    for i in range(1, state.numbers.instrument_count + 1):
+        call = &state.calls.calls[i]
+        put(
+            writer,
+            state.instruments[i].is_crossable | <uint64_t>call.stage << 8
+            | <uint64_t>call.next_phase << 16,
+        )
+        put(writer, <uint64_t>timer_due(&state.calls.timers, i))
+        put(writer, <uint64_t>call.price)
+        put(writer, call.volume)
+        put(writer, <uint64_t>call.said_price)
+        put(writer, call.said_volume)
+        put(writer, <uint64_t>call.said_imbalance)
+        slot = call.first
+        while slot:
+            put(writer, slot)
+            slot = state.calls.links[slot].next
+        put(writer, 0)
+    put(writer, state.calls.count)
+    for i in range(state.calls.count):
+        put(writer, call_queue_at(&state.calls, i))

@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
+from oms._core.calls cimport Call, Calls, calls_close, calls_open
 from oms._core.chain_table cimport ChainTable, chain_close, chain_open
 from oms._core.directory cimport Instrument, Participant, User
 from oms._core.event_buffer cimport EventBuffer, buffer_add, buffer_close
@@ -118,6 +119,7 @@ cdef struct State:
     Tasks work
     KeyedPosting* keyed  # the last POSTING_KEYS_MAX, a ring
     uint64_t keys_taken
+    Calls calls
 
 
 cdef inline size_t grants_size(const State* state) noexcept nogil:
@@ -144,6 +146,7 @@ cdef inline void state_open(State* state, const Capacities* capacities) noexcept
     state.capacities = capacities[0]
     pool_open(&state.pool, capacities.orders_max)
     timers_open(&state.timers, capacities.orders_max)
+    calls_open(&state.calls, capacities.instruments_max, capacities.orders_max)
     levels_open(&state.levels, capacities.orders_max)
     positions_open(&state.positions, capacities.positions_max)
     chain_open(&state.index, 1024)
@@ -180,6 +183,7 @@ cdef inline void state_close(State* state) noexcept nogil:
             ladder_close(&state.instruments[i].book.ladders[1])
         pool_close(&state.pool)
         timers_close(&state.timers)
+        calls_close(&state.calls)
         levels_close(&state.levels)
         free(state.levels.chunks.chunks)
         positions_close(&state.positions)
@@ -247,6 +251,16 @@ cdef inline bint may_enter(
 cdef inline uint32_t keyed_count(const State* state) noexcept nogil:
     """Places of the ring that hold a posting: 0 .. count - 1."""
     return <uint32_t>min(state.keys_taken, <uint64_t>POSTING_KEYS_MAX)
+
+
+cdef inline void touch(State* state, uint32_t instrument_id) noexcept nogil:
+    """A book that collects orders has changed: what would trade is said when the entry is over."""
+    cdef Call* call = &state.calls.calls[instrument_id]
+    if call.touched_in == state.numbers.applied_index + 1:
+        return
+    call.touched_in = state.numbers.applied_index + 1
+    state.calls.touched[state.calls.touched_count] = instrument_id
+    state.calls.touched_count += 1
 
 
 cdef inline EventRecord* add_event(State* state, uint8_t kind) noexcept nogil:

@@ -65,6 +65,8 @@ cdef enum:
     EVENT_TRADE = 32
     EVENT_BOOK_TOP = 33
     EVENT_PHASE_CHANGED = 34
+    EVENT_AUCTION_STATE = 35
+    EVENT_AUCTION_TRADE = 36
     EVENT_DIRECTORY_CHANGED = 48
     EVENT_DAY_STARTED = 49
     EVENT_DAY_ENDED = 50
@@ -88,6 +90,8 @@ cdef enum:
     TIF_FOK = 4
     TIF_GTD = 5
     TIF_GTT = 6
+    TIF_AT_THE_OPEN = 7
+    TIF_AT_THE_CLOSE = 8
 
 cdef enum:
     PHASE_PRE_OPEN = 1
@@ -167,9 +171,11 @@ cdef enum:
     FLAG_MASS_CANCELED = 2
     FLAG_DISCONNECTED = 4
     FLAG_HAS_TERMS = 8
+    FLAG_SELF_TRADED = 16
 
 cdef enum:
     CANCELED_CLOSED = 0x45
+    CANCELED_CROSS = 0x43
     CANCELED_IOC_REMAINDER = 0x49
     CANCELED_COLLAR = 0x4B
     CANCELED_POST_ONLY = 0x47
@@ -182,6 +188,9 @@ cdef enum:
 cdef enum:
     LIQUIDITY_ADDED = 0x41
     LIQUIDITY_REMOVED = 0x52
+    LIQUIDITY_OPENING = 0x4F
+    LIQUIDITY_CLOSING = 0x43
+    LIQUIDITY_HALT = 0x48
 
 cdef enum:
     RESTATED_DISPLAY = 0x52
@@ -411,7 +420,8 @@ cdef struct PhaseRecord:
     uint32_t instrument_id
     uint8_t phase
     uint8_t reserved[3]
-    uint64_t unused[11]
+    int64_t call_ns  # a call ends by itself after so long; 0: it does not
+    uint64_t unused[10]
 
 cdef struct DayRecord:
     uint64_t head[4]
@@ -524,6 +534,16 @@ cdef struct BookTopRecord:
     int64_t ask_price
     uint64_t unused[3]
 
+# What AUCTION_STATE and AUCTION_TRADE say instead, from byte 64 on.
+cdef struct AuctionRecord:
+    uint64_t head[8]
+    uint64_t volume
+    int64_t price
+    uint64_t imbalance
+    uint64_t reserved
+    uint64_t match_id
+    uint64_t unused[3]
+
 
 cdef inline void check_layouts() noexcept nogil:
     """No structure has grown or shrunk; costs nothing, the compiler knows the answers."""
@@ -549,3 +569,4 @@ cdef inline void check_layouts() noexcept nogil:
     INVARIANT(sizeof(EventRecord) == EVENT_BYTES)
     INVARIANT(sizeof(BookTopRecord) == EVENT_BYTES)
     INVARIANT(sizeof(TermsRecord) == EVENT_BYTES)
+    INVARIANT(sizeof(AuctionRecord) == EVENT_BYTES)

@@ -9,17 +9,22 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from oms._core.gate cimport are_gates_right
+from oms._core.calls cimport Call
 from oms._core.ladder cimport Chunk, Ladder, entry_key
 from oms._core.ledger cimport Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.machine cimport INVARIANT
-from oms._core.order_book cimport Level, ladder_key, level_find, side_of
+from oms._core.order_book cimport Level, is_crossed, ladder_key, level_find, side_of
 from oms._core.order_index cimport index_find
-from oms._core.order_pool cimport ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, Order, public_id_of
+from oms._core.order_pool cimport (
+    ORDER_FOR_CALL, ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, ORDER_MARKET, Order, has_time,
+    public_id_of,
+)
+from oms._core.phases cimport collects
 from oms._core.reserve cimport shown_of
 from oms._core.state cimport State
 from oms._core.timers cimport Timer, is_earlier
-from oms._core.types cimport SIDE_BUY, SIDE_SELL, TIF_FOK
+from oms._core.types cimport PHASE_CONTINUOUS, SIDE_BUY, SIDE_SELL
 
 # What the orders of all books add up to, per account, session and position.
 cdef struct Sums:
@@ -30,6 +35,8 @@ cdef struct Sums:
     uint64_t levels
     uint64_t timers
     uint64_t reserved
+    uint64_t for_call  # orders with such a flag
+    uint64_t listed  # orders in the lists of calls
 
 
 cdef inline void walk_state(State* state) noexcept nogil:
@@ -51,6 +58,8 @@ cdef inline int broken_promise(State* state) noexcept nogil:
     sums.levels = 0
     sums.timers = 0
     sums.reserved = 0
+    sums.for_call = 0
+    sums.listed = 0
     INVARIANT(sums.holds != NULL and sums.live_orders != NULL and sums.positions != NULL)
     broken = 0 if are_gates_right(state) else 28
     if broken == 0:
@@ -98,8 +107,21 @@ cdef inline int broken_book(State* state, Sums* sums) noexcept nogil:
             if found != ladder.level_count:
                 return 3
             sums.levels += found
-        if is_crossed(state, i):
+        if not state.instruments[i].is_crossable and (
+            is_crossed(&state.levels, &state.instruments[i].book)
+            or state.calls.calls[i].first
+        ):
             return 4
+        if broken_call_list(state, sums, i):
+            return 41
+        if state.instruments[i].is_crossable and (
+            state.instruments[i].phase == PHASE_CONTINUOUS
+        ):
+            return 44
+        if collects(state, state.instruments[i].phase) and (
+            not state.instruments[i].is_crossable
+        ):
+            return 45
     return 0
 
 
@@ -125,15 +147,6 @@ cdef inline int broken_ladder(const State* state, const Ladder* ladder) noexcept
     return 0
 
 
-cdef inline bint is_crossed(const State* state, uint32_t instrument_id) noexcept nogil:
-    cdef const Ladder* bids = &state.instruments[instrument_id].book.ladders[0]
-    cdef const Ladder* asks = &state.instruments[instrument_id].book.ladders[1]
-    return (
-        bids.best != 0 and asks.best != 0
-        and state.levels.levels[bids.best].price >= state.levels.levels[asks.best].price
-    )
-
-
 cdef inline int broken_level(
     State* state, Sums* sums, uint32_t instrument_id, uint32_t side, uint32_t level_slot
 ) noexcept nogil:
@@ -143,6 +156,8 @@ cdef inline int broken_level(
     cdef uint32_t before = 0
     cdef uint32_t tick
     cdef uint64_t qty = 0
+    cdef uint64_t reserve = 0
+    cdef uint64_t market = 0
     if level.instrument_id != instrument_id or slot == 0:
         return 10
     if level_find(&state.levels, instrument_id, level.key) != level_slot:
@@ -167,7 +182,10 @@ cdef inline int broken_level(
             return 15
         if broken_timer(state, order, slot):
             return 18
-        sums.timers += order.time_in_force > TIF_FOK
+        sums.timers += has_time(order.time_in_force)
+        sums.for_call += (order.flags & ORDER_FOR_CALL) != 0
+        reserve += order.leaves - shown_of(state, slot)
+        market += order.leaves if order.flags & ORDER_MARKET else 0
         add_up(sums, order)
         qty += shown_of(state, slot)
         sums.reserved += order.flags & ORDER_HAS_RESERVE
@@ -182,7 +200,35 @@ cdef inline int broken_level(
         slot = order.next
     if before != level.tail:
         return 16
+    if reserve != state.levels.reserves[level_slot]:
+        return 42
+    if market != state.levels.market[level_slot]:
+        return 46
     return 0 if qty == level.qty else 17
+
+
+cdef inline bint broken_call_list(
+    const State* state, Sums* sums, uint32_t instrument_id
+) noexcept nogil:
+    """Orders for a call are live, the instrument's own, flagged, and the oldest comes first."""
+    cdef const Call* call = &state.calls.calls[instrument_id]
+    cdef const Order* order
+    cdef uint64_t order_id = 0
+    cdef uint32_t before = 0
+    cdef uint32_t slot = call.first
+    while slot:
+        order = &state.pool.orders[slot]
+        if (
+            order.leaves == 0 or order.instrument_id != instrument_id
+            or (order.flags & ORDER_FOR_CALL) == 0 or order.order_id <= order_id
+            or state.calls.links[slot].prev != before
+        ):
+            return True
+        sums.listed += 1
+        order_id = order.order_id
+        before = slot
+        slot = state.calls.links[slot].next
+    return before != call.last
 
 
 cdef inline bint broken_timer(
@@ -191,8 +237,8 @@ cdef inline bint broken_timer(
     """An order has a timer exactly if its time in force says so; no timer is before its parent."""
     cdef uint32_t place = state.timers.places[slot]
     cdef const Timer* timer = &state.timers.timers[place]
-    if place == 0 or order.time_in_force <= TIF_FOK:
-        return place != 0 or order.time_in_force > TIF_FOK
+    if place == 0 or not has_time(order.time_in_force):
+        return place != 0 or has_time(order.time_in_force)
     return (
         place > state.timers.count or timer.slot != slot or timer.order_id != order.order_id
         or (place > 1 and is_earlier(timer, &state.timers.timers[place >> 1]))
@@ -232,6 +278,8 @@ cdef inline int broken_count(const State* state, const Sums* sums) noexcept nogi
         return 26
     if sums.reserved != state.pool.reserved:
         return 27
+    if sums.listed != sums.for_call:
+        return 43
     for i in range(1, state.numbers.session_count + 1):
         if sums.live_orders[i] != state.sessions[i].live_orders:
             return 25

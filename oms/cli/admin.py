@@ -135,14 +135,21 @@ def grant(
 def phase(
     symbol: Annotated[str, typer.Argument(help="An instrument's symbol, or `all`.")],
     name: Annotated[
-        str, typer.Argument(help="PRE_OPEN, CONTINUOUS, HALTED, CANCEL_ONLY or CLOSED.")
+        str,
+        typer.Argument(
+            help="PRE_OPEN, OPENING_AUCTION, CONTINUOUS, VOLATILITY_AUCTION, CLOSING_AUCTION, "
+            "HALTED, CANCEL_ONLY or CLOSED."
+        ),
     ],
     data: Data,
+    seconds: Annotated[
+        float, typer.Option("--for", help="Seconds after which a call ends; 0: when told to.")
+    ] = 0.0,
 ) -> None:
     """Move an instrument (or all) to another phase."""
     from oms.cli import admin_work as work
 
-    work.phase(data, symbol, name)
+    work.phase(data, symbol, name, seconds)
 
 
 @app.command()

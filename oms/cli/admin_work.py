@@ -22,6 +22,7 @@ from oms.messages import link
 from oms.messages.enums import Entitlement, Phase, Protocol, RejectReason, SessionOption, Side
 from oms.messages.records import Event
 
+_NS_PER_S = 1_000_000_000
 _UNSIGNED = (0, 0, 0, 0)
 _READ = "docs/operating.md, Admin commands"
 NAME_BYTES_MAX = 16
@@ -166,13 +167,14 @@ def grant(data: Path, user: str, account: str, rights: str) -> None:
     _applied(event, f"{user} may {rights} for {account}")
 
 
-def phase(data: Path, symbol: str, name: str) -> None:
-    """The phase of one instrument or all."""
+def phase(data: Path, symbol: str, name: str, seconds: float) -> None:
+    """The phase of one instrument or all; a call may end by itself."""
     if name.upper() not in Phase.__members__:
         raise _wrong(f"{name!r} is no phase", f"there are {', '.join(Phase.__members__)}")
     with administrator(data) as session:
         one = 0 if symbol == "all" else names_of(session).instrument(symbol).instrument_id
-        event = session.execute(c.SetPhase(*_UNSIGNED, one, Phase[name.upper()]))
+        call_ns = round(seconds * _NS_PER_S)
+        event = session.execute(c.SetPhase(*_UNSIGNED, one, Phase[name.upper()], call_ns))
     _applied(event, f"{symbol} is {name.upper()}")
 
 

@@ -24,13 +24,13 @@ from oms.client.topic_stream import TopicStream
 from oms.config import NodeAddress
 from oms.messages.executions import OrderEvent
 from oms.messages.link import Frames, ReplayTopic
-from oms.messages.market_data import BookTop, PhaseChange, Trade
+from oms.messages.market_data import BookTop, CallState, CallTrade, PhaseChange, Trade
 from oms.transport import keys, sockets
 from oms.wire import frames
 from oms.wire.errors import ProtocolError
 from oms.wire.frames import FrameKind
 
-FeedMessage = OrderEvent | BookTop | Trade | PhaseChange
+FeedMessage = OrderEvent | BookTop | Trade | PhaseChange | CallState | CallTrade
 
 ANSWER_S: Final = 2.0  # after that another node is asked
 PAUSE_S: Final = 0.02  # before the next node is asked when one had nothing new
@@ -46,6 +46,8 @@ _BODIES: Final[dict[int, msgspec.msgpack.Decoder[FeedMessage]]] = {
     FrameKind.TRADE: msgspec.msgpack.Decoder(Trade),
     FrameKind.BOOK_TOP: msgspec.msgpack.Decoder(BookTop),
     FrameKind.PHASE: msgspec.msgpack.Decoder(PhaseChange),
+    FrameKind.CALL_STATE: msgspec.msgpack.Decoder(CallState),
+    FrameKind.CALL_TRADE: msgspec.msgpack.Decoder(CallTrade),
 }
 
 

@@ -341,6 +341,7 @@ class SetPhase(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=43):
     not_after_ns: I64
     instrument_id: U32
     phase: U8
+    call_ns: I64 = 0  # a call ends by itself after so long; 0: it does not
 
 
 class StartDay(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=44):

@@ -75,6 +75,8 @@ class EventKind(IntEnum):
     TRADE = 32
     BOOK_TOP = 33
     PHASE_CHANGED = 34
+    AUCTION_STATE = 35  # indicative price, volume and surplus of a call
+    AUCTION_TRADE = 36  # what a call traded, all of it at one price
     # about the venue: for gateways, robots and operators
     DIRECTORY_CHANGED = 48
     DAY_STARTED = 49
@@ -111,6 +113,8 @@ class TimeInForce(IntEnum):
     FOK = 4
     GTD = 5  # until a time of the log
     GTT = 6  # for so long, from when it was accepted
+    AT_THE_OPEN = 7  # takes part in the opening call only
+    AT_THE_CLOSE = 8  # takes part in the closing call only
 
 
 @unique
@@ -216,6 +220,7 @@ class EventFlag(IntFlag):
     MASS_CANCELED = 2  # ORDER_CANCELED: by a mass cancel
     DISCONNECTED = 4  # ORDER_CANCELED: because its session is not logged in any more
     HAS_TERMS = 8  # ORDER_ACCEPTED / ORDER_REPLACED: the record before it is its ORDER_TERMS
+    SELF_TRADED = 16  # ORDER_EXECUTED: in a call, and the other side has the same owner
 
 
 @unique
@@ -223,6 +228,7 @@ class CancelReason(IntEnum):
     """Why open quantity went away; the value is OUCH's character (wire reference 2.3)."""
 
     CLOSED = ord("E")
+    CROSS = ord("C")  # it was for a call that is over
     IOC_REMAINDER = ord("I")
     COLLAR = ord("K")
     POST_ONLY = ord("G")
@@ -239,6 +245,9 @@ class Liquidity(IntEnum):
 
     ADDED = ord("A")
     REMOVED = ord("R")
+    OPENING = ord("O")  # in the opening call
+    CLOSING = ord("C")  # in the closing call
+    HALT = ord("H")  # in the call behind a halt or a volatility pause
 
 
 @unique
@@ -260,10 +269,10 @@ class RejectReason(IntEnum):
     NOT_OFFERED = 1  # the request asks for something this venue does not do (yet)
     NOT_ENTITLED = 2  # account unknown, or the user may not enter for it
     UNKNOWN_INSTRUMENT = 3
-    MARKET_CLOSED = 4  # no trading day, PRE_OPEN or CLOSED
-    HALTED = 5  # HALTED or CANCEL_ONLY, or a phase this version does not trade in
+    MARKET_CLOSED = 4  # no trading day, or CLOSED
+    HALTED = 5  # HALTED or CANCEL_ONLY, or a call that is being settled
     BAD_SIDE = 6
-    BAD_ORDER_TYPE = 7  # ord_type or time_in_force outside their lists
+    BAD_ORDER_TYPE = 7  # ord_type or time_in_force outside their lists, or not in this phase
     BAD_QUANTITY = 8  # zero, or not a multiple of the lot
     QUANTITY_ABOVE_MAX = 9  # the account's max_order_qty
     BAD_PRICE = 10  # not above zero, above PRICE_MAX, or off the tick

@@ -1,4 +1,4 @@
-"""What stands on an instrument's topic (`md.<symbol>|`): best prices, trades and phases.
+"""What stands on an instrument's topic (`md.<symbol>|`): best prices, trades, phases and calls.
 
 Called by the node (encode) and by the feed reader (decode). Plain data, msgspec maps: readable
 without this file, by any MessagePack library. Fields are only added, with a default.
@@ -43,3 +43,33 @@ class PhaseChange(msgspec.Struct, frozen=True, gc=False):
     topic_seq: int
     timestamp_ns: int
     phase: str
+
+
+class CallState(msgspec.Struct, frozen=True, gc=False):
+    """What would trade if the call ended now; nothing would: price and volume 0.
+
+    `imbalance` is what would be left over at that price, on the side named (BUY, SELL, or none).
+    """
+
+    symbol: str
+    event_seq: int
+    topic_seq: int
+    timestamp_ns: int
+    phase: str
+    price: int
+    volume: int
+    imbalance: int
+    imbalance_side: str
+
+
+class CallTrade(msgspec.Struct, frozen=True, gc=False):
+    """All that a call traded, at its one price. The trades it is made of are not published."""
+
+    symbol: str
+    event_seq: int
+    topic_seq: int
+    timestamp_ns: int
+    phase: str
+    match_id: int
+    price: int
+    volume: int

@@ -65,8 +65,8 @@ GRANT: Final = struct.Struct(_HEAD + "III84x")
 # deposit, transfer: 32 u32 account_id  36 u32 instrument_id  40 i64 amount  48 u64 key
 # 56 u32 to_account_id (TRANSFER)  64 i64 cost (DEPOSIT_SHARES)
 DEPOSIT: Final = struct.Struct(_HEAD + "IIqQI4xq56x")
-# phase: 32 u32 instrument_id  36 u8 phase
-PHASE: Final = struct.Struct(_HEAD + "IB91x")
+# phase: 32 u32 instrument_id  36 u8 phase  40 i64 call_ns
+PHASE: Final = struct.Struct(_HEAD + "IB3xq80x")
 # day: 32 u32 trading_date  40 i64 midnight_ns
 DAY: Final = struct.Struct(_HEAD + "I4xq80x")
 # self trade: 32 u32 account_id  36 u32 group  40 u8 mode
@@ -238,7 +238,7 @@ def _transfer(b: bytearray, o: int, m: c.Transfer) -> None:
 
 
 def _set_phase(b: bytearray, o: int, m: c.SetPhase) -> None:
-    PHASE.pack_into(b, o, *_head(_K.SET_PHASE, m), m.instrument_id, m.phase)
+    PHASE.pack_into(b, o, *_head(_K.SET_PHASE, m), m.instrument_id, m.phase, m.call_ns)
 
 
 def _start_day(b: bytearray, o: int, m: c.StartDay) -> None:
@@ -344,12 +344,15 @@ def pack_batch(timestamp_ns: int, commands: list[c.Command]) -> bytes:
 # 112 u64 public_id (as sent with the order that the next record is about, 0 where it said nothing).
 # BOOK_TOP overlays: 64 u64 bid_qty  72 i64 bid_price  80 u64 ask_qty  96 i64 ask_price
 # (an empty side is price 0, quantity 0).
+# AUCTION_STATE, AUCTION_TRADE overlay: 64 u64 volume  72 i64 price  80 u64 imbalance (STATE)
+# 96 u64 match_id (TRADE); side is the surplus's, reason the phase.
 EVENT: Final = struct.Struct("<BBBBIQQQqIIQIIQqIIIBBBB24s4sBBBx")
 assert EVENT.size == EVENT_BYTES
 _MATCH_ID = struct.Struct("<Q")
 _PUBLIC_ID = struct.Struct("<16xQ")
 _BOOK_TOP = struct.Struct("<QqQ8xq")
 _TERMS = struct.Struct("<qIIIBBBxqi4xQ")
+_AUCTION = struct.Struct("<QqQ8xQ")
 # price, quantity, liquidity and mode of the trade prevented
 _PREVENTED = struct.Struct("<qIBB")
 
@@ -364,7 +367,8 @@ _EVENT_FIELDS = [
     ("capacity", "u1", 95), ("cl_ord_id", "S24", 96), ("match_id", "<u8", 96),
     ("public_id", "<u8", 112), ("firm", "S4", 120), ("iso", "u1", 124), ("cross_type", "u1", 125),
     ("reject_reason", "u1", 126), ("bid_qty", "<u8", 64), ("bid_price", "<i8", 72),
-    ("ask_qty", "<u8", 80), ("ask_price", "<i8", 96),
+    ("ask_qty", "<u8", 80), ("ask_price", "<i8", 96), ("volume", "<u8", 64),
+    ("imbalance", "<u8", 80),
 ]  # fmt: skip
 EVENT_DTYPE: Final = np.dtype(
     {
@@ -484,3 +488,17 @@ class BookTop(NamedTuple):
 def unpack_book_top(data: bytes | memoryview, offset: int = 0) -> BookTop:
     """Read the overlay of a BOOK_TOP event record at `offset`."""
     return BookTop._make(_BOOK_TOP.unpack_from(data, offset + 64))
+
+
+class Auction(NamedTuple):
+    """What AUCTION_STATE and AUCTION_TRADE say beside side and phase. Shape: scalars."""
+
+    volume: int
+    price: int
+    imbalance: int
+    match_id: int
+
+
+def unpack_auction(data: bytes | memoryview, offset: int = 0) -> Auction:
+    """Read the overlay of an AUCTION_STATE or AUCTION_TRADE event at `offset`."""
+    return Auction._make(_AUCTION.unpack_from(data, offset + 64))

@@ -22,10 +22,12 @@ from oms.messages.enums import (
     TimeInForce,
 )
 from oms.messages.executions import OrderEvent
-from oms.messages.market_data import BookTop, PhaseChange, Trade
+from oms.messages.market_data import BookTop, CallState, CallTrade, PhaseChange, Trade
 from oms.messages.records import Event
 from oms.wire import frames
 from oms.wire.frames import FrameKind
+
+MarketData = BookTop | Trade | PhaseChange | CallState | CallTrade
 
 EPOCH: Final = 0  # a numbered frame comes from the log, not from a term
 
@@ -37,6 +39,7 @@ _TIMES_IN_FORCE: Final = {int(tif): tif.name for tif in TimeInForce}
 _CANCEL_REASONS: Final = {int(reason): reason.name for reason in CancelReason}
 _REJECT_REASONS: Final = {int(reason): reason.name for reason in RejectReason}
 _LIQUIDITY: Final = {int(liquidity): liquidity.name for liquidity in Liquidity}
+_CALL_KINDS: Final = frozenset((EventKind.AUCTION_STATE, EventKind.AUCTION_TRADE))
 _PHASES: Final = {int(phase): phase.name for phase in Phase}
 
 
@@ -160,9 +163,39 @@ _EXECUTIONS: Final = {
 }
 
 
+def _call(
+    data: bytes | memoryview, offset: int, event: Event, symbol: str
+) -> tuple[FrameKind, CallState | CallTrade]:
+    said = records.unpack_auction(data, offset)
+    if event.kind == EventKind.AUCTION_TRADE:
+        trade = CallTrade(
+            symbol=symbol,
+            event_seq=event.event_seq,
+            topic_seq=event.topic_seq,
+            timestamp_ns=event.timestamp_ns,
+            phase=_PHASES[event.reason],
+            match_id=said.match_id,
+            price=said.price,
+            volume=said.volume,
+        )
+        return FrameKind.CALL_TRADE, trade
+    state = CallState(
+        symbol=symbol,
+        event_seq=event.event_seq,
+        topic_seq=event.topic_seq,
+        timestamp_ns=event.timestamp_ns,
+        phase=_PHASES[event.reason],
+        price=said.price,
+        volume=said.volume,
+        imbalance=said.imbalance,
+        imbalance_side=_SIDES.get(event.side, ""),
+    )
+    return FrameKind.CALL_STATE, state
+
+
 def _market_data(
     data: bytes | memoryview, offset: int, event: Event, symbol: str
-) -> tuple[FrameKind, BookTop | Trade | PhaseChange]:
+) -> tuple[FrameKind, MarketData]:
     if event.kind == EventKind.TRADE:
         trade = Trade(
             symbol=symbol,
@@ -184,6 +217,8 @@ def _market_data(
             phase=_PHASES[event.reason],
         )
         return FrameKind.PHASE, change
+    if event.kind in _CALL_KINDS:
+        return _call(data, offset, event, symbol)
     top = records.unpack_book_top(data, offset)
     book_top = BookTop(
         symbol=symbol,
@@ -201,7 +236,7 @@ def _market_data(
 def to_frame(data: bytes | memoryview, offset: int, symbol: str) -> bytes:
     """Header and body of the frame of one numbered record at byte `offset`."""
     event = records.unpack_event(data, offset)
-    body: OrderEvent | BookTop | Trade | PhaseChange
+    body: OrderEvent | MarketData
     execution = _EXECUTIONS.get(event.kind)
     if execution is not None:
         kind, body = FrameKind.EXECUTION, execution(event, symbol)

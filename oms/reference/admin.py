@@ -13,12 +13,11 @@ from oms.messages.enums import (
     CommandKind,
     Entitlement,
     EventKind,
-    Phase,
     Protocol,
     RejectReason,
     SelfTrade,
 )  # fmt: skip
-from oms.reference import day, kill, mass_cancel, postings, risk_admin
+from oms.reference import day, kill, mass_cancel, phase_change, phases, postings, risk_admin
 from oms.reference.book import Book
 from oms.reference.events import Draft, Events
 from oms.reference.records import HEAD_FIELDS, Head
@@ -33,9 +32,6 @@ from oms.reference.state import (
     Venue,
 )  # fmt: skip
 
-_PHASES_OFFERED = frozenset(
-    (Phase.PRE_OPEN, Phase.CONTINUOUS, Phase.HALTED, Phase.CANCEL_ONLY, Phase.CLOSED)
-)
 _PROTOCOLS = frozenset(int(protocol) for protocol in Protocol)
 _SELF_TRADE_MODES = frozenset(int(mode) for mode in SelfTrade)
 _BPS_MAX = 10_000
@@ -138,15 +134,16 @@ def _add_instrument(venue: Venue, _events: Events, record: bytes) -> Result:
         return Result(reason, new_id)
     if (
         _are_instrument_values_bad(lot, tick, reference, price_collar, market_collar)
-        or phase not in _PHASES_OFFERED
+        or not phases.is_offered(venue, phase)
         or price_scale > _PRICE_SCALE_MAX
         or _is_blank(symbol)
         or any(other.symbol == symbol for other in venue.instruments)
     ):
         return Result(RejectReason.BAD_VALUE, new_id)
     instrument = Instrument(
-        new_id, symbol, lot, tick, reference, price_collar, market_collar, phase, price_scale
-    )
+        new_id, symbol, lot, tick, reference, price_collar, market_collar, phase, price_scale,
+        is_crossable=phases.collects(venue, phase),
+    )  # fmt: skip
     venue.instruments.append(instrument)
     venue.books.append(Book())
     return Result(RejectReason.NONE, new_id)
@@ -246,15 +243,7 @@ def _grant(venue: Venue, _events: Events, record: bytes) -> Result:
 
 
 def _set_phase(venue: Venue, events: Events, record: bytes) -> Result:
-    instrument_id, phase = records.PHASE.unpack(record)[HEAD_FIELDS:]
-    if instrument_id > len(venue.instruments):
-        return Result(RejectReason.UNKNOWN_ID, instrument_id)
-    if phase not in _PHASES_OFFERED:
-        return Result(RejectReason.BAD_VALUE, instrument_id)
-    for instrument in venue.instruments:
-        if instrument_id in (0, instrument.instrument_id):
-            day.change_phase(events, instrument, phase)
-    return Result(RejectReason.NONE, instrument_id)
+    return Result(*phase_change.set_phase(venue, events, record))
 
 
 def _set_self_trade(venue: Venue, _events: Events, record: bytes) -> Result:

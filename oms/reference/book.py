@@ -51,6 +51,10 @@ class Book:
         if not levels[order.price]:
             del levels[order.price]
 
+    def first(self, levels: "SortedDict[int, Level]") -> Order | None:
+        """Who trades next of one side."""
+        return next(iter(levels.peekitem(0)[1].values())) if levels else None
+
     def first_opposite(self, side: int, worst_price: int) -> Order | None:
         """Who trades next with an order of this side that goes no further than `worst_price`."""
         levels = self.opposite(side)

@@ -1,4 +1,4 @@
-"""The trading day: start, end, phases; orders that expire at its end, or at their own time.
+"""The trading day: start, end; orders that expire at its end, or at their own time.
 
 Called by the administration, and by the engine at the start of each entry. Promises: one step
 examines at most WORK_STEPS_MAX slots or expires as many orders (RULES A11).
@@ -14,19 +14,9 @@ from oms.messages.enums import (
     RejectReason,
     TimeInForce,
 )
-from oms.reference import matcher
+from oms.reference import matcher, phase_change
 from oms.reference.events import Draft, Events
-from oms.reference.state import Instrument, Venue
-
-
-def change_phase(events: Events, instrument: Instrument, phase: int) -> None:
-    """Move an instrument to a phase and say so, unless it is there already."""
-    if instrument.phase == phase:
-        return
-    instrument.phase = phase
-    events.emit(
-        Draft(kind=EventKind.PHASE_CHANGED, instrument_id=instrument.instrument_id, reason=phase)
-    )
+from oms.reference.state import Venue
 
 
 def start(venue: Venue, events: Events, *, trading_date: int, midnight_ns: int) -> int:
@@ -44,7 +34,7 @@ def start(venue: Venue, events: Events, *, trading_date: int, midnight_ns: int) 
             session.last_user_ref_num = 0
     for instrument in venue.instruments:
         if instrument.phase == Phase.CLOSED:
-            change_phase(events, instrument, Phase.PRE_OPEN)
+            phase_change.change(venue, events, instrument, Phase.PRE_OPEN)
     _tell_sessions(venue, events, ord("S"))
     events.emit(Draft(kind=EventKind.DAY_STARTED, order_id=trading_date, price=midnight_ns))
     return RejectReason.NONE
@@ -56,7 +46,7 @@ def end(venue: Venue, events: Events) -> int:
         return RejectReason.WRONG_DAY
     venue.numbers.is_day_open = False
     for instrument in venue.instruments:
-        change_phase(events, instrument, Phase.CLOSED)
+        phase_change.move(venue, events, instrument, Phase.CLOSED)
     venue.numbers.sweep_slot = 1
     return RejectReason.NONE
 
@@ -64,12 +54,12 @@ def end(venue: Venue, events: Events) -> int:
 def sweep_step(venue: Venue, events: Events) -> None:
     """One step of the day-end sweep, if one is pending."""
     numbers = venue.numbers
-    if numbers.sweep_slot == 0:
+    if numbers.sweep_slot == 0 or venue.uncrossing:  # closing calls trade before orders go
         return
     end_slot = min(numbers.sweep_slot + WORK_STEPS_MAX, numbers.highest_slot + 1)
     for slot in range(numbers.sweep_slot, end_slot):
         order = venue.slots.get(slot)
-        if order is not None and order.time_in_force == TimeInForce.DAY:
+        if order is not None and (order.time_in_force == TimeInForce.DAY or order.is_for_call):
             matcher.take_away(venue, events, order, CancelReason.CLOSED, EventFlag(0))
     numbers.sweep_slot = end_slot
     if end_slot <= numbers.highest_slot:

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterable, Iterator
 
 from oms.bounds import OUTCOME_WINDOW
+from oms.messages.enums import OrdType
 from oms.reference.order import Order
 from oms.reference.state import (
     Account,
@@ -86,7 +87,7 @@ def counter_words(venue: Venue) -> Iterator[int]:
 
 
 def task_words(venue: Venue) -> Iterator[int]:
-    """The queued work."""
+    """The queued work: mass cancels, then uncrosses."""
     yield len(venue.tasks)
     for t in venue.tasks:
         yield from (
@@ -94,6 +95,8 @@ def task_words(venue: Venue) -> Iterator[int]:
             t.next_slot, t.last_slot, t.asked_by, t.conn_epoch, t.client_seq, t.user_ref_num,
             t.canceled, t.is_admin, t.is_disconnect, t.is_breach,
         )  # fmt: skip
+    yield len(venue.uncrossing)
+    yield from venue.uncrossing
 
 
 def keyed_words(k: KeyedPosting) -> Iterator[int]:
@@ -130,7 +133,9 @@ def instrument_words(i: Instrument) -> Iterator[int]:
     yield from (
         i.instrument_id, *words_of(i.symbol), i.lot_size, i.tick_size, i.reference_price,
         i.last_price, i.price_collar_bps, i.market_collar_bps, i.phase, i.price_scale,
-        i.shares_issued, i.topic_seq, i.is_killed, i.restriction,
+        i.shares_issued, i.topic_seq, i.is_killed, i.restriction, i.is_crossable, i.call.ends_ns,
+        i.call.stage, i.call.next_phase, i.call.price, i.call.volume, i.call.said_price,
+        i.call.said_volume, i.call.said_imbalance,
     )  # fmt: skip
 
 
@@ -187,5 +192,5 @@ def order_words(o: Order) -> Iterator[int]:
     yield from (
         o.order_id, o.slot, o.session_id, o.user_ref_num, o.account_id, o.instrument_id, o.side,
         o.time_in_force, o.price, o.leaves, o.cum, o.capacity, o.cross_type, *words_of(o.firm),
-        o.expires_ns, o.reserve, o.peak, o.public_id,
+        o.expires_ns, o.reserve, o.peak, o.public_id, o.ord_type == OrdType.MARKET,
     )  # fmt: skip

@@ -10,11 +10,13 @@ from oms.messages import link, records
 from oms.messages.enums import CommandKind, EventKind
 from oms.reference import (
     admin,
+    auction,
     day,
     digest,
     kill,
     mass_cancel,
     matcher,
+    phase_change,
     scrub,
     sessions,
     snapshot,
@@ -65,11 +67,15 @@ class Engine:
         numbers.last_timestamp = timestamp_ns
         events = Events(self._venue, timestamp_ns)
         budget = mass_cancel.Budget()
+        self._venue.touched.clear()
         day.sweep_step(self._venue, events)
         day.expire_due(self._venue, events)
+        phase_change.end_due_calls(self._venue, events)
+        auction.run(self._venue, events, budget)
         mass_cancel.run(self._venue, events, budget)
         for command in commands:
             self._process(events, command, timestamp_ns, budget)
+        auction.publish(self._venue, events)
         self._events = bytes(events.data)
         if self._has_digest:
             digest.mix(numbers.lanes, (log_index, timestamp_ns, len(commands), 0))
@@ -89,20 +95,20 @@ class Engine:
             if head.kind in admin.KINDS:
                 venue.numbers.genesis_left -= 1
                 admin.administrate(venue, events, None, head, command)
-                mass_cancel.run(venue, events, budget)
+                _go_on(venue, events, budget)
         elif head.kind == CommandKind.LOGIN:
             sessions.login(venue, events, command, timestamp_ns)
         elif head.kind == CommandKind.LOGOUT:
             sessions.logout(venue, events, head)
-            mass_cancel.run(venue, events, budget)
+            _go_on(venue, events, budget)
         elif head.kind == CommandKind.GATEWAY_LOST:
             sessions.gateway_lost(venue, events, command)
-            mass_cancel.run(venue, events, budget)
+            _go_on(venue, events, budget)
         elif head.kind in _ORDER_KINDS or head.kind in admin.KINDS:
             session = sessions.admit(venue, events, head, timestamp_ns)
             if session is not None:
                 _perform(venue, events, session, head, command)
-                mass_cancel.run(venue, events, budget)
+                _go_on(venue, events, budget)
                 session.remember()
 
     def events(self) -> bytes:
@@ -135,16 +141,19 @@ class Engine:
 
     @property
     def is_work_pending(self) -> bool:
-        """Bounded work is unfinished: day-end sweep, mass cancels, orders whose time is over."""
+        """Bounded work is unfinished: sweep, mass cancels, uncrosses, orders whose time is over."""
         venue = self._venue
         is_overdue = 0 < self.next_due_ns <= venue.numbers.last_timestamp
-        return venue.numbers.sweep_slot > 0 or bool(venue.tasks) or is_overdue
+        is_queued = bool(venue.tasks) or bool(venue.uncrossing)
+        return venue.numbers.sweep_slot > 0 or is_queued or is_overdue
 
     @property
     def next_due_ns(self) -> int:
-        """When the next order expires; 0: none does."""
+        """When the next order expires or the next call ends; 0: none does."""
         timers = self._venue.timers
-        return timers.peekitem(0)[0][0] if timers else 0
+        due = [timers.peekitem(0)[0][0]] if timers else []
+        due += [i.call.ends_ns for i in self._venue.instruments if i.call.ends_ns]
+        return min(due, default=0)
 
     @property
     def open_orders(self) -> int:
@@ -207,6 +216,12 @@ def _commands(entry: bytes) -> tuple[int, list[bytes]] | None:
         return None
     starts = range(BATCH_HEADER_BYTES, len(entry), COMMAND_BYTES)
     return stamped, [entry[start : start + COMMAND_BYTES] for start in starts]
+
+
+def _go_on(venue: Venue, events: Events, budget: mass_cancel.Budget) -> None:
+    """What a command has queued, as far as this entry may."""
+    auction.run(venue, events, budget)
+    mass_cancel.run(venue, events, budget)
 
 
 def _genesis(venue: Venue, command: bytes) -> None:

@@ -8,18 +8,18 @@ import struct
 
 import msgspec
 
-from oms.messages.enums import EventFlag, EventKind, Policy, RestatedReason
+from oms.messages.enums import EventFlag, EventKind, Policy, RestatedReason, Side
 from oms.messages.records import EVENT
 from oms.reference.book import Top
 from oms.reference.order import Order
 from oms.reference.records import OrderRecord
-from oms.reference.state import ECHOES, Session, Venue
+from oms.reference.state import ECHOES, Instrument, Session, Venue
 
 _STREAM_KINDS = range(EventKind.ORDER_ACCEPTED, EventKind.ORDER_RESTATED + 1)
 _ACCOUNT_KINDS = frozenset(
     (*range(EventKind.ORDER_ACCEPTED, EventKind.CANCEL_REJECTED + 1), EventKind.ORDER_RESTATED)
 )
-_INSTRUMENT_KINDS = range(EventKind.TRADE, EventKind.PHASE_CHANGED + 1)
+_INSTRUMENT_KINDS = range(EventKind.TRADE, EventKind.AUCTION_TRADE + 1)
 _U32 = 0xFFFF_FFFF
 _TERMS_END = struct.Struct("<qi4xQ")  # expire_ns, peg_offset, public_id
 _PUBLIC_ID_AT = 16  # in the field of cl_ord_id
@@ -194,6 +194,7 @@ class Events:
         match_id: int,
         liquidity: int,
         record: OrderRecord | None,
+        flags: int = 0,
     ) -> None:
         """ORDER_EXECUTED for one side of a match; the record stands on the incoming side only."""
         self.emit(
@@ -201,6 +202,7 @@ class Events:
                 kind=EventKind.ORDER_EXECUTED,
                 side=order.side,
                 reason=liquidity,
+                flags=flags,
                 session_id=order.session_id,
                 account_id=order.account_id,
                 instrument_id=order.instrument_id,
@@ -315,10 +317,19 @@ class Events:
         )
 
     def book_top_if_changed(self, instrument_id: int, before: Top) -> None:
-        """BOOK_TOP, when the best price or its quantity is another one than before."""
+        """BOOK_TOP, when the best price or its quantity is another one than before.
+
+        While orders are collected there is no best price; what would trade is said at the end of
+        the entry instead.
+        """
+        if self._venue.instruments[instrument_id - 1].is_crossable:
+            self._venue.touched[instrument_id] = None
+        elif self._venue.book(instrument_id).top() != before:
+            self.book_top(instrument_id)
+
+    def book_top(self, instrument_id: int) -> None:
+        """BOOK_TOP as it is now."""
         top = self._venue.book(instrument_id).top()
-        if top == before:
-            return
         self.emit(
             Draft(
                 kind=EventKind.BOOK_TOP,
@@ -328,6 +339,26 @@ class Events:
                 qty=top.ask_qty & _U32,
                 leaves_qty=top.ask_qty >> 32,
                 cl_ord_id=top.ask_price.to_bytes(8, "little", signed=True),
+            )
+        )
+
+    def auction(
+        self, kind: EventKind, instrument: Instrument, *, price: int, volume: int,
+        imbalance: int = 0, match_id: int = 0,
+    ) -> None:  # fmt: skip
+        """AUCTION_STATE or AUCTION_TRADE; a surplus of sells is below zero."""
+        surplus = abs(imbalance)
+        self.emit(
+            Draft(
+                kind=kind,
+                side=Side.BUY if imbalance > 0 else Side.SELL if imbalance < 0 else 0,
+                reason=instrument.phase,
+                instrument_id=instrument.instrument_id,
+                order_id=volume,  # the record's overlay, see oms/messages/records.py
+                price=price,
+                qty=surplus & _U32,
+                leaves_qty=surplus >> 32,
+                cl_ord_id=match_id.to_bytes(8, "little"),
             )
         )
 

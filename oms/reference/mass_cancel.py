@@ -34,6 +34,7 @@ class Budget(msgspec.Struct):
 
     slots: int = SCAN_SLOTS_MAX
     cancels: int = WORK_STEPS_MAX
+    fills: int = WORK_STEPS_MAX  # of uncrosses: trades, orders that go, instruments begun
 
 
 # ---- who gives work

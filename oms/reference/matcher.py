@@ -20,7 +20,7 @@ from oms.messages.enums import (
 )  # fmt: skip
 from oms.reference import ledger, risk, self_trade
 from oms.reference.events import Events
-from oms.reference.order import Order
+from oms.reference.order import CALL_TIMES, Order
 from oms.reference.records import OrderRecord
 from oms.reference.state import NAMES_ANEW, Position, Session, Venue
 
@@ -115,6 +115,8 @@ def replace_order(venue: Venue, events: Events, session: Session, record: OrderR
         and record.price == order.price
         and order.cum < record.order_qty < order.cum + order.leaves
         and record.display_qty == order.peak
+        and not order.is_for_call
+        and record.time_in_force not in CALL_TIMES
     )
     if keeps_place:
         _cut_in_place(venue, order, record)
@@ -126,6 +128,7 @@ def replace_order(venue: Venue, events: Events, session: Session, record: OrderR
         order.time_in_force = record.time_in_force
         order.expires_ns = risk.expires_ns(record, venue.numbers.last_timestamp)
         order.price = record.price
+        order.ord_type = OrdType.LIMIT
         order.leaves = max(record.order_qty - order.cum, 0)
         order.hide(0)
         order.public_id = 0
@@ -188,6 +191,9 @@ def _enter(
     venue: Venue, events: Events, order: Order, worst: int, record: OrderRecord, kind: EventKind
 ) -> None:
     """What becomes of an order that has passed every check: said, then matched, rested or gone."""
+    if venue.instruments[order.instrument_id - 1].is_crossable:
+        _collect(venue, events, order, worst, record, kind)
+        return
     resting = venue.book(order.instrument_id).first_opposite(order.side, worst)
     if order.ord_type == OrdType.MARKET_TO_LIMIT and resting is not None:
         order.price = worst = resting.price
@@ -211,6 +217,18 @@ def _enter(
         return
     _match(venue, events, order, worst, mode, record)
     _rest_or_cancel(venue, events, order, record)
+
+
+def _collect(
+    venue: Venue, events: Events, order: Order, worst: int, record: OrderRecord, kind: EventKind
+) -> None:
+    """An order for a call: it rests, whatever stands on the other side."""
+    events.opened(kind, order, record, is_live=order.leaves > 0)
+    order.price = worst  # a market order's collar price
+    if order.leaves:
+        _rest(venue, order, record)
+    else:
+        venue.free_slot(order)
 
 
 def _stay_behind(
@@ -264,10 +282,10 @@ def _match(
             venue.unlink(resting)
             venue.free_slot(resting)
         elif resting.shown == 0:
-            _refresh(venue, events, resting)
+            refresh(venue, events, resting)
 
 
-def _refresh(venue: Venue, events: Events, order: Order) -> None:
+def refresh(venue: Venue, events: Events, order: Order) -> None:
     """An iceberg that shows nothing any more shows more, at the back of its level."""
     order.take_from_reserve(min(order.peak, order.reserve))
     venue.book(order.instrument_id).move_to_the_back(order)
@@ -279,9 +297,7 @@ def _refresh(venue: Venue, events: Events, order: Order) -> None:
 def _rest_or_cancel(venue: Venue, events: Events, order: Order, record: OrderRecord) -> None:
     """What is left after matching rests or goes."""
     if order.leaves and _may_rest(order):
-        ledger.hold(venue, order, order.leaves)
-        order.hide(record.display_qty)
-        venue.rest(order)
+        _rest(venue, order, record)
         return
     if order.leaves:
         reason = CancelReason.IOC_REMAINDER
@@ -289,6 +305,12 @@ def _rest_or_cancel(venue: Venue, events: Events, order: Order, record: OrderRec
             reason = CancelReason.COLLAR
         _cancel_rest(events, order, reason, record)
     venue.free_slot(order)
+
+
+def _rest(venue: Venue, order: Order, record: OrderRecord) -> None:
+    ledger.hold(venue, order, order.leaves)
+    order.hide(record.display_qty)
+    venue.rest(order)
 
 
 def _may_rest(order: Order) -> bool:

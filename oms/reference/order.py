@@ -5,7 +5,9 @@ Called by every file of this room. Promises: plain values only.
 
 import msgspec
 
-from oms.messages.enums import OrdType
+from oms.messages.enums import OrdType, TimeInForce
+
+CALL_TIMES = frozenset((TimeInForce.AT_THE_OPEN, TimeInForce.AT_THE_CLOSE))
 
 
 class Order(msgspec.Struct):
@@ -29,12 +31,17 @@ class Order(msgspec.Struct):
     peak: int = 0  # shown at a time while there is a reserve
     public_id: int = 0  # the public's number for it, where it is not its order_id
     slot: int = 0  # 0: never rested
-    ord_type: int = OrdType.LIMIT  # only an incoming order can be anything else
+    ord_type: int = OrdType.LIMIT  # of a resting one MARKET: it is in a call, at its collar price
 
     @property
     def shown(self) -> int:
         """What others see of a resting order."""
         return self.leaves - self.reserve
+
+    @property
+    def is_for_call(self) -> bool:
+        """It goes when the call is over, traded or not."""
+        return self.ord_type == OrdType.MARKET or self.time_in_force in CALL_TIMES
 
     def hide(self, display_qty: int) -> None:
         """It comes to rest, or leaves: `display_qty` is shown, the rest of it kept back; 0: all."""

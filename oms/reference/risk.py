@@ -8,20 +8,19 @@ from oms.bounds import ORDER_QTY_MAX, PRICE_MAX, TIMESTAMP_MAX
 from oms.messages.enums import (
     Entitlement,
     OrdType,
-    Phase,
     PostOnly,
     RejectReason,
     SelfTrade,
     Side,
     TimeInForce,
 )
-from oms.reference import restriction
-from oms.reference.order import Order
+from oms.reference import phases, restriction
+from oms.reference.order import CALL_TIMES, Order
 from oms.reference.records import OrderRecord
 from oms.reference.state import Account, Instrument, Position, Session, Venue
 
-LASTING = frozenset((TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD, TimeInForce.GTT))
-_MARKET_TIMES = frozenset((TimeInForce.DAY, TimeInForce.IOC, TimeInForce.FOK))
+LASTING = CALL_TIMES | {TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD, TimeInForce.GTT}
+_MARKET_TIMES = CALL_TIMES | {TimeInForce.DAY, TimeInForce.IOC, TimeInForce.FOK}
 _DISPLAY_PART = 1_000  # at least this part of an iceberg is shown
 _BPS = 10_000
 _SELF_TRADE_MODES = frozenset(int(mode) for mode in SelfTrade)
@@ -62,7 +61,7 @@ def check_new(venue: Venue, session: Session, record: OrderRecord) -> int:
     if _is_entry_off(venue, session, account, instrument):
         return RejectReason.ENTRY_OFF
     is_market = record.ord_type != OrdType.LIMIT
-    reason = _market_state(venue, instrument)
+    reason = phases.refuses(venue, instrument)
     if reason:
         return reason
     if restriction.is_restricted(
@@ -76,6 +75,7 @@ def check_new(venue: Venue, session: Session, record: OrderRecord) -> int:
         or record.time_in_force not in _TIMES_IN_FORCE
         or (record.ord_type == OrdType.MARKET and record.time_in_force not in _MARKET_TIMES)
         or _are_extras_bad(record, is_market=is_market)
+        or not phases.takes(venue, instrument, record)
     ):
         return RejectReason.BAD_ORDER_TYPE
     if _is_expire_time_bad(record, venue.numbers.last_timestamp):
@@ -105,7 +105,7 @@ def check_replace(venue: Venue, session: Session, original: Order, record: Order
     instrument = venue.instruments[original.instrument_id - 1]
     if _is_entry_off(venue, session, account, instrument):
         return RejectReason.ENTRY_OFF
-    reason = _market_state(venue, instrument)
+    reason = phases.refuses(venue, instrument)
     if reason:
         return reason
     if restriction.is_restricted(
@@ -120,7 +120,7 @@ def check_replace(venue: Venue, session: Session, original: Order, record: Order
     is_tif_bad = record.time_in_force not in _TIMES_IN_FORCE
     if is_tif_bad or record.time_in_force == TimeInForce.FOK:
         return RejectReason.BAD_ORDER_TYPE
-    if _are_extras_bad(record, is_market=False):
+    if _are_extras_bad(record, is_market=False) or not phases.takes(venue, instrument, record):
         return RejectReason.BAD_ORDER_TYPE
     if _is_expire_time_bad(record, venue.numbers.last_timestamp):
         return RejectReason.BAD_EXPIRE_TIME
@@ -156,14 +156,6 @@ def _is_entry_off(venue: Venue, session: Session, account: Account, instrument: 
         or instrument.is_killed
         or venue.is_disabled(session.user_id, account.account_id)
     )
-
-
-def _market_state(venue: Venue, instrument: Instrument) -> int:
-    if not venue.numbers.is_day_open or instrument.phase in (Phase.PRE_OPEN, Phase.CLOSED):
-        return RejectReason.MARKET_CLOSED
-    if instrument.phase != Phase.CONTINUOUS:
-        return RejectReason.HALTED
-    return RejectReason.NONE
 
 
 def expires_ns(record: OrderRecord, timestamp_ns: int) -> int:

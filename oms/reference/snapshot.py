@@ -42,6 +42,7 @@ class _Saved(msgspec.Struct, array_like=True):
     free_slots: list[int]
     tasks: list[CancelTask] = []
     keyed: list[KeyedPosting] = []
+    uncrossing: list[int] = []
 
 
 def save(venue: Venue) -> bytes:
@@ -61,6 +62,7 @@ def save(venue: Venue) -> bytes:
             venue.free_slots,
             venue.tasks,
             venue.keyed,
+            venue.uncrossing,
         )
     )
     return _MARKER + zlib.crc32(body).to_bytes(_CRC_BYTES, "little") + body
@@ -87,6 +89,7 @@ def load(data: bytes) -> Venue:
     venue.free_slots = saved.free_slots
     venue.tasks = saved.tasks
     venue.keyed = saved.keyed
+    venue.uncrossing = saved.uncrossing
     for account_id, instrument_id, position in saved.positions:
         venue.positions[account_id, instrument_id] = position
     for user_id, account_id, bits in saved.grants:

@@ -18,6 +18,19 @@ NAMES_ANEW = 2  # rule version from which on an order's public number changes
 DISABLED = 0x80  # beside the Entitlement bits of a grant: its user has stopped new orders
 
 
+class Call(msgspec.Struct):
+    """What an instrument remembers of its call, and of the uncross at its end."""
+
+    ends_ns: int = 0  # when it is over by itself; 0: never
+    stage: int = 0  # Stage of the uncross; 0: none is under way
+    next_phase: int = 0  # what comes behind the uncross
+    price: int = 0  # of the uncross; 0: nothing trades
+    volume: int = 0  # traded in it so far
+    said_price: int = 0  # what the last AUCTION_STATE said
+    said_volume: int = 0
+    said_imbalance: int = 0  # below zero: more is sold than bought
+
+
 class Instrument(msgspec.Struct):
     """One tradable thing; `last_price` is 0 until it trades."""
 
@@ -33,6 +46,8 @@ class Instrument(msgspec.Struct):
     last_price: int = 0
     is_killed: bool = False  # no new orders in it
     restriction: int = 0  # Restriction, for every account
+    is_crossable: bool = False  # orders were collected: best bid and ask may overlap
+    call: Call = msgspec.field(default_factory=Call)
     shares_issued: int = 0  # deposited less withdrawn; below zero where shorted shares left
     topic_seq: int = 0
 
@@ -210,6 +225,8 @@ class Venue:
         self.timers: SortedDict[tuple[int, int], Order] = SortedDict()  # (expires_ns, order_id)
         self.tasks: list[CancelTask] = []  # mass cancels not yet done, oldest first
         self.keyed: list[KeyedPosting] = []  # the last POSTING_KEYS_MAX, a ring
+        self.uncrossing: list[int] = []  # instruments whose call is being settled, oldest first
+        self.touched: dict[int, None] = {}  # books in a call that changed in this entry
 
     def session(self, session_id: int) -> Session | None:
         """The session with that id, if there is one."""

@@ -25,6 +25,8 @@ class FrameKind(IntEnum):
     TRADE = 5  # msgpack map; number = topic_seq of the instrument's topic
     BOOK_TOP = 6
     PHASE = 7
+    CALL_STATE = 8
+    CALL_TRADE = 9
 
 
 class Header(NamedTuple):

@@ -28,6 +28,8 @@ DISPLAY_VISIBLE: Final = ord("Y")
 CAPACITY_PRINCIPAL: Final = ord("P")
 ISO_NO: Final = ord("N")
 CROSS_CONTINUOUS: Final = ord("N")
+CROSS_OPENING: Final = ord("O")
+CROSS_CLOSING: Final = ord("C")
 STATE_LIVE: Final = ord("L")
 STATE_DEAD: Final = ord("D")
 

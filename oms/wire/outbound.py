@@ -84,6 +84,8 @@ _TIFS: Final[dict[int, int]] = {
     TimeInForce.FOK: m.TIF_IOC,
     TimeInForce.GTD: m.TIF_GTT,
     TimeInForce.GTT: m.TIF_GTT,
+    TimeInForce.AT_THE_OPEN: m.TIF_DAY,
+    TimeInForce.AT_THE_CLOSE: m.TIF_DAY,
 }
 _SELF_TRADE: Final = int(CancelReason.SELF_TRADE)
 _STRATEGIES: Final[dict[int, int]] = {

@@ -33,14 +33,17 @@ from tests.properties.steps import Planned, Signed, Step, fill_in
 I64_MAX = (1 << 63) - 1
 I64_MIN = -(1 << 63)
 U32_MAX = 0xFFFF_FFFF
-PHASES = (Phase.HALTED, Phase.CANCEL_ONLY, Phase.PRE_OPEN, Phase.CLOSED, Phase.OPENING_AUCTION)
+PHASES = (Phase.HALTED, Phase.CANCEL_ONLY, Phase.PRE_OPEN, Phase.CLOSED)
+CALLS = (Phase.OPENING_AUCTION, Phase.VOLATILITY_AUCTION, Phase.CLOSING_AUCTION)
+COLLECTING = (Phase.PRE_OPEN, *CALLS)
+CALL_REPAIRS = 0.02  # calls last, so that orders come together in them
 POLICIES = (OUCH_POLICY, OUCH_POLICY, Policy.KEEPS_PRIORITY_ON_REDUCE, Policy(0), Policy(7))
 PRICES = (0, -1, 1, I64_MIN, I64_MAX, PRICE_MAX, PRICE_MAX + 1, 12_345)
 QTYS = (0, 1, 0x7FFF_FFFF, 0x8000_0000, U32_MAX)
 ODD_FIELDS: dict[str, tuple[int, ...]] = {
     "order_qty": QTYS,
     "price": PRICES,
-    "time_in_force": (0, 4, 5, 6, 7, 255),
+    "time_in_force": (0, 4, 5, 6, 7, 8, 9, 255),
     "side": (0, 3, 5, 6, 255),
     "ord_type": (0, 1, 3, 5, 6, 255),
     "account_id": (0, 1, 99, U32_MAX),
@@ -54,6 +57,9 @@ ODD_FIELDS: dict[str, tuple[int, ...]] = {
     "display_qty": QTYS,
     "expire_ns": (0, 1, TIMESTAMP_MAX, I64_MAX, I64_MIN),
 }
+AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
+LASTING_AND_AT_ONCE = tuple(TimeInForce)[:6]
+CALLING_SHARE = 0.25  # venues whose calls begin and end all the time
 DEEP_SHARE = 0.2
 DEEP_TICKS = 400
 CROWDED_SHARE = 0.2  # of the deep ones
@@ -88,6 +94,7 @@ class Generator:
             (0 if self._is_deep else 1, self._limits),
             (0 if self._is_deep else 1, self._set_instrument),
             (1, self._phase),
+            (4 if rng.random() < CALLING_SHARE else 0, self._call_phase),
             (1, self._identity),
             (1, self._login),
             (1, self._set_self_trade),
@@ -155,7 +162,12 @@ class Generator:
         restricted += [(key[1], key[0]) for key, p in venue.positions.items() if p.restriction]
         if restricted:
             return c.SetRestriction(*sign, *rng.choice(restricted), 0)
-        quiet = [i.instrument_id for i in venue.instruments if i.phase != Phase.CONTINUOUS]
+        quiet = [
+            i.instrument_id
+            for i in venue.instruments
+            if i.phase != Phase.CONTINUOUS
+            and (i.phase not in COLLECTING or rng.random() < CALL_REPAIRS)
+        ]
         if quiet:
             return c.SetPhase(*sign, rng.choice((0, rng.choice(quiet))), Phase.CONTINUOUS)
         return None
@@ -252,7 +264,7 @@ class Generator:
         if is_market and rng.random() < 0.4:
             ord_type = OrdType.MARKET_TO_LIMIT
         is_plain_market = ord_type == OrdType.MARKET
-        tifs = [TimeInForce.DAY, TimeInForce.IOC] if is_plain_market else list(TimeInForce)
+        tifs = [TimeInForce.DAY, TimeInForce.IOC] if is_plain_market else list(LASTING_AND_AT_ONCE)
         side = rng.choice((1, 1, 1, 2, 2, 2, 5, 6))
         tif = rng.choices(tifs, [6, 3, 1, 1, 1, 1][: len(tifs)])[0]
         return c.NewOrder(
@@ -263,7 +275,7 @@ class Generator:
             instrument_id=instrument.instrument_id,
             side=side,
             ord_type=ord_type,
-            time_in_force=tif,
+            time_in_force=self._call_tif(instrument, tif),
             order_qty=self._qty(instrument),
             price=rng.choice(PRICES) if is_market else self._price(venue, instrument, side),
             cl_ord_id=rng.randbytes(rng.choice((0, 14, 24))),
@@ -274,6 +286,19 @@ class Generator:
             cross_type=rng.choice(b"NOC"),
             **self._extras(instrument, tif, is_market=is_market),
         )
+
+    def _call_tif(self, instrument: Instrument, tif: int) -> int:
+        """Instead of what is for at once mostly what a call takes, sometimes out of place."""
+        rng = self._rng
+        if rng.random() < 0.01:
+            return rng.choice((TimeInForce.AT_THE_OPEN, TimeInForce.AT_THE_CLOSE))
+        if instrument.phase not in COLLECTING or rng.random() < 0.1:
+            return tif
+        if tif not in AT_ONCE and rng.random() < 0.8:
+            return tif
+        if instrument.phase == Phase.CLOSING_AUCTION:
+            return rng.choice((TimeInForce.DAY, TimeInForce.AT_THE_CLOSE))
+        return rng.choice((TimeInForce.DAY, TimeInForce.AT_THE_OPEN))
 
     def _allowed(self, venue: Venue, session_id: int) -> list[int]:
         """Accounts that the session may enter for."""
@@ -327,6 +352,7 @@ class Generator:
         tif = rng.choices((1, 2, 3, 4, 5, 6), (8, 6, 4, 1, 2, 2))[0]
         if order:
             instrument = venue.instruments[order.instrument_id - 1]
+            tif = self._call_tif(instrument, tif)
             total = order.cum + order.leaves
             qty = rng.choice((total, order.cum, total - instrument.lot_size, total // 2))
             qty = max(rng.choice((qty, order.cum + self._qty(instrument))), 0)
@@ -377,7 +403,10 @@ class Generator:
         for _ in range(CROWD_ORDERS if allowed else 0):
             session_id, account_id = rng.choice(allowed)
             side = rng.choice((Side.BUY, Side.SELL_SHORT))
-            ticks = 1_000 + rng.randint(1, DEEP_TICKS) * (-1 if side == Side.BUY else 1)
+            away = -1 if side == Side.BUY else 1
+            if venue.instruments[0].is_crossable:
+                away = -away  # all of them will trade, and it takes more than one entry
+            ticks = 1_000 + rng.randint(1, DEEP_TICKS) * away
             made.append(
                 c.NewOrder(
                     *self._sign(venue, session_id), OUCH_POLICY,
@@ -496,7 +525,23 @@ class Generator:
             date = venue.numbers.trading_date + rng.choice((0, 1))
             return c.StartDay(*sign, date, venues.MIDNIGHT_NS)
         instrument = rng.choice((0, rng.randint(0, len(venue.instruments) + 1)))
-        return c.SetPhase(*sign, instrument, rng.choice((*PHASES, Phase.CONTINUOUS, 0, 99)))
+        phase = rng.choice((*PHASES, *CALLS, *CALLS, Phase.CONTINUOUS, Phase.CONTINUOUS, 0, 99))
+        is_timed = phase in CALLS or rng.random() < 0.02
+        lasts = rng.choice((0, 10**6, 10**7, 10**8, 10**8, -1, I64_MAX)) if is_timed else 0
+        return c.SetPhase(*sign, instrument, phase, lasts)
+
+    def _call_phase(self, venue: Venue) -> c.Command | None:
+        """Into a call, or out of one."""
+        rng = self._rng
+        if not venue.instruments:
+            return self._phase(venue)
+        target = rng.choice(venue.instruments)
+        phase = Phase.CONTINUOUS
+        if target.phase == Phase.CONTINUOUS:
+            phase = rng.choice((Phase.PRE_OPEN, *CALLS))
+        elif rng.random() < 0.2:
+            phase = rng.choice((Phase.HALTED, Phase.CLOSED, *CALLS))
+        return c.SetPhase(*self._sign(venue, 1), target.instrument_id, phase)
 
     def _identity(self, venue: Venue) -> c.Command | None:
         """Somebody or something new, often with an id, a name or a reference that is wrong."""

@@ -74,7 +74,15 @@ def instrument(rng: Random, instrument_id: int, symbol: bytes) -> c.AddInstrumen
         reference_price=rng.choice((0, 200 * tick, 200 * tick, 12_345, 2_000_000_000)),
         price_collar_bps=rng.choice((0, 0, 200, 10_000)),
         market_collar_bps=rng.choice((1, 150, 500, 10_000)),
-        phase=rng.choice((Phase.CONTINUOUS, Phase.CONTINUOUS, Phase.PRE_OPEN, Phase.CLOSED)),
+        phase=rng.choice(
+            (
+                Phase.CONTINUOUS,
+                Phase.CONTINUOUS,
+                Phase.PRE_OPEN,
+                Phase.CLOSED,
+                Phase.CLOSING_AUCTION,
+            )
+        ),
     )
 
 

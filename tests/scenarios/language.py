@@ -301,7 +301,8 @@ def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> c.Admi
             account_id = 0 if account == "venue" else world.account_id(account)
             return c.Grant(*sign, world.PEOPLE.index(name) + 1, account_id, granted)
         case ["phase", symbol, phase]:
-            return c.SetPhase(*sign, world.instrument_id(symbol), Phase[phase])
+            call_ns = int(options.pop("for", "0")) * world.STEP_NS
+            return c.SetPhase(*sign, world.instrument_id(symbol), Phase[phase], call_ns)
         case ["mass", "cancels"]:
             of = options.pop("of", "0")
             return c.AdminMassCancel(

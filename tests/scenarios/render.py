@@ -22,6 +22,7 @@ from oms.messages.enums import (
 from oms.messages.records import (
     Event,
     OrderTerms,
+    unpack_auction,
     unpack_book_top,
     unpack_event,
     unpack_prevented,
@@ -93,7 +94,8 @@ def event(record: bytes) -> str:
         case EventKind.ORDER_EXECUTED:
             added = name_of(Liquidity, e.reason).lower()
             done = f"{e.qty} @ {price(e.price)}"
-            text = f"{who} executed #{e.user_ref_num} {done} {added}, {e.leaves_qty} left"
+            own = ", its own" if e.flags & EventFlag.SELF_TRADED else ""
+            text = f"{who} executed #{e.user_ref_num} {done} {added}, {e.leaves_qty} left{own}"
             return text + _public_id(e)
         case EventKind.ORDER_RESTATED:
             text = f"{who} restated #{e.user_ref_num}: shows {e.qty} of {e.leaves_qty}"
@@ -147,6 +149,8 @@ def _outcome(e: Event, record: bytes) -> str:
             return f"top {name} {bid} / {ask}"
         case EventKind.PHASE_CHANGED:
             return f"phase {name} {name_of(Phase, e.reason)}"
+        case EventKind.AUCTION_STATE | EventKind.AUCTION_TRADE:
+            return _auction(e, record)
         case EventKind.DIRECTORY_CHANGED:
             return f"directory {name_of(CommandKind, e.qty)} {e.order_id}"
         case EventKind.MASS_CANCEL_DONE:
@@ -167,6 +171,16 @@ def _asked(terms: OrderTerms) -> str:
 
 def _public_id(e: Event) -> str:
     return f", public as {e.public_id}" if e.public_id else ""
+
+
+def _auction(e: Event, record: bytes) -> str:
+    """`call AAPL 300 @ 10.00, 50 more to buy`, and what it came to."""
+    said = unpack_auction(record)
+    verb = "call" if e.kind == EventKind.AUCTION_STATE else "auction"
+    text = f"{verb} {symbol(e.instrument_id)} {_quote(said.volume, said.price)}"
+    if e.side:
+        text += f", {said.imbalance} more to {side(e.side)}"
+    return text
 
 
 def _quote(qty: int, value: int) -> str:

@@ -100,11 +100,14 @@ def test_event_fields_are_where_readers_look() -> None:
     book_top = layout_of("BookTopRecord")
     fields = EVENT_DTYPE.fields
     assert fields is not None
-    overlays = {"bid_qty", "bid_price", "ask_qty", "ask_price"}
+    auction = layout_of("AuctionRecord")
+    overlays = dict.fromkeys(("bid_qty", "bid_price", "ask_qty", "ask_price"), book_top)
+    overlays |= dict.fromkeys(("volume", "imbalance"), auction)
     for name, (kind, offset, *_) in fields.items():
-        where = book_top[name] if name in overlays else layout.get(name)
+        where = overlays.get(name, layout).get(name)
         if name == "match_id":
-            where = (layout["cl_ord_id"][0], 8)
+            where = auction["match_id"]
+            assert where == (layout["cl_ord_id"][0], 8)
         if name == "public_id":
             where = (layout["cl_ord_id"][0] + 16, 8)
         assert where == (offset, kind.itemsize), name
@@ -213,7 +216,7 @@ CASES: list[tuple[str, c.Command, list[str]]] = [
         c.Transfer(*HEAD, 1, 2, 3, 4, 5),
         ["to_account_id", "instrument_id", "amount", "key"],
     ),
-    ("PhaseRecord", c.SetPhase(*HEAD, 1, 2), ["instrument_id", "phase"]),
+    ("PhaseRecord", c.SetPhase(*HEAD, 1, 2, 3), ["instrument_id", "phase", "call_ns"]),
     ("DayRecord", c.StartDay(*HEAD, 1, 2), ["trading_date", "midnight_ns"]),
 ]  # fmt: skip
 
