@@ -1,6 +1,6 @@
 # The commands to learn. Each is a line or two over scripts/ and the tools of .venv.
 .DEFAULT_GOAL := help
-.PHONY: help build debug annotate fmt lint types test check bench mutants replay docs lock clean
+.PHONY: help build debug annotate fmt lint types test check bench mutants sanitize replay docs lock clean
 
 PY := .venv/bin/python
 BIN := .venv/bin
@@ -43,6 +43,9 @@ bench: build ## the micro-benchmarks; the larger ones are listed in perf/README.
 	$(PY) perf/bench_messages.py --fast
 	$(PY) perf/bench_codec.py --fast
 	$(PY) perf/micro_engine.py --fast
+
+sanitize: build ## the engine under the compiler's sanitizers
+	@scripts/sanitize
 
 mutants: build ## deliberate faults: is each of them caught?
 	$(PY) -m tests.mutants

@@ -3,7 +3,8 @@
 Called by pip and by `python setup.py build_ext --inplace`. Promises: plain x86-64 code (a wheel
 runs everywhere), rebuilt only when a source of the engine changed; the build fails on Cython's
 performance hints, because a `cdef` function that can raise costs ten times what an order takes.
-Environment: QUORATE_DEBUG=1 builds with all checks on and a walk after every command.
+Environment: QUORATE_DEBUG=1 builds with all checks on and a walk after every command;
+QUORATE_SANITIZE=1 builds for scripts/sanitize: what the compiler's sanitizers see, aborts.
 """
 
 import contextlib
@@ -18,6 +19,8 @@ from setuptools.command.build_ext import build_ext
 
 CORE = Path("oms/_core")
 IS_DEBUG = os.environ.get("QUORATE_DEBUG", "") not in ("", "0")
+IS_SANITIZED = os.environ.get("QUORATE_SANITIZE", "") not in ("", "0")
+KIND = "sanitized" if IS_SANITIZED else "debug" if IS_DEBUG else "release"
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": IS_DEBUG,
@@ -35,6 +38,12 @@ FLAGS = ["-fno-strict-aliasing", "-fno-tree-slp-vectorize"]
 # gcc stops inlining when a file has grown by so much, and counts the cold paths with the hot one:
 # without these, every new kind of order takes functions out of line that all orders call.
 INLINING = ["--param", "inline-unit-growth=200", "--param", "large-function-growth=1000"]
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+OPTIMIZING = {
+    "release": ["-O3", "-g0"],
+    "debug": ["-O1", "-g"],
+    "sanitized": ["-O1", "-g", "-fno-omit-frame-pointer", *SANITIZERS],
+}
 WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-function", "-Wno-unused-parameter"]
 
 
@@ -64,26 +73,26 @@ class BuildEngine(build_ext):
     def run(self) -> None:
         """A build of the other kind in the same place is no build of this kind."""
         mark = Path(self.build_temp) / "kind"
-        kind = "debug" if IS_DEBUG else "release"
-        if not mark.exists() or mark.read_text() != kind:
+        if not mark.exists() or mark.read_text() != KIND:
             self.force = True
         super().run()
         mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.write_text(kind)
+        mark.write_text(KIND)
 
 
 ENGINE = Extension(
     "oms._core.engine",
     [str(CORE / "engine.pyx")],
     include_dirs=[str(CORE)],
-    depends=[str(path) for path in sorted(CORE.glob("*.pxd"))] + [str(CORE / "machine.h")],
+    depends=[str(path) for path in sorted(CORE.glob("*.pxd"))] + [str(path) for path in sorted(CORE.glob("*.h"))],
     define_macros=[("QUORATE_DEBUG", "1")] if IS_DEBUG else [("NDEBUG", None)],
     extra_compile_args=[
-        *(["-O1", "-g"] if IS_DEBUG else ["-O3", "-g0"]),
+        *OPTIMIZING[KIND],
         *FLAGS,
         *INLINING,
         *WARNINGS,
     ],
+    extra_link_args=SANITIZERS if IS_SANITIZED else [],
 )
 
 setup(ext_modules=[ENGINE], cmdclass={"build_ext": BuildEngine})

@@ -85,6 +85,7 @@ HAND_OVER_NS: Final = 1_000_000_000  # a stopping leader waits so long for anoth
 EVENTS_AHEAD_BYTES: Final = 16 << 20  # room of the event log taken ahead; without it: low
 SNAPSHOT_EVERY_ENTRIES: Final = 50_000
 SNAPSHOTS_KEPT: Final = 3
+SNAPSHOT_COPY_BYTES_MAX: Final = 1 << 20  # copied by the loop; beyond, by a process beside it
 SCRUB_EVERY_ENTRIES: Final = 1_024  # a slice of the state is hashed at multiples of this index
 PULL_FRAMES_PER_TURN: Final = 256  # PUSH frames read in one turn of the loop
 REQUESTS_PER_TURN: Final = 32  # requests answered in one turn of the loop

@@ -66,6 +66,18 @@ class Engine:
     def snapshot(self) -> bytes:
         """The whole state, versioned and checksummed."""
 
+    def snapshot_beside(self, file: int) -> int:
+        """Start a process that writes `snapshot()` as it is now into the open file `file` and ends
+        (status 0); its process id. It is short of everything but the state: whatever is applied
+        meanwhile does not concern it (docs/adr/0045). Not in the oracle. Raises: OSError when
+        there is no room for one.
+        """
+
+    def join_pages(self) -> None:
+        """When that process has ended: make the large pages whole again that it has split. From
+        any thread; a piece of 2 MiB at a time, no longer than a copy of it. Not in the oracle.
+        """
+
     def restore(self, data: bytes) -> None:
         """Replace the state. Raises: ValueError when version, length or checksum is wrong."""
 

@@ -7,10 +7,12 @@ its input. `engine.pyi` is the contract.
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.exc cimport PyErr_SetFromErrno
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy
 
+from oms._core.aside cimport BusyPages, busy_pages, join_pages, snapshot_beside
 from oms._core.digest cimport PositionKey, folded, sorted_positions, state_digest
 from oms._core.directory cimport Instrument, User, reference_of
 from oms._core.dispatch cimport apply_entry
@@ -141,6 +143,19 @@ cdef class Engine:
             return _bytes_of(writer.words, <Py_ssize_t>(writer.count * sizeof(uint64_t)))
         finally:
             free(writer.words)
+
+    def snapshot_beside(self, int file):
+        """Start a process that writes `snapshot()` as it is now into an open file; its id."""
+        cdef int process = snapshot_beside(&self.state, file)
+        if process < 0:
+            PyErr_SetFromErrno(OSError)
+        return process
+
+    def join_pages(self):
+        """Make large pages whole again that a process beside this one has split."""
+        cdef BusyPages busy = busy_pages(&self.state)
+        with nogil:
+            join_pages(&busy)
 
     def restore(self, bytes data not None):
         """Replace the state. Raises: ValueError when it is not a sound snapshot."""

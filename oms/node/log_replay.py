@@ -124,7 +124,7 @@ class LogReplay:
             if not base_index <= log_index <= last_index:
                 continue
             try:
-                self._engine.restore(snapshot.state)
+                self._engine.restore(bytes(snapshot.state))
             except ValueError:
                 continue  # `faults` of the shelf names it
             is_whole_day = snapshot.event_seq == snapshot.events_base
@@ -198,7 +198,7 @@ class LogReplay:
         ]
         if self._spare is not None:
             try:
-                self._spare.restore(snapshot.state)
+                self._spare.restore(bytes(snapshot.state))
             except ValueError as error:
                 found.append(f"its state cannot be restored: {error}")
             else:

@@ -44,7 +44,7 @@ def restore_newest(
         try:
             snapshot = read(path, cluster_id)
             source = _source(node, snapshot, base or 0)
-            engine.restore(snapshot.state)
+            engine.restore(bytes(snapshot.state))
         except (SnapshotDamaged, OSError, ValueError) as error:
             say.warning("snapshot_passed_over", file=path.name, reason=str(error))
             base = log_base() if base is None else base
@@ -150,7 +150,7 @@ def _without_outputs(
             snapshot = read(path, cluster_id)
             if snapshot.log_index < base:
                 continue
-            engine.restore(snapshot.state)
+            engine.restore(bytes(snapshot.state))
         except (SnapshotDamaged, OSError, ValueError):
             continue  # as was said above
         event_log.begin_at(snapshot.events_base, missing_to=snapshot.event_seq)

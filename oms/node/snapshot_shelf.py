@@ -99,7 +99,7 @@ def faults(folder: NodeFolder, snapshot: Snapshot) -> list[str]:
     """Restore it into an engine: does it say of itself what is true? In words, none if so."""
     engine = make_engine(folder.engine)
     try:
-        engine.restore(snapshot.state)
+        engine.restore(bytes(snapshot.state))
     except ValueError as error:
         return [f"its state cannot be restored: {error}"]
     found = [

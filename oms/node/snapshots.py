@@ -1,9 +1,10 @@
 """When a snapshot is taken, and how it comes to the disk.
 
 Called by the loop (`is_due`, `start`, `finish`) and at a change of the trading day (`copy`,
-`start_day`). A helper thread writes and syncs; the loop's thread only copies the state. Nodes take
-turns, and the leader waits until it is a whole period late, because the copy makes its clients
-wait. While outputs are being fetched there are none: what a snapshot says of them is not known.
+`start_day`). A helper thread writes and syncs; the loop's thread only sees to the copy of the state
+(state_copy.py). Nodes take turns, and the leader waits until it is a whole period late: a copy
+makes its clients wait for some milliseconds. While outputs are being fetched there are none: what a
+snapshot says of them is not known.
 """
 
 import os
@@ -18,6 +19,7 @@ from oms.node import affinity
 from oms.node.engine import Engine
 from oms.node.event_file import EventFile
 from oms.node.event_log import EventLog
+from oms.node.state_copy import StateCopy, copy_state
 from oms.process_log import Log
 from oms.replication import snapshot_file
 from oms.replication.port import SnapshotOffer
@@ -25,10 +27,31 @@ from oms.replication.snapshot_file import Snapshot
 
 
 @dataclass(slots=True)
+class Taken:
+    """A snapshot that is in the making; the helper thread, or whoever drops it, ends that."""
+
+    snapshot: Snapshot  # without its state until `copy` is there
+    copy: StateCopy | None  # None: it is
+
+    def complete(self) -> Snapshot:
+        """With its state. Any thread. Raises: OSError when that could not be made."""
+        if self.copy is not None:
+            copy, self.copy = self.copy, None
+            self.snapshot = replace(self.snapshot, state=copy.wait())
+        return self.snapshot
+
+    def drop(self) -> None:
+        """It is not wanted after all."""
+        if self.copy is not None:
+            self.copy.drop()
+            self.copy = None
+
+
+@dataclass(slots=True)
 class _Work:
     """One write by the helper thread; `error` and `done` are set by it, in that order."""
 
-    snapshot: Snapshot
+    taken: Taken
     outputs: EventFile
     started_ns: int
     error: str = ""
@@ -66,7 +89,8 @@ class Snapshots:
         self._thread: threading.Thread | None = None
         self._wakeup_fd = -1
         self._events_base = events_base
-        self._eve: Snapshot | None = None  # waits to be written
+        self._eve: Taken | None = None  # waits to be written
+        self._state_bytes = 0  # of the last one
         self.eve_index = eve_index  # of the day's eve, once it is durable; else 0
         event_log.day_crc = events_crc
         self._newest: SnapshotOffer | None = None
@@ -101,11 +125,11 @@ class Snapshots:
     def start(self) -> None:
         """Copy the state (or take the copy of the day's eve) and hand it to the helper thread."""
         started_ns = time.monotonic_ns()
-        snapshot, self._eve = self._eve, None
-        if snapshot is None:
+        taken, self._eve = self._eve, None
+        if taken is None:
             self._next = _next_after(self._engine.applied_index, self._offset)
-            snapshot = self.copy()
-        self._work = _Work(snapshot, self._event_log.file(), started_ns)
+            taken = self.copy()
+        self._work = _Work(taken, self._event_log.file(), started_ns)
         self._thread = threading.Thread(
             target=self._write, args=(self._work,), name="snapshot", daemon=True
         )
@@ -113,43 +137,47 @@ class Snapshots:
         self._thread.start()
         self._say.info(
             "snapshot_started",
-            log_index=self._work.snapshot.log_index,
-            bytes=len(self._work.snapshot.state),
+            log_index=taken.snapshot.log_index,
             copy_us=(copied_ns - started_ns) // 1_000,
         )
 
-    def copy(self) -> Snapshot:
-        """The state now, in memory."""
+    def copy(self) -> Taken:
+        """The state now, in memory, or on its way there."""
         engine = self._engine
-        return Snapshot(
+        snapshot = Snapshot(
             cluster_id=self._cluster_id,
             log_index=engine.applied_index,
             event_seq=engine.event_seq,
             digest=engine.digest(),
-            state=engine.snapshot(),
+            state=b"",
             events_base=self._events_base,
             events_crc=self._event_log.day_crc,
         )
+        return Taken(snapshot, copy_state(engine, self._state_bytes))
 
-    def start_day(self, eve: Snapshot) -> None:
+    def start_day(self, eve: Taken) -> None:
         """A trading day began; `eve` is the state before. It will be written first, and kept."""
-        self._events_base = eve.event_seq
+        self._events_base = eve.snapshot.event_seq
         self._event_log.day_crc = 0
-        self._eve = replace(eve, events_base=eve.event_seq, events_crc=0)
+        eve.snapshot = replace(eve.snapshot, events_base=self._events_base, events_crc=0)
+        if self._eve is not None:
+            self._eve.drop()  # of a day that ended before its eve could be written
+        self._eve = eve
         self.eve_index = 0
 
     def _write(self, work: _Work) -> None:
         """On the helper thread: the outputs it relies on, then the snapshot."""
         affinity.unpin(self._cores)
         try:
+            snapshot = work.taken.complete()
             work.outputs.sync()
-            if work.outputs.has(work.snapshot.event_seq):
-                snapshot_file.write(self._folder, work.snapshot)
-                is_eve = work.snapshot.event_seq == work.snapshot.events_base
-                spared = work.snapshot.log_index if is_eve else self.eve_index
+            if work.outputs.has(snapshot.event_seq):
+                snapshot_file.write(self._folder, snapshot)
+                is_eve = snapshot.event_seq == snapshot.events_base
+                spared = snapshot.log_index if is_eve else self.eve_index
                 snapshot_file.prune(self._folder, SNAPSHOTS_KEPT, spared)
             else:
-                work.error = f"the event log ends before event {work.snapshot.event_seq}"
+                work.error = f"the event log ends before event {snapshot.event_seq}"
         except OSError as error:
             work.error = str(error)
         work.outputs.close()
@@ -167,12 +195,13 @@ class Snapshots:
             return None
         thread.join()
         self._work = self._thread = None
-        snapshot = work.snapshot
+        snapshot = work.taken.snapshot
+        self._state_bytes = len(snapshot.state)
         is_eve = 0 < snapshot.events_base == snapshot.event_seq == self._events_base
         if work.error:
             self._say.error("snapshot_failed", reason=work.error)
-            if is_eve and self._eve is None:
-                self._eve = snapshot  # it cannot be made again: tried until it is durable
+            if is_eve and self._eve is None and snapshot.state:
+                self._eve = work.taken  # it cannot be made again: tried until it is durable
             return link.Refusal(f"the snapshot could not be written: {work.error}")
         if is_eve:
             self.eve_index = snapshot.log_index
@@ -180,6 +209,7 @@ class Snapshots:
         self._say.info(
             "snapshot_written",
             log_index=snapshot.log_index,
+            bytes=len(snapshot.state),
             took_ms=(time.monotonic_ns() - work.started_ns) // 1_000_000,
         )
         return link.SnapshotMade(

@@ -17,9 +17,8 @@ from oms.node.engine import Engine
 from oms.node.event_file import ARCHIVE, EVENTS, EventFile
 from oms.node.event_index import EventIndex
 from oms.node.event_log import EventLog
-from oms.node.snapshots import Snapshots
+from oms.node.snapshots import Snapshots, Taken
 from oms.process_log import Log
-from oms.replication.snapshot_file import Snapshot
 
 _START_DAY: Final = int(CommandKind.START_DAY)
 _DAY_STARTED: Final = int(EventKind.DAY_STARTED)
@@ -37,7 +36,7 @@ class Eve:
     """The state before an entry that may start a day."""
 
     trading_date: int
-    snapshot: Snapshot
+    taken: Taken
 
 
 def may_start_day(entry: bytes) -> bool:
@@ -78,14 +77,16 @@ class TradingDays:
     def after(self, eve: Eve | None, events: bytes) -> None:
         """It is applied, and its events are not in the event log yet."""
         if _DAY_STARTED not in events[::EVENT_BYTES]:
+            if eve is not None:
+                eve.taken.drop()
             return
         self.trading_date = self._engine.directory().trading_date
         if eve is None:
             return
-        base = eve.snapshot.event_seq
+        base = eve.taken.snapshot.event_seq
         self._ended = self._archive / str(eve.trading_date)
         self._roll_files(base, self._ended / EVENTS)
-        self._snapshots.start_day(eve.snapshot)
+        self._snapshots.start_day(eve.taken)
         self._is_archived = False
 
     def _roll_files(self, base: int, archived: Path) -> None:

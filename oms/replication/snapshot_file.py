@@ -41,7 +41,7 @@ class Snapshot:
     log_index: int
     event_seq: int
     digest: int
-    state: bytes
+    state: bytes | memoryview  # what is to be written need not be copied once more
     events_crc: int = 0  # crc32 of the node's outputs (events_base, event_seq]
     events_base: int = 0  # the trading day's outputs begin behind this event
 

@@ -68,7 +68,7 @@ class Shelf:
         """Index and state of the newest; 0 without one."""
         for path in snapshot_file.newest_first(self.folder):
             shot = snapshot_file.read(path)
-            return shot.log_index, shot.state
+            return shot.log_index, bytes(shot.state)
         return 0, b""
 
 

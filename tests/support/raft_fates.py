@@ -45,7 +45,7 @@ class Replica:
         paths = snapshot_file.newest_first(self.snapshots)
         if paths:
             newest = snapshot_file.read(paths[0])
-            self.index, self.digest = newest.log_index, newest.state[:16]
+            self.index, self.digest = newest.log_index, bytes(newest.state[:16])
         for path in paths[2:]:
             path.unlink()
 
