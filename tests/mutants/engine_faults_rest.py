@@ -136,7 +136,7 @@ MANY: Final = [
         "younger ones, too", "a mass cancel takes what was entered behind it",
         "mass_cancel.pxd",
         "order.order_id <= task.last_order_id", "1",
-        "and order.order_id <= task.last_order_id",
+        "order.order_id <= task.last_order_id",
     ),
     Change(
         "short sales spared", "a mass cancel of sells spares short ones", "mass_cancel.pxd",
@@ -153,7 +153,7 @@ MANY: Final = [
     Change(
         "good till canceled, at night", "the day's end takes every order", "day.pxd",
         "order.time_in_force == TIF_DAY", "1",
-        "if order.leaves and order.time_in_force == TIF_DAY:",
+        "order.time_in_force == TIF_DAY or order.flags",
     ),
     Change(
         "a step too many", "the day's end takes a slot more than its bound", "day.pxd",
