@@ -144,7 +144,7 @@ def test_a_new_day_begins_at_one_again(tmp_path: Path) -> None:
     venue.step()
     verdict = verdict_of(venue)
     assert verdict.is_clean, verdict
-    assert (verdict.acknowledged, verdict.unanswered) == (1, 0), "the second is rejected: PRE_OPEN"
+    assert (verdict.acknowledged, verdict.unanswered) == (2, 0), "the second waits for the open"
 
 
 def test_entries_left_out_by_operators_are_left_out_here(tmp_path: Path) -> None:

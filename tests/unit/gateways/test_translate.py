@@ -222,13 +222,22 @@ def test_unknown_symbol_and_firm_are_id_zero() -> None:
         {"display": ord("A")},
         {"display": ord("Z")},
         {"iso": ord("Y")},
-        {"cross_type": ord("O")},
+        {"cross_type": ord("H")},
+        {"cross_type": ord("O"), "time_in_force": m.TIF_IOC},
         {"capacity": ord("x")},
     ],
 )
 def test_fixed_fields_that_ask_for_something_not_offered(changes: dict[str, int]) -> None:
     """Ignoring a wish would be worse than refusing it."""
     assert order(**changes).refuse_reason == NOT_OFFERED
+
+
+@pytest.mark.parametrize(("letter", "tif"), [("O", 7), ("C", 8)])
+def test_cross_types_are_orders_for_a_call(letter: str, tif: int) -> None:
+    """A client that wants the opening or closing price alone says so by the cross type."""
+    command = order(cross_type=ord(letter))
+    assert (command.time_in_force, command.refuse_reason) == (tif, 0)
+    assert command.cross_type == ord(letter)
 
 
 @pytest.mark.parametrize("capacity", "APRO")
