@@ -4,7 +4,7 @@ Called by the engine. Promises: the words and the mixing of docs/rules.md, Diges
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from oms.bounds import OUTCOME_WINDOW
 from oms.messages.enums import OrdType
@@ -36,6 +36,15 @@ def mix(lanes: list[int], words: Iterable[int]) -> None:
     """Mix one block into the lanes; it is padded with zeros to a multiple of four words."""
     block = [word & _MASK for word in words]
     block += [0] * (-len(block) % _LANES)
+    _mix_block(lanes, block)
+
+
+def mix_records(lanes: list[int], data: bytes) -> None:
+    """As `mix`, of records: whole blocks."""
+    _mix_block(lanes, words_of(data))
+
+
+def _mix_block(lanes: list[int], block: Sequence[int]) -> None:
     for index in range(_LANES):
         lane = lanes[index]
         for word in block[index::_LANES]:

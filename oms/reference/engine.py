@@ -79,8 +79,8 @@ class Engine:
         self._events = bytes(events.data)
         if self._has_digest:
             digest.mix(numbers.lanes, (log_index, timestamp_ns, len(commands), 0))
-            digest.mix(numbers.lanes, digest.words_of(entry[BATCH_HEADER_BYTES:]))
-            digest.mix(numbers.lanes, digest.words_of(self._events))
+            digest.mix_records(numbers.lanes, entry[BATCH_HEADER_BYTES:])
+            digest.mix_records(numbers.lanes, bytes(self._events))
         return len(self._events) // bounds.EVENT_BYTES
 
     def _process(

@@ -5,6 +5,7 @@ Called by the player. Promises: one line per event record; numbers as a person w
 
 from decimal import Decimal
 from enum import IntEnum
+from functools import cache
 
 from oms.bounds import EVENT_BYTES
 from oms.messages.enums import (
@@ -53,6 +54,7 @@ def symbol(instrument_id: int) -> str:
     return world.SYMBOLS[instrument_id - 1] if known else f"instrument-{instrument_id}"
 
 
+@cache  # asked for every event of a million commands
 def name_of(kind: type[IntEnum], code: int) -> str:
     """A code's name, or the code where the list does not have it."""
     return kind(code).name if code in set(kind) else f"{kind.__name__}-{code}"
