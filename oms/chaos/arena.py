@@ -1,11 +1,14 @@
-"""The venue that chaos is made in: three nodes on disks whose power can be cut, two gateways, and a
-relay on every link.
+"""The venue that chaos is made in: three nodes on disks that do as they are told, two gateways, and
+a relay on every link.
 
 Called by `run.py` and by tests. Where forgetful disks cannot be mounted the nodes have ordinary
-ones, and `why_no_power` says so: then there are no power cuts. Belongs to one thread but for
-`kill`. Leaves no process; files are left where the caller said.
+ones, and `why_no_power` says so: then there are no power cuts and no full, failing or slow disks.
+Belongs to one thread but for `kill`. Leaves no process; files are left where the caller said.
 """
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,23 +17,26 @@ from typing import Final
 from oms.chaos.forgetful_disk import ForgetfulDisk, why_not
 from oms.chaos.links import Links
 from oms.chaos.relay import Relays
+from oms.chaos.switch import FOLDER, Switch, path_of
 from oms.config import VenueConfig
 from oms.local.venue import LocalVenue, VenueError, never
 
 GONE_S: Final = 10.0
 GATEWAYS: Final = 2
+NODE_MODULE: Final = "oms.chaos.fault_node"
+READ: Final = "docs/chaos.md"
 
 
 class Arena:
     """Made by `arena`, running."""
 
-    def __init__(
-        self, venue: LocalVenue, links: Links, disks: dict[str, ForgetfulDisk], why_no_power: str
-    ) -> None:
+    def __init__(self, venue: LocalVenue, links: Links, why_no_power: str) -> None:
         self.venue = venue
         self.links = links
-        self.disks = disks
         self.why_no_power = why_no_power  # "": power can be cut
+        self.disks: dict[str, ForgetfulDisk] = {}
+        self.switches = {node_id: self._switch(node_id) for node_id in self.node_ids}
+        self._next_number = len(self.switches) + 1
 
     @property
     def node_ids(self) -> list[str]:
@@ -42,27 +48,31 @@ class Arena:
         """The gateways."""
         return [gateway.name for gateway in self.venue.folder.venue.gateways]
 
-    def wait_gone(self, names: Sequence[str]) -> None:
+    def wait_gone(self, names: Sequence[str], timeout_s: float = GONE_S) -> None:
         """Wait for the end of processes that were killed. Raises: VenueError."""
         for name in names:
-            if not self.venue.wait_gone(name, GONE_S):
+            if not self.venue.wait_gone(name, timeout_s):
                 raise VenueError(
                     what=f"{name} does not end",
-                    why=f"it was killed {GONE_S:.0f} s ago",
+                    why=f"it was killed, or should have ended, {timeout_s:.0f} s ago",
                     do="look at the machine: a process that SIGKILL does not end hangs in the disk",
-                    read="docs/testing.md, Chaos",
+                    read=READ,
                 )
+
+    def kill(self, names: Sequence[str]) -> None:
+        """SIGKILL, and the end."""
+        for name in names:
+            self.venue.kill(name)
+        self.wait_gone(names)
 
     def cut_power(self, names: Sequence[str], seed: int) -> None:
         """The disks lose what was not synced, and the nodes are gone."""
         for number, name in enumerate(names):
             self.disks[name].cut(seed + number)
-        for name in names:
-            self.venue.kill(name)
-        self.wait_gone(names)
+        self.kill(names)
 
     def restart(self, names: Sequence[str]) -> None:
-        """Start what was killed; a disk whose power was cut has it again."""
+        """Start what was killed."""
         for name in names:
             self.venue.start_node(name)
 
@@ -72,26 +82,67 @@ class Arena:
             self.disks[name].restore()
         self.restart(names)
 
+    def replace(self, lost: str) -> str:
+        """The disk of a node is gone; a new one takes its place, as docs/operating.md says.
+
+        Nothing runs. Returns the new node's name. Raises: VenueError.
+        """
+        new, self._next_number = f"n{self._next_number}", self._next_number + 1
+        venue = self.venue.folder.path
+        if lost in self.disks:
+            self.disks.pop(lost).give_back()
+        shutil.rmtree(venue / lost)
+        command = [sys.executable, "-m", "oms.cli.main", "cluster", "replace", lost, new]
+        done = subprocess.run(  # noqa: S603  # our own program
+            [*command, "--data", str(venue)], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise VenueError(
+                what=f"{lost} cannot be replaced",
+                why=done.stderr.strip(),
+                do="keep the venue's folder: it shows a fault of this program",
+                read=READ,
+            )
+        self.venue.reopen()
+        self.links.lay()
+        self.switches.pop(lost).close()
+        self.switches[new] = self._switch(new)
+        if not self.why_no_power:
+            self.disks[new] = ForgetfulDisk.over(venue / new)
+        return new
+
     def close(self) -> None:
         """End every process; the nodes' folders are ordinary ones, for whoever reads the log."""
         self.venue.stop()
         while self.disks:
             _, disk = self.disks.popitem()
             disk.give_back()
+        while self.switches:
+            _, switch = self.switches.popitem()
+            switch.close()
+
+    def _switch(self, node_id: str) -> Switch:
+        return Switch(path_of(self.venue.folder.path, node_id))
 
 
 @contextmanager
 def arena(
-    folder: Path, config: VenueConfig, *, is_canceled: Callable[[], bool] = never
+    folder: Path,
+    config: VenueConfig,
+    *,
+    is_canceled: Callable[[], bool] = never,
+    node_module: str = NODE_MODULE,
 ) -> Iterator[Arena]:
     """A running venue in `folder`. Raises: VenueError, StartCanceled."""
     why_no_power = why_not() or ""
     with ExitStack() as stack:
         relays = stack.enter_context(Relays())
         venue = LocalVenue.format(folder, config, gateway_count=GATEWAYS)
-        made = Arena(venue, Links(venue, relays), {}, why_no_power)
+        venue.node_module = node_module
+        (folder / FOLDER).mkdir()
+        made = Arena(venue, Links(venue, relays), why_no_power)
         stack.callback(made.close)
-        for node in [] if why_no_power else venue.nodes:
-            made.disks[node.node_id] = ForgetfulDisk.over(folder / node.node_id)
+        for node_id in [] if why_no_power else made.node_ids:
+            made.disks[node_id] = ForgetfulDisk.over(folder / node_id)
         venue.start(is_canceled=is_canceled)
         yield made

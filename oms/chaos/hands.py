@@ -1,26 +1,26 @@
-"""What does the faults to a running venue, one after the other, and sees each of them through.
+"""What all faults have in common: the aim, the count, and the waiting until the venue is whole.
 
-Called by `run.py`. Promises: a process is killed, and a power cut, at an instant at which orders
-are in flight (the robots are made to send, then a random moment is taken); behind every fault all
-nodes run, hear each other and are close to each other before the next one comes.
+Called by the faults (`process_faults.py` and the others). Promises: a process is killed, and a
+power cut, at an instant at which orders are in flight (the robots are made to send, then a random
+moment is taken); `whole` returns when all nodes run, hear each other and are close to each other.
 """
 
 import asyncio
-import contextlib
 import random
-import signal
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, TypeVar
 
-from oms.chaos.arena import Arena
-from oms.chaos.schedule import Fault, FaultName
-from oms.local.requests import NoAnswer, RequestRefused
+from oms.chaos.arena import READ, Arena
+from oms.chaos.schedule import Fault
+from oms.check.history import SUFFIX, Clock, Recorder
+from oms.config import VenueConfig
 from oms.local.venue import VenueError
-from oms.messages import link
+from oms.messages.link import Status
 from oms.robots.crowd import Crowd
 
 AIM_MAX_S: Final = 0.004  # a kill comes up to so long after the robots' burst
@@ -29,7 +29,6 @@ AIM_TRIES: Final = 200
 LOOK_S: Final = 0.05
 LAG_MAX: Final = 500  # entries a node may be behind when the next fault comes
 PATIENCE_S: Final = 30.0  # for a venue without a fault to be whole again
-SNAPSHOT_S: Final = 20.0
 
 _T = TypeVar("_T")
 
@@ -45,23 +44,47 @@ class Done:
     failover_ms: list[float] = field(default_factory=list)  # of leaders, while the others live
 
 
+class Guests:
+    """Those who log in as one of the robots: their passwords, and their histories."""
+
+    def __init__(self, config: VenueConfig, folder: Path, clock: Clock) -> None:
+        self._passwords = {user.name: user.password for user in config.users}
+        self._folder = folder
+        self._clock = clock
+        self._count = 0
+
+    def password(self, user: str) -> str:
+        """What it logs in with."""
+        return self._passwords[user]
+
+    def record(self, user: str) -> Recorder:
+        """A history of its own, beside the robot's."""
+        self._count += 1
+        return Recorder(self._folder / f"{user}-{self._count}{SUFFIX}", user, self._clock)
+
+
 class Hands:
     """One per run, on its event loop; what waits is done in the worker, whose the venue is."""
 
     def __init__(
-        self, arena: Arena, crowd: Crowd, worker: ThreadPoolExecutor, draw: random.Random
+        self,
+        arena: Arena,
+        crowd: Crowd,
+        worker: ThreadPoolExecutor,
+        draw: random.Random,
+        guests: Guests,
     ) -> None:
-        self._arena = arena
-        self._venue = arena.venue
-        self._links = arena.links
-        self._crowd = crowd
+        self.arena = arena
+        self.guests = guests
+        self.venue = arena.venue
+        self.crowd = crowd
+        self.done = Done()
         self._worker = worker
         self._draw = draw
         self._struck_at = 0.0  # perf_counter, while a fail-over lasts
         self._dead_from_ns = 0  # wall clock; the old leader stamped nothing from here on
         self._failed_over = asyncio.Event()
         self.midnight_ns = 0
-        self.done = Done()
 
     def on_accepted(self, timestamp_ns: int) -> None:
         """A client saw an acceptance that the venue stamped so long after midnight."""
@@ -70,109 +93,86 @@ class Hands:
             self._dead_from_ns = 0
             self._failed_over.set()
 
+    # ---- waiting
+
     async def whole(self) -> str:
         """Wait until all nodes run, are close to each other, and one leads; returns that one.
 
         Raises: VenueError.
         """
+
+        def is_whole(statuses: list[Status]) -> bool:
+            indexes = [item.applied_index for item in statuses]
+            return (
+                any(item.accepting for item in statuses)
+                and max(indexes) - min(indexes) <= LAG_MAX
+                and all(item.room == "ample" and not item.is_joining for item in statuses)
+            )
+
+        statuses = await self.until(
+            is_whole,
+            "a node does not answer, is far behind, has no room, or nobody leads",
+            is_everybody_wanted=True,
+        )
+        leading = [item for item in statuses if item.accepting]
+        return max(leading, key=lambda item: item.term).node_id
+
+    async def until(
+        self, is_so: Callable[[list[Status]], bool], why: str, *, is_everybody_wanted: bool = False
+    ) -> list[Status]:
+        """Wait until the nodes that answer (or all of them) say so. Raises: VenueError."""
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
-            statuses = list((await self._blocking(self._venue.statuses)).values())
+            statuses = list((await self.blocking(self.venue.statuses)).values())
             known = [item for item in statuses if item is not None]
-            leading = [item for item in known if item.accepting]
-            if leading and len(known) == len(statuses):
-                indexes = [item.applied_index for item in known]
-                if max(indexes) - min(indexes) <= LAG_MAX:
-                    return max(leading, key=lambda item: item.term).node_id
+            if known and (len(known) == len(statuses) or not is_everybody_wanted) and is_so(known):
+                return known
             await asyncio.sleep(LOOK_S)
-        raise _not_whole("a node does not answer, is far behind, or nobody leads")
+        raise not_whole(why)
 
-    async def strike(self, fault: Fault, leader: str) -> str:
-        """Do one fault, to its end; returns what was done, for the reader."""
-        followers = [name for name in self._arena.node_ids if name != leader]
-        follower = followers[fault.choice % len(followers)]
-        told = await self._strike(fault, leader, follower)
-        self.done.faults[fault.name.value] += 1
-        return told
+    async def aim(self) -> int:
+        """Have orders in flight, and return how many."""
+        for _ in range(AIM_TRIES):
+            self.crowd.burst(AIM_BURST)
+            await asyncio.sleep(self._draw.random() * AIM_MAX_S)
+            if self.crowd.in_flight:
+                break
+        return self.crowd.in_flight
 
-    async def _strike(self, fault: Fault, leader: str, follower: str) -> str:
-        nodes, names = FaultName, self._arena.node_ids
-        match fault.name:
-            case nodes.KILL_LEADER:
-                return await self._kill(fault, [leader], is_failover=True)
-            case nodes.KILL_FOLLOWER:
-                return await self._kill(fault, [follower])
-            case nodes.KILL_PAIR:
-                return await self._kill(fault, [leader, follower])
-            case nodes.KILL_ALL:
-                return await self._kill(fault, names)
-            case nodes.KILL_AFTER_SNAPSHOT:
-                await self._snapshot(leader)
-                return await self._kill(fault, [leader], is_failover=True)
-            case nodes.KILL_GATEWAY:
-                gateways = self._arena.gateway_names
-                return await self._kill(fault, [gateways[fault.choice % len(gateways)]])
-            case nodes.PAUSE_LEADER:
-                return await self._pause(fault, leader)
-            case nodes.PAUSE_FOLLOWER:
-                return await self._pause(fault, follower)
-            case nodes.ISOLATE_LEADER:
-                return await self._part(fault, leader, self._links.isolate)
-            case nodes.ISOLATE_FOLLOWER:
-                return await self._part(fault, follower, self._links.isolate)
-            case nodes.SILENCE_LEADER:
-                return await self._part(fault, leader, self._links.silence)
-            case nodes.DEAFEN_LEADER:
-                return await self._part(fault, leader, self._links.deafen)
-            case nodes.FLAP_CLIENTS:
-                in_flight = await self._aim()
-                self._links.flap()
-                return f"every client's connection, {in_flight} in flight"
-            case nodes.CUT_POWER_LEADER:
-                return await self._cut_power(fault, [leader], is_failover=True)
-            case nodes.CUT_POWER_FOLLOWER:
-                return await self._cut_power(fault, [follower])
-            case nodes.CUT_POWER_ALL:
-                return await self._cut_power(fault, names)
+    def blocking(self, work: Callable[[], _T]) -> Awaitable[_T]:
+        """In the worker."""
+        return asyncio.get_running_loop().run_in_executor(self._worker, work)
 
-    # ---- the faults
+    # ---- counting
 
-    async def _kill(self, fault: Fault, names: Sequence[str], *, is_failover: bool = False) -> str:
-        in_flight = await self._aim()
-        self._note(in_flight)
-        self.done.kills += len(names)
-        for name in names:
-            self._venue.kill(name)
-        await self._blocking(lambda: self._arena.wait_gone(names))
-        return await self._bring_back(
-            fault, names, in_flight, self._arena.restart, is_failover=is_failover
-        )
+    def note(self, in_flight: int, *, kills: int = 0, power_cuts: int = 0) -> None:
+        """Processes die now."""
+        self.crowd.note_kill()
+        self._struck_at = time.perf_counter()
+        self.done.in_flight.append(in_flight)
+        self.done.kills += kills
+        self.done.power_cuts += power_cuts
 
-    async def _cut_power(
-        self, fault: Fault, names: Sequence[str], *, is_failover: bool = False
-    ) -> str:
-        in_flight = await self._aim()
-        self._note(in_flight)
-        self.done.power_cuts += 1
-        await self._blocking(lambda: self._arena.cut_power(names, fault.seed))
-        return await self._bring_back(
-            fault, names, in_flight, self._arena.restore_power, is_failover=is_failover
-        )
+    def leader_is_gone(self) -> None:
+        """From now on it stamps nothing: what is accepted later was accepted by another one."""
+        self._failed_over.clear()
+        self._dead_from_ns = time.time_ns()
 
-    async def _bring_back(
+    async def bring_back(
         self,
         fault: Fault,
         names: Sequence[str],
         in_flight: int,
         bring_back: Callable[[Sequence[str]], None],
         *,
-        is_failover: bool,
+        is_failover: bool = False,
     ) -> str:
-        if is_failover:
-            self._failed_over.clear()
-            self._dead_from_ns = time.time_ns()
+        """They are gone, and start again; returns what was done, for the reader.
+
+        `is_failover`: one was the leader (`leader_is_gone` was said), and a majority lives.
+        """
         await asyncio.sleep(fault.lasts_s)
-        await self._blocking(lambda: bring_back(names))
+        await self.blocking(lambda: bring_back(names))
         told = f"{' '.join(names)}, {in_flight} in flight, back after {fault.lasts_s:.1f} s"
         if is_failover:
             await self._see_failed_over()
@@ -183,61 +183,14 @@ class Hands:
         try:
             await asyncio.wait_for(self._failed_over.wait(), PATIENCE_S)
         except TimeoutError:
-            raise _not_whole("no order was accepted since the leader went") from None
-
-    async def _pause(self, fault: Fault, name: str) -> str:
-        in_flight = await self._aim()
-        self._crowd.note_kill()
-        self._venue.kill(name, signal.SIGSTOP)
-        try:
-            await asyncio.sleep(fault.lasts_s)
-        finally:
-            self._venue.kill(name, signal.SIGCONT)
-        return f"{name}, {in_flight} in flight, for {fault.lasts_s:.1f} s"
-
-    async def _part(self, fault: Fault, name: str, part: Callable[[str], None]) -> str:
-        in_flight = await self._aim()
-        self._crowd.note_kill()
-        part(name)
-        try:
-            await asyncio.sleep(fault.lasts_s)
-        finally:
-            self._links.mend()
-        return f"{name}, {in_flight} in flight, for {fault.lasts_s:.1f} s"
-
-    async def _snapshot(self, name: str) -> None:
-        """Right behind a snapshot; where none can be made now, the kill comes all the same."""
-        with contextlib.suppress(NoAnswer, RequestRefused):
-            await self._blocking(
-                lambda: self._venue.requests().ask(
-                    name, link.CreateSnapshot(), link.SnapshotMade, SNAPSHOT_S
-                )
-            )
-
-    # ---- inside
-
-    def _note(self, in_flight: int) -> None:
-        self._crowd.note_kill()
-        self._struck_at = time.perf_counter()
-        self.done.in_flight.append(in_flight)
-
-    async def _aim(self) -> int:
-        """Have orders in flight, and return how many."""
-        for _ in range(AIM_TRIES):
-            self._crowd.burst(AIM_BURST)
-            await asyncio.sleep(self._draw.random() * AIM_MAX_S)
-            if self._crowd.in_flight:
-                break
-        return self._crowd.in_flight
-
-    def _blocking(self, work: Callable[[], _T]) -> Awaitable[_T]:
-        return asyncio.get_running_loop().run_in_executor(self._worker, work)
+            raise not_whole("no order was accepted since the leader went") from None
 
 
-def _not_whole(why: str) -> VenueError:
+def not_whole(why: str) -> VenueError:
+    """The venue does not come back from a fault."""
     return VenueError(
         what=f"the venue is not whole {PATIENCE_S:.0f} s after the last fault",
         why=why,
         do="look at `logs/` in the venue's folder: it has what the nodes said",
-        read="docs/testing.md, Chaos",
+        read=READ,
     )

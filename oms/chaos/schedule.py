@@ -1,44 +1,19 @@
 """What will be done to the venue, decided by a seed alone: kind after kind, with its numbers.
 
-Called by `run.py`. Pure but for its generator. Every kind comes once before any comes again, so
-that a run of a few minutes has them all.
+Called by `run.py`. Pure but for its generator. In each round every kind comes once, and power cuts
+twice, for nothing else tests a sync; so a run of a few minutes has them all.
 """
 
 import random
 from collections.abc import Iterator, Sequence
-from enum import StrEnum, unique
 from typing import Final, NamedTuple
+
+from oms.chaos.kinds import KINDS, Family, FaultName
 
 DOWN_S: Final = (0.0, 0.3, 1.0, 2.0)  # until what was killed is started again
 PAUSE_S: Final = (0.1, 0.5, 1.5, 4.0)  # the last is longer than a gateway's lease
 QUIET_S: Final = (0.2, 1.0)  # trading between two faults: from, to
-
-
-@unique
-class FaultName(StrEnum):
-    """The kinds of faults, as `--only` knows them."""
-
-    KILL_LEADER = "kill-leader"
-    KILL_FOLLOWER = "kill-follower"
-    KILL_PAIR = "kill-pair"
-    KILL_ALL = "kill-all"
-    KILL_AFTER_SNAPSHOT = "kill-after-snapshot"
-    KILL_GATEWAY = "kill-gateway"
-    PAUSE_LEADER = "pause-leader"
-    PAUSE_FOLLOWER = "pause-follower"
-    ISOLATE_LEADER = "isolate-leader"
-    ISOLATE_FOLLOWER = "isolate-follower"
-    SILENCE_LEADER = "silence-leader"
-    DEAFEN_LEADER = "deafen-leader"
-    FLAP_CLIENTS = "flap-clients"
-    CUT_POWER_LEADER = "cut-power-leader"
-    CUT_POWER_FOLLOWER = "cut-power-follower"
-    CUT_POWER_ALL = "cut-power-all"
-
-
-POWER_CUTS: Final = frozenset(
-    {FaultName.CUT_POWER_LEADER, FaultName.CUT_POWER_FOLLOWER, FaultName.CUT_POWER_ALL}
-)
+_STARTED_AGAIN: Final = frozenset({Family.PROCESS, Family.POWER})
 
 
 class Fault(NamedTuple):
@@ -51,14 +26,19 @@ class Fault(NamedTuple):
     seed: int  # of what a disk keeps
 
 
+def round_of(names: Sequence[FaultName]) -> list[FaultName]:
+    """What comes before anything comes again."""
+    return [*names, *(name for name in names if KINDS[name].family is Family.POWER)]
+
+
 def schedule(seed: int, names: Sequence[FaultName]) -> Iterator[Fault]:
     """Without end; the same for the same seed and names."""
     draw = random.Random(seed)  # noqa: S311 - repeatable decisions, not a secret
     while True:
-        bag = list(names)
+        bag = round_of(names)
         draw.shuffle(bag)
         for name in bag:
-            durations = DOWN_S if name in POWER_CUTS or name.startswith("kill-") else PAUSE_S
+            durations = DOWN_S if KINDS[name].family in _STARTED_AGAIN else PAUSE_S
             yield Fault(
                 name,
                 quiet_s=round(draw.uniform(*QUIET_S), 3),

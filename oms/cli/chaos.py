@@ -6,19 +6,25 @@ when a promise was broken, 3 when none was but the run proves nothing.
 
 import asyncio
 import json
+import math
+import shlex
 import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import uvloop
 
-from oms.chaos.arena import arena
+from oms.chaos.arena import READ, arena
 from oms.chaos.forgetful_disk import DiskError
+from oms.chaos.kinds import FaultName
+from oms.chaos.record import record_of
+from oms.chaos.record import save as save_record
+from oms.chaos.report_page import page
 from oms.chaos.run import HISTORIES, LOG_FILE, Outcome, Plan, Run
-from oms.chaos.schedule import FaultName
 from oms.check.history import HistoryError
 from oms.check.verdict import Kind
 from oms.cli.demo import EXIT_INTERRUPTED, Interrupts
@@ -32,27 +38,39 @@ from oms.replication.errors import JournalDamagedError
 EXIT_BROKEN: Final = 1
 EXIT_PROVES_NOTHING: Final = 3
 VENUE: Final = "venue"
-_READ: Final = "docs/testing.md, Chaos"
 
 
-def chaos(
-    *,
-    minutes: float,
-    seed: int,
-    only: Sequence[FaultName],
-    rate: float,
-    save: Path | None,
-    as_json: bool,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was typed."""
+
+    minutes: float
+    rounds: int  # 0: `minutes` counts
+    seed: int
+    only: Sequence[FaultName]
+    rate: float
+    save: Path | None
+    report: Path | None
+    as_json: bool
+
+
+def chaos(wish: Wish) -> int:
     """Run it; the exit code. Raises: SettingsError."""
-    folder = _make(save or Path(f"chaos-{seed}"))
+    if wish.report is not None:
+        _check_new(wish.report)
+    folder = _make(wish.save or Path(f"chaos-{wish.seed}"))
     plan = Plan(
-        seconds=minutes * 60, seed=seed, rate=rate, names=only or list(FaultName), folder=folder
+        seconds=math.inf if wish.rounds else wish.minutes * 60,
+        rounds=wish.rounds,
+        seed=wish.seed,
+        rate=wish.rate,
+        names=wish.only or list(FaultName),
+        folder=folder,
     )
     work = Path(tempfile.mkdtemp(prefix="quorate-"))
     interrupts = Interrupts()
     try:
-        outcome = _run(work / VENUE, plan, interrupts)
+        outcome, why_no_power = _run(work / VENUE, plan, interrupts)
     except StartCanceled:
         _say("interrupted; every process is gone")
         shutil.rmtree(work)
@@ -64,7 +82,13 @@ def chaos(
         _keep(work, folder)
     else:
         shutil.rmtree(work)
-    return _tell(outcome, plan, as_json=as_json)
+    command = shlex.join(["oms", *sys.argv[1:]])
+    record = record_of(outcome, plan, command=command, why_no_power=why_no_power)
+    save_record(record, folder)
+    if wish.report is not None:
+        wish.report.write_text(page(record), encoding="utf-8")
+        _say(f"the page: {wish.report}")
+    return _tell(outcome, plan, as_json=wish.as_json)
 
 
 def parse_names(names: Sequence[str]) -> list[FaultName]:
@@ -76,12 +100,12 @@ def parse_names(names: Sequence[str]) -> list[FaultName]:
             what="nothing was started",
             why=f"there is no fault named {', '.join(unknown)}",
             do=f"name some of {', '.join(known)}",
-            read=_READ,
+            read=READ,
         )
     return [known[name] for name in names]
 
 
-def _run(path: Path, plan: Plan, interrupts: Interrupts) -> Outcome:
+def _run(path: Path, plan: Plan, interrupts: Interrupts) -> tuple[Outcome, str]:
     config = demo_config(plan.seed)
     _say(f"seed {plan.seed}: starting three nodes and two gateways, a relay on every link ...")
     try:
@@ -100,7 +124,7 @@ def _run(path: Path, plan: Plan, interrupts: Interrupts) -> Outcome:
         if known is None:
             raise
         raise _cut_off(known.exceptions[0]) from group
-    return outcome
+    return outcome, running.why_no_power
 
 
 async def _until_interrupted(run: Run, interrupts: Interrupts) -> Outcome:
@@ -121,9 +145,19 @@ def _make(folder: Path) -> Path:
             what=f"cannot save the histories in {folder}",
             why=error.strerror or str(error),
             do="name a new folder with --save",
-            read=_READ,
+            read=READ,
         ) from error
     return folder
+
+
+def _check_new(report: Path) -> None:
+    if report.exists() or not report.absolute().parent.is_dir():
+        raise SettingsError(
+            what=f"cannot write the page {report}",
+            why="it exists already" if report.exists() else "its folder does not exist",
+            do="name a new file with --report",
+            read=READ,
+        )
 
 
 def _keep(work: Path, folder: Path) -> None:
@@ -138,7 +172,7 @@ def _cut_off(error: Exception) -> SettingsError:
         what="the run was cut off, so nothing is proved",
         why=str(error),
         do="run it again with a lower --rate; a machine under load may be too slow",
-        read=_READ,
+        read=READ,
     )
 
 

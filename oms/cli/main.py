@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from oms.chaos.kinds import help_lines
 from oms.cli import admin, cluster, log, snapshot
 
 app = typer.Typer(
@@ -177,10 +178,13 @@ def check(
     raise typer.Exit(verb.check(histories, log, as_json=as_json))
 
 
-@app.command()
+@app.command(epilog=f"Faults:\n\n\b\n{help_lines()}")
 def chaos(
     *,
     minutes: Annotated[float, typer.Option(min=0.05, help="Trade and break for so long.")] = 3,
+    rounds: Annotated[
+        int, typer.Option(min=0, help="Not for a time: every fault so often, power cuts twice.")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="Decides which faults come, and their numbers.")] = 1,
     only: Annotated[
         list[str] | None,
@@ -191,6 +195,10 @@ def chaos(
         Path | None,
         typer.Option(help="New folder for the clients' histories and the log [chaos-SEED]."),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", help="Write a page about the run: a new file."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Kill, freeze, cut off and unplug a venue while robots trade.
@@ -200,10 +208,17 @@ def chaos(
     """
     from oms.cli import chaos as verb
 
-    names = verb.parse_names(only or [])
-    raise typer.Exit(
-        verb.chaos(minutes=minutes, seed=seed, only=names, rate=rate, save=save, as_json=as_json)
+    wish = verb.Wish(
+        minutes=minutes,
+        rounds=rounds,
+        seed=seed,
+        only=verb.parse_names(only or []),
+        rate=rate,
+        save=save,
+        report=report,
+        as_json=as_json,
     )
+    raise typer.Exit(verb.chaos(wish))
 
 
 @app.command()

@@ -53,6 +53,7 @@ class LocalVenue:
 
     def __init__(self, folder: DataFolder) -> None:
         self.folder = folder
+        self.node_module = ""  # what a node's process runs; "": the product's
         self._processes = Processes(folder.run, folder.logs)
         self._requests: NodeRequests | None = None
 
@@ -202,6 +203,11 @@ class LocalVenue:
             self.close()
         return ran
 
+    def reopen(self) -> None:
+        """Look at the folder again: a node was replaced. Raises: SettingsError."""
+        self.close()
+        self.folder = open_folder(self.folder.path)
+
     def close(self) -> None:
         """Close the questions' end; the processes go on. A later question opens it again."""
         if self._requests is not None:
@@ -283,7 +289,7 @@ class LocalVenue:
 
     def _program(self, name: str) -> Program:
         if any(node.node_id == name for node in self.nodes):
-            return Program(name, _NODE_MODULE, self.folder.node_settings(name))
+            return Program(name, self.node_module or _NODE_MODULE, self.folder.node_settings(name))
         return Program(name, _GATEWAY_MODULE, self.folder.gateway_settings(name))
 
     def _listens(self, name: str, port: int) -> bool:

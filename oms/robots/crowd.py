@@ -27,10 +27,16 @@ class Crowd:
     """Makers and takers of `samples.demo_config`."""
 
     def __init__(
-        self, config: VenueConfig, *, seed: int, rate: float, on_accepted: Callable[[int], None]
+        self,
+        config: VenueConfig,
+        *,
+        seed: int,
+        rate: float,
+        on_accepted: Callable[[int], None],
+        tally: Tally | None = None,
     ) -> None:
         draw = random.Random(seed)  # noqa: S311 - repeatable decisions, not a secret
-        self.tally = Tally()
+        self.tally = tally or Tally()
         self._rate = rate
         self._passwords = {user.name: user.password for user in config.users}
         surroundings = Surroundings(Market(config.instruments, draw), self.tally, draw, on_accepted)

@@ -2,7 +2,8 @@
 
 import itertools
 
-from oms.chaos.schedule import FaultName, schedule
+from oms.chaos.kinds import FaultName, help_lines
+from oms.chaos.schedule import schedule
 
 EVERY = list(FaultName)
 
@@ -14,12 +15,13 @@ def test_a_seed_decides_everything() -> None:
     assert first != other
 
 
-def test_every_kind_comes_once_before_any_comes_again() -> None:
+def test_a_round_has_every_kind_once_and_power_cuts_twice() -> None:
     """A short run would otherwise leave kinds out, and say nothing of it."""
     faults = schedule(3, EVERY)
+    cuts = [name for name in EVERY if name.startswith("cut-power-")]
     for _ in range(3):
-        names = [fault.name for fault in itertools.islice(faults, len(EVERY))]
-        assert sorted(names) == sorted(EVERY)
+        names = [fault.name for fault in itertools.islice(faults, len(EVERY) + len(cuts))]
+        assert sorted(names) == sorted(EVERY + cuts)
 
 
 def test_only_what_was_named_comes() -> None:
@@ -27,3 +29,10 @@ def test_only_what_was_named_comes() -> None:
     named = [FaultName.KILL_PAIR, FaultName.FLAP_CLIENTS]
     found = {fault.name for fault in itertools.islice(schedule(1, named), 20)}
     assert found == set(named)
+
+
+def test_every_kind_has_a_line_of_help() -> None:
+    """`--only` wants a name that somebody can find; two columns of 80."""
+    lines = help_lines().splitlines()
+    assert [line.split()[0] for line in lines] == [name.value for name in FaultName]
+    assert all(line[23] != " " and len(line) <= 76 for line in lines)
