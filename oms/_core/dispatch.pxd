@@ -16,7 +16,7 @@ from oms._core.day cimport apply_end_day, apply_start_day, expire_due, sweep_ste
 from oms._core.digest cimport mix_header
 from oms._core.kill cimport apply_set_kill, change_entry
 from oms._core.look_ahead cimport LOOK_AHEAD_FROM, look_ahead
-from oms._core.machine cimport IS_DEBUG, UNLIKELY
+from oms._core.machine cimport INVARIANT, IS_DEBUG, UNLIKELY
 from oms._core.mass_cancel cimport (
     apply_admin_mass_cancel, mass_cancel, session_disconnected, work_on, work_start,
 )
@@ -31,7 +31,7 @@ from oms._core.sessions cimport Session, session_outcome, session_remember
 from oms._core.state cimport State, add_event, grant_of, session_of
 from oms._core.trail cimport trail_end, trail_on, trail_start
 from oms._core.types cimport *
-from oms._core.walk cimport walk_state
+from oms._core.walk cimport are_counts_right, walk_state
 
 
 cdef inline void apply_entry(
@@ -70,6 +70,7 @@ cdef inline void apply_entry(
     if UNLIKELY(state.calls.touched_count != 0):
         publish_calls(state)
     trail_end(&state.trail, state.numbers.lanes, &state.buffer)
+    INVARIANT(are_counts_right(state))
 
 
 cdef inline bint is_entry(const uint8_t* data, uint64_t size) noexcept nogil:

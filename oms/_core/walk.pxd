@@ -1,8 +1,8 @@
 """The walk over every structure: are they what they promise to be.
 
-Called after each command in a debug build, by tests, and at the end of a restore. Promises: reads
-only; the answer is 0, or the number of the first promise found broken (the numbers stand beside
-the checks).
+Called after each command in a debug build, by tests, and at the end of a restore; what takes no
+walk is asked after every entry in every build. Promises: reads only; the answer is 0, or the number
+of the first promise found broken (the numbers stand beside the checks).
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -24,7 +24,7 @@ from oms._core.phases cimport collects
 from oms._core.reserve cimport shown_of
 from oms._core.state cimport State
 from oms._core.timers cimport Timer, is_earlier
-from oms._core.types cimport PHASE_CONTINUOUS, SIDE_BUY, SIDE_SELL
+from oms._core.types cimport PHASE_CONTINUOUS, RULES_NAME_ANEW, SIDE_BUY, SIDE_SELL
 
 # What the orders of all books add up to, per account, session and position.
 cdef struct Sums:
@@ -156,6 +156,7 @@ cdef inline int broken_level(
     cdef uint32_t before = 0
     cdef uint32_t tick
     cdef uint64_t qty = 0
+    cdef uint64_t arrived = 0
     cdef uint64_t reserve = 0
     cdef uint64_t market = 0
     if level.instrument_id != instrument_id or slot == 0:
@@ -195,7 +196,12 @@ cdef inline int broken_level(
             public_id_of(&state.pool, order) <= order.order_id
             or public_id_of(&state.pool, order) > state.numbers.order_id
         ):
-            return 28
+            return 29
+        if state.numbers.rule_version >= RULES_NAME_ANEW:
+            # First come, first served: who comes to a level's end has the youngest number there.
+            if arrival_of(state, order) <= arrived:
+                return 50
+            arrived = arrival_of(state, order)
         before = slot
         slot = order.next
     if before != level.tail:
@@ -205,6 +211,24 @@ cdef inline int broken_level(
     if market != state.levels.market[level_slot]:
         return 46
     return 0 if qty == level.qty else 17
+
+
+cdef inline uint64_t arrival_of(const State* state, const Order* order) noexcept nogil:
+    """Larger for who came later to where it stands."""
+    cdef uint64_t public_id = public_id_of(&state.pool, order)
+    return public_id if public_id else order.order_id
+
+
+cdef inline bint are_counts_right(const State* state) noexcept nogil:
+    """What can be asked after every entry, in every build: what is in use is what rests."""
+    return (
+        state.pool.live == state.index.count
+        and state.pool.live + state.pool.free_count == state.pool.highest
+        and state.timers.count <= state.pool.live
+        and state.pool.reserved <= state.pool.live
+        and state.levels.index.count <= state.pool.live
+        and state.positions.count == state.positions.index.count
+    )
 
 
 cdef inline bint broken_call_list(
