@@ -1,20 +1,21 @@
 """`python -m tests.simulation --seeds N [--start S] [--json]`, or `--seed S [--trace]`.
 
 Runs seeds, one after the other; each decides everything of its run. Of a seed that fails the list
-of faults is made smaller, as far as the failure stays. Exit status 1 if a seed failed.
+of faults is made smaller, as far as the failure stays, and printed as the command that repeats it.
+Exit status 1 if a seed failed.
 """
 
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 
 from tests.simulation import faults
 from tests.simulation.faults import Fault
-from tests.simulation.many import played
+from tests.simulation.many import Runner, played
 from tests.simulation.simulation import DURATION_NS, Result, play
 from tests.simulation.world import SECOND
 
@@ -27,6 +28,7 @@ class Failed(msgspec.Struct):
     seed: int
     broken: list[str]
     faults: list[str]  # those that are needed for it
+    command: str  # that repeats it with them alone
 
 
 class Report(msgspec.Struct):
@@ -40,16 +42,19 @@ class Report(msgspec.Struct):
     acknowledged: int
 
 
-def minimized(seed: int) -> list[Fault]:
-    """As few of the seed's faults as still break something."""
-    kept = faults.plan(seed, DURATION_NS)
-    tries = 0
+def minimized(
+    seed: int, is_broken: Callable[[int, list[Fault]], bool], planned: list[Fault]
+) -> list[Fault]:
+    """As few of these faults as still break something."""
+    kept, tries = planned, 0
+    if is_broken(seed, []):
+        return []
     size = max(1, len(kept) // 2)
     while tries < _TRIES_MAX:
         for start in range(0, len(kept), size):
             fewer = kept[:start] + kept[start + size :]
             tries += 1
-            if play(seed, planned=fewer).faults:
+            if is_broken(seed, fewer):
                 kept = fewer
                 break
         else:
@@ -76,14 +81,35 @@ def run(seeds: Sequence[int], *, is_json: bool) -> Report:
         cpu_s += result.cpu_s
         kinds += result.done
         if result.faults:
-            needed = [text(fault) for fault in minimized(result.seed)]
-            report.failed.append(Failed(result.seed, result.faults, needed))
+            report.failed.append(explain(result))
         if not is_json:
             show(result)
     report.faults = dict(sorted(kinds.items()))
     report.speedup = round(report.sim_seconds / cpu_s, 1)
     report.sim_seconds = round(report.sim_seconds, 3)
     return report
+
+
+def explain(result: Result) -> Failed:
+    """Why a seed failed, with as few faults as still break something."""
+
+    def is_broken(seed: int, planned: list[Fault]) -> bool:
+        return bool(runner.play(seed, planned).faults)
+
+    with Runner() as runner:
+        needed = minimized(result.seed, is_broken, faults.plan(result.seed, DURATION_NS))
+    numbers = ",".join(str(fault.number) for fault in needed) or "none"
+    command = f"python -m tests.simulation --seed {result.seed} --faults {numbers}"
+    return Failed(result.seed, result.faults, [text(fault) for fault in needed], command)
+
+
+def chosen(seed: int, numbers: str | None) -> list[Fault]:
+    """The seed's faults, or those of these numbers."""
+    planned = faults.plan(seed, DURATION_NS)
+    if numbers is None:
+        return planned
+    wanted = set() if numbers == "none" else set(map(int, numbers.split(",")))
+    return [fault for fault in planned if fault.number in wanted]
 
 
 def show(result: Result) -> None:
@@ -103,13 +129,16 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=10, metavar="N", help="how many")
     parser.add_argument("--start", type=int, default=1, metavar="S", help="the first one")
     parser.add_argument("--seed", type=int, metavar="S", help="this one alone")
+    parser.add_argument("--faults", metavar="N,N", help="of its faults only these; none: no fault")
     parser.add_argument("--trace", action="store_true", help="print everything that happens")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
     arguments = parser.parse_args()
     if arguments.seed is not None:
-        result = play(arguments.seed, trace=sys.stdout if arguments.trace else None)
+        planned = chosen(arguments.seed, arguments.faults)
+        trace = sys.stdout if arguments.trace else None
+        result = play(arguments.seed, trace=trace, planned=planned)
         show(result)
-        for fault in faults.plan(arguments.seed, DURATION_NS):
+        for fault in planned:
             print(text(fault))
         return 1 if result.faults else 0
     seeds = range(arguments.start, arguments.start + arguments.seeds)
@@ -118,7 +147,8 @@ def main() -> int:
         print(msgspec.json.encode(report).decode())
     else:
         for failed in report.failed:
-            print(f"seed {failed.seed} fails with {', '.join(failed.faults)}")
+            print(f"seed {failed.seed} fails with {', '.join(failed.faults) or 'no fault'}")
+            print(f"  {failed.command}")
         print(
             f"{report.seeds} seeds, {len(report.failed)} failed, {report.sim_seconds:.0f} s of "
             f"the venue's time, {report.speedup} times real time: {report.faults}"

@@ -17,7 +17,7 @@ from oms.messages.records import unpack_event
 from oms.reference.engine import Engine
 from oms.wire.outbound import SOUP_HEADER_BYTES, encode_packet
 from tests.simulation.parties import NodeProcess
-from tests.simulation.traders import Tape, TraderProcess
+from tests.simulation.traders import Tape, TraderProcess, Visitor
 from tests.simulation.world import World
 
 
@@ -54,7 +54,7 @@ class Judge:
 
     # ---- when all is over
 
-    def close(self, traders: Sequence[TraderProcess]) -> None:
+    def close(self, traders: Sequence[TraderProcess], visitors: Sequence[Visitor]) -> None:
         """Replay the log, and compare."""
         engine, streams = self._replay()
         directory = DirectoryIndex(engine.directory())
@@ -63,7 +63,8 @@ class Judge:
             totals.cash_total, totals.shares_total, totals.hold_of_orders,
         ):  # fmt: skip
             self._world.fault(f"not conserved: {totals}")
-        for trader in traders:
+        everybody: list[TraderProcess | Visitor] = [*traders, *visitors]
+        for trader in everybody:
             session_id = directory.credentials(trader.user, Protocol.OUCH).session_id
             stream = streams.get(session_id, [])
             told = [
@@ -71,9 +72,11 @@ class Judge:
                 for record in stream
             ]
             messages = [packet[SOUP_HEADER_BYTES:] for packet in told]
-            self._compare_entries(trader, stream)
+            if isinstance(trader, TraderProcess):
+                self._compare_entries(trader, stream)
+            last = trader.tapes[-1] if isinstance(trader, TraderProcess) else None
             for tape in trader.tapes:
-                self._compare(tape, messages, is_last=tape is trader.tapes[-1])
+                self._compare(tape, messages, is_last=tape is last)
 
     def _replay(self) -> tuple[Engine, dict[int, list[bytes]]]:
         """The oracle's state at the end, and what it says each session was told."""

@@ -5,23 +5,46 @@ open in ours (a system would take it back): no process plays more than RUNS_PER_
 """
 
 import multiprocessing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from typing import Final
+from typing import Final, Self
 
+from tests.simulation.faults import Fault
 from tests.simulation.simulation import Result, play
 
-RUNS_PER_PROCESS: Final = 8
+RUNS_PER_PROCESS: Final = 24
 
 
-def runner() -> ProcessPoolExecutor:
-    """Plays one run after the other, each as `submit(play, seed)`."""
-    return ProcessPoolExecutor(
-        1, multiprocessing.get_context("spawn"), max_tasks_per_child=RUNS_PER_PROCESS
-    )
+class Runner:
+    """Plays runs one after the other, in a process that is replaced now and then."""
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+        self._left = 0
+
+    def play(self, seed: int, planned: Sequence[Fault] | None = None) -> Result:
+        """One run; of the seed's faults, or of these."""
+        if not self._left:
+            self._end()
+            self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+            self._left = RUNS_PER_PROCESS
+        assert self._pool is not None
+        self._left -= 1
+        return self._pool.submit(play, seed, planned=planned).result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
 
 
-def played(seeds: Iterable[int]) -> Iterator[Result]:
+def played(seeds: Sequence[int]) -> Iterator[Result]:
     """What came of each seed, in their order."""
-    with runner() as pool:
-        yield from pool.map(play, seeds)
+    with Runner() as runner:
+        for seed in seeds:
+            yield runner.play(seed)

@@ -2,8 +2,8 @@
 
 What is sent takes a while. A direction between two machines can be cut: then what is under way
 waits, as it does in a kernel that sends again, until the cut is healed or the sender's patience
-ends. A process that is killed leaves a part of what it sent, and a machine that lost its power
-nothing, and tells nobody.
+ends. A process that is killed leaves a part of what it sent; a machine that lost its power too, and
+tells nobody.
 """
 
 import random
@@ -61,21 +61,19 @@ class End:
             self.send(_END)
         self.is_closed = True
 
-    def cut_short(self, keep: int | None) -> None:
-        """The process is gone: of what is under way `keep` items arrive, and the end of it all;
-        None: nothing, not even that.
+    def cut_short(self, keep: int, *, is_told: bool = True) -> None:
+        """The process is gone: of what is under way `keep` items arrive, and the end of it all if
+        the other end is to be told.
         """
         if self.is_closed:
             return
         self.is_closed = True
         queue = self.under_way
-        if keep is None:
-            queue.clear()
-            return
         while len(queue) > keep:
             queue.pop()
-        queue.append((queue[-1][0] if queue else self.network.world.now_ns, _END))
-        self._schedule()
+        if is_told:
+            queue.append((queue[-1][0] if queue else self.network.world.now_ns, _END))
+        self.resume()
 
     def resume(self) -> None:
         """There is room again, or the way is free again."""
@@ -95,7 +93,7 @@ class End:
             if due_ns > world.now_ns:
                 self._schedule()
                 return
-            if self.network.is_cut(self.process.name, peer.process.name):
+            if self.network.is_held(self.process.name, peer.process.name):
                 self._wait_for_way()
                 return
             self._stalled_ns = 0
@@ -187,6 +185,10 @@ class Network:
         """Whether nothing gets from here to there."""
         return (source, target) in self._cut or target in self._down or source in self._down
 
+    def is_held(self, source: str, target: str) -> bool:
+        """Whether what left here does not arrive there."""
+        return (source, target) in self._cut or target in self._down
+
     def cut(self, source: str, target: str) -> None:
         """From now on nothing gets from here to there."""
         self._cut[source, target] = None
@@ -277,9 +279,13 @@ class Network:
                 end.lost("reset")
 
     def ended(self, process: Process, *, is_power_lost: bool) -> None:
-        """A process is gone, and all its ends."""
+        """A process is gone, and all its ends. A machine without power sends nothing again and
+        says no farewell: what had left it arrives, or nothing does.
+        """
         for end in list(self._ends):
             if end.process is process and not end.is_closed:
-                count = len(end.under_way)
-                end.cut_short(None if is_power_lost else self._draw.randrange(count + 1))
+                keep = self._draw.randrange(len(end.under_way) + 1)
+                if is_power_lost and self.is_held(process.name, end.peer.process.name):
+                    keep = 0
+                end.cut_short(keep, is_told=not is_power_lost)
         self._ends = {end: None for end in self._ends if not (end.is_dead and end.peer.is_dead)}

@@ -21,6 +21,8 @@ from oms.process_log import Log
 from oms.replication.errors import Report
 from oms.replication.port import OnCommit, OnInstalled, OnSkip, SnapshotSource
 from oms.replication.raft_log import RaftLog
+from oms.replication.raft_messages import AppendEntries, AppendReply, Message
+from oms.replication.raft_transport import RankedNode, _from_library
 from tests.simulation.event_loop import VirtualLoop
 from tests.simulation.seams import SEGMENT_BYTES, Seams, Wakeup
 from tests.simulation.world import MS, NEVER, SECOND, Died, Process, Value, World
@@ -54,9 +56,7 @@ class SaidLog:
         """Something expected."""
         self._world.seen[event] += 1
         self._world.note("says", self._name, event, *values.values())
-        for hear in list(self._world.on_said):
-            if hear(self._name, event):
-                self._world.on_said.remove(hear)
+        self._world.happens(self._name, event)
         if event == "role" and values["role"] == "leader":
             self._leads(values["term"])
         if event in _MUST_NOT_SAY:
@@ -68,6 +68,17 @@ class SaidLog:
         """At most one in a term."""
         if self._world.leaders.setdefault(term, self._name) != self._name:
             self._world.fault(f"{self._name} leads in term {term!r}, as another did")
+
+
+class TurnedLoop(Loop):
+    """Turned from outside: it never sleeps in a turn, and is asked afterwards for how long."""
+
+    def _sleep_ms(self) -> int:
+        return 0
+
+    def sleep_ms(self) -> int:
+        """Until when nothing needs doing."""
+        return super()._sleep_ms()
 
 
 class NodeClock(Clock):
@@ -107,6 +118,11 @@ class WatchedLog(RaftLog):
             on_skip(log_index)
             process.on_commit(node_id, log_index, 0, b"")
 
+        def installed(log_index: int, path: Path) -> None:
+            process.world.seen["snapshot installed"] += 1
+            process.world.happens(process.name, "installed")
+            on_installed(log_index, path)
+
         super().__init__(
             node_id, addresses, cluster_id, key, folder,
             on_commit=committed,
@@ -120,8 +136,30 @@ class WatchedLog(RaftLog):
             report=report,
             snapshot_source=snapshot_source,
             snapshot_folder=snapshot_folder,
-            on_installed=on_installed,
+            on_installed=installed,
         )  # fmt: skip
+        self._watch(process)
+
+    def _watch(self, process: "NodeProcess") -> None:
+        """What it says to others is an instant, for those who wait for it."""
+        send, world, confirmed = self._transport.send, process.world, 0
+
+        def told(node: RankedNode, message: dict[str, str | int] | Message) -> bool:
+            nonlocal confirmed
+            is_sent: bool = send(node, message)
+            if not is_sent or not world.on_said:
+                return is_sent
+            if isinstance(message, dict):
+                message = _from_library(message)
+            if isinstance(message, AppendReply):
+                if message.matched and message.index > confirmed:
+                    confirmed = message.index
+                    world.happens(process.name, "confirms")
+            elif not isinstance(message, AppendEntries):
+                world.happens(process.name, f"sends {type(message).__name__}")
+            return is_sent
+
+        self._transport.send = told
 
 
 class NodeProcess(Process):
@@ -135,7 +173,7 @@ class NodeProcess(Process):
         self.draw = seams.world.stream(f"node {name}")
         self.refused = ""  # why it cannot start
         self.node: Node | None = None
-        self._loop: Loop | None = None
+        self._loop: TurnedLoop | None = None
         self.is_stopping = False
         self._hand_over_until_ns = 0
 
@@ -157,7 +195,7 @@ class NodeProcess(Process):
         except (SettingsError, OSError) as error:
             self._refuse(str(error))
             return
-        self._loop = Loop(self.node.parts)
+        self._loop = TurnedLoop(self.node.parts)
 
     def _refuse(self, why: str) -> None:
         """It does not start: its owner does what can be done, and tries again."""
@@ -190,7 +228,7 @@ class NodeProcess(Process):
         now_ns = self.world.now_ns
         if node.wakeup.is_end_wanted or loop._polling._poller.poll(0):
             return now_ns
-        return now_ns + loop._sleep_ms() * MS
+        return now_ns + loop.sleep_ms() * MS
 
     def _is_handing_over(self, node: Node, loop: Loop) -> bool:
         """As `Loop.run` does when it ends, a turn at a time."""

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NoReturn, cast
+from typing import Final, NoReturn, cast
 from unittest import mock
 
 import zmq
@@ -45,8 +45,10 @@ from tests.simulation.tcp import TcpModule
 from tests.simulation.world import MS, SECOND, Died, Process, World
 from tests.simulation.zmq_sockets import Fabric, MemorySocket, NoContext
 
-SEGMENT_BYTES = 16 << 10
+SEGMENT_BYTES: Final = 8 << 10
 _EVENTS_AHEAD_BYTES = 64 << 10
+# Why a process may end itself: its disk fails. Any other reason is a fault of the protocol.
+_MAY_END: Final = frozenset({"journal_io_error", "snapshot_io_error", "vote_io_error"})
 _NO_SPACE = oms.replication.segment_maker._NO_SPACE
 
 
@@ -241,6 +243,8 @@ class Seams:
     def die(self, event: str, reason: str) -> NoReturn:
         """The process ends itself, because it must not go on."""
         self.world.seen[event] += 1
+        if event not in _MAY_END:
+            self.world.fault(f"{self.acting.name} ends itself: {event}: {reason}")
         raise Died(is_power_lost=False, why=f"{event}: {reason}")
 
     @contextlib.contextmanager

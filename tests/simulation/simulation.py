@@ -28,7 +28,7 @@ from tests.simulation.faults import Fault
 from tests.simulation.judge import Judge
 from tests.simulation.parties import GatewayProcess, NodeProcess, WatchedLog
 from tests.simulation.seams import Seams
-from tests.simulation.traders import TraderProcess
+from tests.simulation.traders import TraderProcess, Visitor
 from tests.simulation.world import MS, SECOND, START_NS, World
 from tests.simulation.zmq_sockets import NO_LIMIT
 
@@ -36,7 +36,7 @@ DURATION_NS: Final = 20 * SECOND
 PROGRESS_NS: Final = 2 * SECOND
 CONVERGENCE_NS: Final = 10 * SECOND
 _LAST_NS: Final = SECOND  # what is on its way to the clients arrives
-_BATCH_COMMANDS_MAX: Final = 64  # an entry fits a segment, as it must
+_BATCH_COMMANDS_MAX: Final = 24  # an entry fits a segment, as it must
 _START_NS: Final = 8 * SECOND
 _USERS: Final = ("A", "B", "C", "D")
 _SYMBOLS: Final = ("OAK", "ELM")
@@ -98,6 +98,8 @@ class Simulation:
         self.nodes: dict[str, NodeProcess] = {}
         self.gateways: dict[str, GatewayProcess] = {}
         self.traders: list[TraderProcess] = []
+        self.visitors: list[Visitor] = []
+        self._addresses: list[tuple[str, int]] = []
         self._root = root
         self._duration_ns = duration_ns
 
@@ -110,19 +112,25 @@ class Simulation:
             self.nodes[node.node_id] = NodeProcess(
                 self.seams, node.node_id, settings, self.judge.committed
             )
-        addresses: list[tuple[str, int]] = []
         for gateway in folder.venue.gateways:
             path = folder.gateway_settings(gateway.name)
             self.gateways[gateway.name] = GatewayProcess(self.seams, gateway.name, path)
             host, _, port = gateway.listen.rpartition(":")
-            addresses.append((host, int(port)))
+            self._addresses.append((host, int(port)))
         self.traders = [
-            TraderProcess(self.seams, user, addresses, _SYMBOLS, rate=_RATE) for user in _USERS
+            TraderProcess(self.seams, user, self._addresses, _SYMBOLS, rate=_RATE)
+            for user in _USERS
         ]
         self.judge.nodes = self.nodes
         names = self.seams.fabric.names
         names.update((name, f"node-{name}") for name in self.nodes)
         names.update((name, "gateway") for name in self.gateways)
+
+    def visitor(self, user: str) -> Visitor:
+        """Somebody who will log in as this user."""
+        number = len(self.visitors) + 1
+        self.visitors.append(Visitor(self.seams, user, number, self._addresses))
+        return self.visitors[-1]
 
     def leader(self) -> NodeProcess | None:
         """The node that leads in the highest term."""
@@ -170,7 +178,7 @@ class Simulation:
         if not world.faults:
             self._heal()
         if not world.faults:
-            self.judge.close(self.traders)
+            self.judge.close(self.traders, self.visitors)
 
     def _comes(self, fault: Fault) -> Callable[[], None]:
         def come() -> None:
@@ -192,7 +200,10 @@ class Simulation:
         for trouble in (disk.slow, disk.orders, disk.full, disk.broken):
             trouble.clear()
         world.on_said.clear()
-        self.seams.fabric.limit = NO_LIMIT
+        fabric = self.seams.fabric
+        fabric.limit, fabric.repeats, fabric.swaps = NO_LIMIT, 0.0, 0.0
+        for visitor in self.visitors:
+            visitor.kill()
         for process in (*self.nodes.values(), *self.gateways.values(), *self.traders):
             process.paused_until_ns = process.skew_ns = 0
             if not process.is_up:
@@ -248,9 +259,11 @@ def play(
         gc.collect()
         gc.disable()  # what is left of the dead is looked at when all is over
         try:
-            return Simulation(seed, Path(path), trace=trace, planned=planned).run()
+            simulation = Simulation(seed, Path(path), trace=trace, planned=planned)
+            return simulation.run()
         finally:
             gc.enable()
             # Tasks of killed processes never ran to their end: nobody is to hear of that.
             with mock.patch.object(sys, "unraisablehook", _unheard):
+                del simulation
                 gc.collect()

@@ -31,6 +31,7 @@ class MemoryTcp:
         self._is_over = False  # the other end is gone
         self._error = 0
         self._is_connecting = False
+        self._is_full = False  # not everything was taken: whoever writes waits
         module.open[self._fd] = self
 
     # ---- the real one's face
@@ -95,6 +96,7 @@ class MemoryTcp:
         if self._is_over or self._end is None:
             raise BrokenPipeError(errno.EPIPE, "Broken pipe")
         room = BUFFER_BYTES - self._end.bytes_under_way
+        self._is_full = len(data) > room
         if room <= 0:
             raise BlockingIOError
         piece = bytes(data[:room])
@@ -163,7 +165,12 @@ class MemoryTcp:
             self._is_over = True
             self.process.wake()
 
-        end.take, end.on_closed, end.on_room = take, over, self.process.wake
+        def room() -> None:
+            if self._is_full:
+                self._is_full = False
+                self.process.wake()
+
+        end.take, end.on_closed, end.on_room = take, over, room
         end.peer.resume()
 
 

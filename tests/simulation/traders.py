@@ -20,6 +20,7 @@ from tests.support.crash_load import TapedClient
 _PRICE: Final = 1_000_000
 _TICK: Final = 100
 _CONNECT_S: Final = 6.0
+_VISIT_S: Final = 60.0  # it is killed before
 
 
 class Tape:
@@ -43,7 +44,7 @@ class WatchedClient(TapedClient):
             addresses, user, password, from_seq=from_seq, reconnect=reconnect, silent_s=silent_s
         )
         loop = cast("VirtualLoop", asyncio.get_running_loop())
-        self._process = cast("TraderProcess", loop.process)
+        self._process = cast("TraderProcess | Visitor", loop.process)
         self._process.took_on(self)
 
     def _dispatch(self, events: list[o.AnyEvent]) -> None:
@@ -155,3 +156,40 @@ class TraderProcess(LoopProcess):
         """Everything it asked for has its outcome, and it is there to hear of it."""
         client = self.client
         return client is not None and client.is_live and not client.session.unacknowledged
+
+
+class Visitor(LoopProcess):
+    """Logs in as a user who is logged in already, reads everything and asks for nothing."""
+
+    def __init__(
+        self, seams: Seams, user: str, number: int, addresses: Sequence[tuple[str, int]]
+    ) -> None:
+        super().__init__(seams, f"visitor {number}")
+        self.user = user
+        self.tapes: list[Tape] = []
+        self._addresses = list(addresses)
+        self._task: asyncio.Task[None] | None = None
+
+    def begin_in(self, loop: VirtualLoop) -> None:
+        """Log in, once."""
+        self._task = loop.create_task(self._visit())
+
+    async def _visit(self) -> None:
+        seams = self.seams
+        seams.world.stream(self.name).shuffle(self._addresses)
+        try:
+            await WatchedClient.connect(
+                self._addresses, self.user, "SECRET", reconnect=False, timeout_s=_CONNECT_S
+            )
+        except ClientError as error:
+            self.world.note("no visit", self.name, str(error))
+        else:
+            self.world.seen["double login"] += 1
+        await asyncio.sleep(_VISIT_S)
+
+    def took_on(self, client: WatchedClient) -> None:
+        """A client object was made: its tape is kept."""
+        self.tapes.append(Tape(self.user, client))
+
+    def told(self, event: o.AnyEvent) -> None:
+        """It only reads."""

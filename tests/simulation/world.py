@@ -20,6 +20,7 @@ US: Final = 1_000
 MS: Final = 1_000_000
 SECOND: Final = 1_000_000_000
 _ASK_NS: Final = 2 * MS
+_WAKE_NS: Final = 150 * US  # from an event to the turn of who waits for it
 NEVER: Final = 1 << 62
 START_NS: Final = 100 * SECOND  # monotonic
 WALL_NS: Final = 1_790_000_000 * SECOND  # wall time at START_NS
@@ -71,6 +72,12 @@ class World:
         """Hash of everything noted so far."""
         return self._hash.hexdigest()
 
+    def happens(self, name: str, event: str) -> None:
+        """An instant of this process, for those who wait for it."""
+        for hear in list(self.on_said):
+            if hear(name, event):
+                self.on_said.remove(hear)
+
     def fault(self, text: str) -> None:
         """The product broke a promise."""
         self.note("broken", text)
@@ -84,7 +91,8 @@ class World:
 
     def monotonic_s(self) -> float:
         """The same in seconds."""
-        return self.monotonic_ns() / SECOND
+        current = self.current
+        return (self.now_ns + (current.spent_ns if current is not None else 0)) / SECOND
 
     def wall_ns(self) -> int:
         """The wall clock of the machine that runs now."""
@@ -176,9 +184,14 @@ class Process:
 
     def guard(self, call: Callable[[], None]) -> None:
         """Call it as this process; where it dies, it dies."""
+        world = self.world
+        before, world.current = world.current, self
+        self.spent_ns = 0
         try:
-            with self.world.acting(self):
+            try:
                 call()
+            finally:
+                world.current = before
         except Died as end:
             self.world.note("died", self.name, str(end))
             self.kill(is_power_lost=end.is_power_lost)
@@ -203,7 +216,7 @@ class Process:
 
     def wake(self, at_ns: int = 0) -> None:
         """Run a step then (or now), unless one is due before."""
-        at_ns = max(at_ns, self.world.now_ns, self._busy_until_ns, self.paused_until_ns)
+        at_ns = max(at_ns, self.world.now_ns + _WAKE_NS, self._busy_until_ns, self.paused_until_ns)
         if self.is_up and at_ns < self._wake_ns:
             self._wake_ns = at_ns
             self.world.at(at_ns, self._run)

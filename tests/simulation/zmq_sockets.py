@@ -20,6 +20,7 @@ from tests.simulation.world import MS, Process
 
 NO_LIMIT: Final = 1 << 30
 MORE: Final = NOW_MORE & ~NOW
+_OVERTAKEN_NS: Final = 20 * MS  # a message waits so long for the one that overtakes it
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ class Pub(Binding):
             wanted = self.fabric.subscriptions.get(end.peer, ())
             if any(item[0].startswith(prefix) for prefix in wanted):
                 if len(end.under_way) < min(self._send_max, self.fabric.limit):
-                    end.send(item)
+                    self.fabric.pass_on(end, item)
                 else:
                     self.fabric.network.world.seen["publication dropped"] += 1
 
@@ -207,7 +208,7 @@ class Router(Binding):
             raise zmq.ZMQError(zmq.EHOSTUNREACH)
         if len(end.under_way) >= min(self._send_max, self.fabric.limit):
             raise zmq.Again
-        end.send(item[1:])
+        self.fabric.pass_on(end, item[1:])
 
 
 class Connecting(MemorySocket):
@@ -259,7 +260,7 @@ class Connecting(MemorySocket):
         room = min(self._send_max, self.fabric.limit)
         if end is None or end.is_dead or len(end.under_way) >= room:
             raise zmq.Again
-        end.send(item)
+        self.fabric.pass_on(end, item)
 
 
 class Idle(MemorySocket):
@@ -280,6 +281,10 @@ class Fabric:
         self.subscriptions: dict[End, Item] = {}
         self.names: dict[str, str] = {}  # process -> the name in its key
         self.limit = NO_LIMIT  # on every queue of messages, besides its own bound
+        self.repeats = 0.0  # chance that a message comes twice
+        self.swaps = 0.0  # chance that a message comes behind the next one
+        self._draw = network.world.stream("messages")
+        self._held: dict[End, Item] = {}
 
     @property
     def acting(self) -> Process:
@@ -287,6 +292,29 @@ class Fabric:
         process = self.network.world.current
         assert process is not None
         return process
+
+    def pass_on(self, end: End, item: Item) -> None:
+        """Put a message under way; it may be repeated, or overtaken by the next one."""
+        if not self.repeats and not self.swaps and not self._held:
+            end.send(item)
+            return
+        held = self._held.pop(end, None)
+        if held is None and self._draw.random() < self.swaps:
+            self._held[end] = item
+            self.network.world.after(_OVERTAKEN_NS, lambda: self._let_go(end))
+            return
+        end.send(item)
+        if self._draw.random() < self.repeats:
+            self.network.world.seen["message repeated"] += 1
+            end.send(item)
+        if held is not None:
+            self.network.world.seen["message overtaken"] += 1
+            end.send(held)
+
+    def _let_go(self, end: End) -> None:
+        held = self._held.pop(end, None)
+        if held is not None:
+            end.send(held)
 
     def forget(self, process: Process) -> None:
         """It is gone, with all its sockets."""
