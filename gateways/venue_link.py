@@ -309,6 +309,10 @@ class VenueLink:
         windows = self._courier.windows
         acknowledge = self._courier.acknowledge
         now_ns = self._clock.monotonic_ns()
+        # A leader's clock may have been ahead of every other: the log's time does not go back, and
+        # by clocks that are right all commands would be late until they have caught up with it.
+        log_time_ns = _FIELDS.unpack_from(data, len(data) - EVENT_BYTES)[1]
+        self._log_time_ns = max(self._log_time_ns, log_time_ns)
         not_after_ns = self.not_after_ns()
         offset = 0
         for kind, session_id, out_seq, client_seq, conn_epoch in _HEAD.iter_unpack(data):

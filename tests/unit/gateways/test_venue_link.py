@@ -10,7 +10,7 @@ from oms.messages.commands import (
 )
 from oms.messages.enums import EventFlag, EventKind, Phase
 from oms.messages.link import ReplayEvents
-from oms.messages.records import unpack_event, unpack_terms
+from oms.messages.records import pack_batch, unpack_event, unpack_terms
 from tests.support.link_venue import (
     SESSION,
     LinkVenue,
@@ -159,6 +159,19 @@ def test_expired_command_is_resent_with_a_new_limit(venue: LinkVenue) -> None:
     )
     venue.step()
     assert recorder.accepted == [1, 2]
+
+
+def test_a_log_ahead_of_every_clock_is_caught_up_with(venue: LinkVenue) -> None:
+    """A leader's clock was half a minute ahead, and the log's time stays: orders are taken."""
+    recorder = venue.log_in()
+    ahead = pack_batch(venue.clock.wall_ns() + 30_000_000_000, [])
+    venue.log_index += 1
+    venue.engine.apply(venue.log_index, ahead)
+    venue.enter(recorder, 1, 2)
+    venue.step()
+    venue.step()
+    assert recorder.accepted == [1, 2]
+    assert venue.log_in(SESSION + 1).window is not None
 
 
 def test_repeat_of_a_decided_command_frees_the_window(venue: LinkVenue) -> None:
