@@ -164,16 +164,16 @@ class _UserRules:
             self._find(Kind.DUPLICATED, f"order {urn} was answered before")
 
     def _check_as_sent(self, urn: int, data: bytes, now_ns: int) -> None:
-        sent = self._day.sent_as(urn)
-        if sent is not None and sent.first_ns > now_ns > 0:
+        first = self._day.sent_as(urn)
+        if first is not None and first.first_ns > now_ns > 0:
             self._find(Kind.REORDERED, f"order {urn} was accepted before it was entered")
-        if sent is not None and _is_as_sent(sent.message, data):
+        if first is not None and _is_as_sent(first.message, data):
             return
         entered = self._day.sent_under(urn, m.EnterOrder.TYPE)
         if not entered:
             if now_ns:  # else before these histories began
                 self._find(Kind.INVENTED, f"order {urn} was accepted and never entered")
-        elif not any(_is_near_enough(message, data) for message in entered):
+        elif not any(_is_as_sent(sent, data) or _is_near_enough(sent, data) for sent in entered):
             self._find(Kind.CONTRADICTED, f"order {urn} was accepted otherwise than entered")
 
     def _replaced(self, data: bytes, now_ns: int) -> None:

@@ -83,6 +83,20 @@ def test_lost_connections_and_repeats_are_no_violation(tmp_path: Path) -> None:
     assert verdict.acknowledged == 2
 
 
+def test_a_number_that_never_reached_the_venue_is_free_for_another_order(tmp_path: Path) -> None:
+    """A client dies with an order on its way; its next life enters another one under its number."""
+    venue = opened(tmp_path)
+    client = venue.clients[0]
+    number = next(client.next_urn)
+    client.write(m.EnterOrder(number, m.SIDE_SELL, 10, SYMBOL, PRICE))  # never arrives
+    client.drop()
+    client.login()
+    client.send(m.EnterOrder(number, m.SIDE_BUY, 20, SYMBOL, PRICE - 100))
+    venue.step()
+    verdict = verdict_of(venue)
+    assert verdict.is_clean, verdict
+
+
 def test_a_client_that_joins_late_is_not_expected_to_know_the_past(tmp_path: Path) -> None:
     """Executions of orders from before its first login are not judged, nor called invented."""
     venue = opened(tmp_path)
