@@ -7,6 +7,7 @@ order that its client was told of is in the log exactly once; money and shares a
 """
 
 from collections.abc import Sequence
+from typing import Final
 from zlib import crc32
 
 from gateways.admission import DirectoryIndex
@@ -19,6 +20,8 @@ from oms.wire.outbound import SOUP_HEADER_BYTES, encode_packet
 from tests.simulation.parties import NodeProcess
 from tests.simulation.traders import Tape, TraderProcess, Visitor
 from tests.simulation.world import World
+
+_VOID: Final = frozenset({o.OrderState.IGNORED, o.OrderState.REJECTED})
 
 
 class Judge:
@@ -129,13 +132,17 @@ class Judge:
                 if event.user_ref_num in entered:
                     self._world.fault(f"{trader.user}: order {event.user_ref_num} entered twice")
                 entered.add(event.user_ref_num)
+        # A number that came to nothing in one life of a client is free for the next one.
+        held = {
+            order.urn for tape in trader.tapes for order in tape.orders if order.state not in _VOID
+        }
         for tape in trader.tapes:
             for order in tape.orders:
                 is_in = order.urn in entered
                 if order.state is o.OrderState.PENDING and tape is trader.tapes[-1]:
                     self._world.fault(f"{trader.user}: no outcome of {order!r}")
-                if order.state in {o.OrderState.IGNORED, o.OrderState.REJECTED}:
-                    if is_in:
+                if order.state in _VOID:
+                    if is_in and order.urn not in held:
                         self._world.fault(f"{trader.user}: {order!r} is in the log")
                 elif order.state not in {o.OrderState.PENDING, o.OrderState.UNKNOWN} and not is_in:
                     self._world.fault(f"{trader.user}: {order!r} is not in the log")

@@ -22,15 +22,17 @@ class Runner:
         self._pool: ProcessPoolExecutor | None = None
         self._left = 0
 
-    def play(self, seed: int, planned: Sequence[Fault] | None = None) -> Result:
-        """One run; of the seed's faults, or of these."""
+    def play(
+        self, seed: int, planned: Sequence[Fault] | None = None, *, is_checked: bool = False
+    ) -> Result:
+        """One run; of the seed's faults, or of these; judged by `oms check` too, if wanted."""
         if not self._left:
             self._end()
             self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
             self._left = RUNS_PER_PROCESS
         assert self._pool is not None
         self._left -= 1
-        return self._pool.submit(play, seed, planned=planned).result()
+        return self._pool.submit(play, seed, planned=planned, is_checked=is_checked).result()
 
     def __enter__(self) -> Self:
         return self

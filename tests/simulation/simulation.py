@@ -21,6 +21,7 @@ import oms.node.main
 import oms.node.replica
 import oms.node.sequencer
 import oms.node.snapshots
+from oms.check.verdict import Verdict
 from oms.config import AccountConfig, CapacityConfig, InstrumentConfig, UserConfig, VenueConfig
 from oms.local.folder import format_folder
 from tests.simulation import faults
@@ -28,6 +29,7 @@ from tests.simulation.faults import Fault
 from tests.simulation.judge import Judge
 from tests.simulation.parties import GatewayProcess, NodeProcess, WatchedLog
 from tests.simulation.seams import Seams
+from tests.simulation.testimony import Testimony
 from tests.simulation.traders import TraderProcess, Visitor
 from tests.simulation.world import MS, SECOND, START_NS, World
 from tests.simulation.zmq_sockets import NO_LIMIT
@@ -75,6 +77,7 @@ class Result:
     acknowledged: int
     done: Counter[str] = field(default_factory=Counter)  # faults that came, by kind
     seen: Counter[str] = field(default_factory=Counter)
+    verdict: Verdict | None = None  # of `oms check`, if it was asked
 
 
 class Simulation:
@@ -88,6 +91,7 @@ class Simulation:
         trace: TextIO | None = None,
         planned: Sequence[Fault] | None = None,
         duration_ns: int = DURATION_NS,
+        is_checked: bool = False,
     ) -> None:
         self.seed = seed
         self.world = World(seed, str(root), trace)
@@ -101,6 +105,7 @@ class Simulation:
         self.visitors: list[Visitor] = []
         self._addresses: list[tuple[str, int]] = []
         self._root = root
+        self._testimony = Testimony(self.world, root / "histories") if is_checked else None
         self._duration_ns = duration_ns
 
     # ---- the venue
@@ -118,7 +123,9 @@ class Simulation:
             host, _, port = gateway.listen.rpartition(":")
             self._addresses.append((host, int(port)))
         self.traders = [
-            TraderProcess(self.seams, user, self._addresses, _SYMBOLS, rate=_RATE)
+            TraderProcess(
+                self.seams, user, self._addresses, _SYMBOLS, rate=_RATE, testimony=self._testimony
+            )
             for user in _USERS
         ]
         self.judge.nodes = self.nodes
@@ -129,7 +136,9 @@ class Simulation:
     def visitor(self, user: str) -> Visitor:
         """Somebody who will log in as this user."""
         number = len(self.visitors) + 1
-        self.visitors.append(Visitor(self.seams, user, number, self._addresses))
+        self.visitors.append(
+            Visitor(self.seams, user, number, self._addresses, testimony=self._testimony)
+        )
         return self.visitors[-1]
 
     def leader(self) -> NodeProcess | None:
@@ -163,10 +172,21 @@ class Simulation:
             self.seed, self.world.faults, self.world.digest,
             self.world.now_ns - START_NS, time.process_time() - began_s,
             sum(trader.acknowledged for trader in self.traders), self.done, self.world.seen,
+            self._verdict(),
         )  # fmt: skip
 
+    def _verdict(self) -> Verdict | None:
+        """What `oms check` says of it; clients that live have said everything."""
+        if self._testimony is None:
+            return None
+        living = [trader.recorder for trader in self.traders if trader.is_up]
+        return self._testimony.verdict(
+            {index: entry for index, entry in self.judge.history.items() if entry},
+            [recorder for recorder in living if recorder is not None],
+        )
+
     def _play(self) -> None:
-        world = self.world
+        world, is_checked = self.world, self._testimony is not None
         for process in (*self.nodes.values(), *self.gateways.values(), *self.traders):
             process.start()
         if not world.run(world.now_ns + _START_NS, self._are_all_live):
@@ -174,10 +194,11 @@ class Simulation:
             return
         for fault in self.planned:
             world.after(fault.at_ns, self._comes(fault))
-        world.run(world.now_ns + self._duration_ns, lambda: bool(world.faults))
-        if not world.faults:
+        # Who is to be checked from outside as well goes on to the end, whatever was seen.
+        world.run(world.now_ns + self._duration_ns, None if is_checked else self._is_broken)
+        if is_checked or not world.faults:
             self._heal()
-        if not world.faults:
+        if is_checked or not world.faults:
             self.judge.close(self.traders, self.visitors)
 
     def _comes(self, fault: Fault) -> Callable[[], None]:
@@ -187,6 +208,9 @@ class Simulation:
             faults.KINDS[fault.kind](self, fault.draw(self.seed))
 
         return come
+
+    def _is_broken(self) -> bool:
+        return bool(self.world.faults)
 
     def _are_all_live(self) -> bool:
         return all(trader.client is not None and trader.client.is_live for trader in self.traders)
@@ -251,7 +275,11 @@ def _unheard(_what: object) -> None:
 
 
 def play(
-    seed: int, *, trace: TextIO | None = None, planned: Sequence[Fault] | None = None
+    seed: int,
+    *,
+    trace: TextIO | None = None,
+    planned: Sequence[Fault] | None = None,
+    is_checked: bool = False,
 ) -> Result:
     """Run a seed in a folder of its own, which is gone afterwards."""
     place = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -259,7 +287,9 @@ def play(
         gc.collect()
         gc.disable()  # what is left of the dead is looked at when all is over
         try:
-            simulation = Simulation(seed, Path(path), trace=trace, planned=planned)
+            simulation = Simulation(
+                seed, Path(path), trace=trace, planned=planned, is_checked=is_checked
+            )
             return simulation.run()
         finally:
             gc.enable()

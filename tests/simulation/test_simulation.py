@@ -14,6 +14,7 @@ import pytest
 
 from tests.simulation.faults import KINDS
 from tests.simulation.many import Runner
+from tests.simulation.once_failed import ONCE_FAILED, OnceFailed
 
 pytestmark = pytest.mark.property
 ROOT = Path(__file__).parents[2]
@@ -47,10 +48,13 @@ def runner() -> Iterator[Runner]:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_client_is_told_the_truth(seed: int, seen: Counter[str], runner: Runner) -> None:
     """Kills, power cuts, partitions, pauses: what was acknowledged stays, once and in order."""
-    result = runner.play(seed)
+    result = runner.play(seed, is_checked=True)
     print(f"seed={seed} {dict(result.done)}")
     assert not result.faults
     assert result.acknowledged > 100
+    assert result.verdict is not None
+    assert not result.verdict.examples
+    assert result.verdict.acknowledged > 100
     seen.update(result.done)
     seen.update(result.seen)
 
@@ -61,6 +65,15 @@ def test_runs_came_by_what_they_are_for(seen: Counter[str]) -> None:
         pytest.skip("for all seeds together")
     for name in (*KINDS, *RARE):
         assert seen[name], name
+
+
+@pytest.mark.parametrize("run", ONCE_FAILED, ids=lambda run: str(run.seed))
+def test_what_failed_once_does_not_fail_again(run: OnceFailed, runner: Runner) -> None:
+    """Each found something: in the product, or in what judges it."""
+    result = runner.play(run.seed, run.faults, is_checked=True)
+    assert not result.faults
+    assert result.verdict is not None
+    assert not result.verdict.examples
 
 
 def test_a_seed_is_one_run_whatever_the_hash_seed() -> None:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final, cast
 
+from oms.check.history import Recorder
 from oms.client import orders as o
 from oms.client.aio import CLIENT_SILENT_S
 from oms.client.errors import ClientError
@@ -15,6 +16,7 @@ from oms.messages.enums import Side
 from tests.simulation.event_loop import VirtualLoop
 from tests.simulation.parties import LoopProcess
 from tests.simulation.seams import Seams
+from tests.simulation.testimony import Testimony
 from tests.support.crash_load import TapedClient
 
 _PRICE: Final = 1_000_000
@@ -65,10 +67,13 @@ class TraderProcess(LoopProcess):
         symbols: Sequence[str],
         *,
         rate: float,
+        testimony: Testimony | None = None,
     ) -> None:
         super().__init__(seams, f"client {user}")
         self.user = user
         self.tapes: list[Tape] = []
+        self.recorder: Recorder | None = None
+        self._testimony = testimony
         self.client: WatchedClient | None = None
         self.acknowledged = 0
         self.is_trading = True
@@ -88,10 +93,13 @@ class TraderProcess(LoopProcess):
     async def _live(self) -> None:
         while True:
             self._draw.shuffle(self._addresses)
+            if self._testimony is not None:
+                self.recorder = self._testimony.recorder(self.user)
             try:
                 client = await WatchedClient.connect(
-                    self._addresses, self.user, "SECRET", timeout_s=_CONNECT_S
-                )
+                    self._addresses, self.user, "SECRET", timeout_s=_CONNECT_S,
+                    recorder=self.recorder,
+                )  # fmt: skip
             except ClientError as error:
                 self.world.note("no login", self.name, str(error))
                 continue
@@ -162,10 +170,12 @@ class Visitor(LoopProcess):
     """Logs in as a user who is logged in already, reads everything and asks for nothing."""
 
     def __init__(
-        self, seams: Seams, user: str, number: int, addresses: Sequence[tuple[str, int]]
-    ) -> None:
+        self, seams: Seams, user: str, number: int, addresses: Sequence[tuple[str, int]], *,
+        testimony: Testimony | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(seams, f"visitor {number}")
         self.user = user
+        self._testimony = testimony
         self.tapes: list[Tape] = []
         self._addresses = list(addresses)
         self._task: asyncio.Task[None] | None = None
@@ -177,10 +187,12 @@ class Visitor(LoopProcess):
     async def _visit(self) -> None:
         seams = self.seams
         seams.world.stream(self.name).shuffle(self._addresses)
+        recorder = self._testimony.recorder(self.user) if self._testimony is not None else None
         try:
             await WatchedClient.connect(
-                self._addresses, self.user, "SECRET", reconnect=False, timeout_s=_CONNECT_S
-            )
+                self._addresses, self.user, "SECRET", reconnect=False, timeout_s=_CONNECT_S,
+                recorder=recorder,
+            )  # fmt: skip
         except ClientError as error:
             self.world.note("no visit", self.name, str(error))
         else:
