@@ -84,7 +84,8 @@ ENGINE = Extension(
     "oms._core.engine",
     [str(CORE / "engine.pyx")],
     include_dirs=[str(CORE)],
-    depends=[str(path) for path in sorted(CORE.glob("*.pxd"))] + [str(path) for path in sorted(CORE.glob("*.h"))],
+    depends=[str(path) for path in sorted(CORE.glob("*.pxd"))]
+    + [str(path) for path in sorted(CORE.glob("*.h"))],
     define_macros=[("QUORATE_DEBUG", "1")] if IS_DEBUG else [("NDEBUG", None)],
     extra_compile_args=[
         *OPTIMIZING[KIND],

@@ -29,6 +29,7 @@ ACCOUNTS_MAX: Final = 4096
 USERS_MAX: Final = 1024
 SESSIONS_MAX: Final = 1024
 POSITIONS_MAX: Final = 1 << 16  # (account, instrument) pairs ever touched
+DUPLICATES_MAX: Final = 256  # orders of one account remembered; at the bound: reject RATE_LIMIT
 ORDERS_MAX: Final = 1 << 20  # live orders; at the bound: reject CAPACITY
 HARD_ORDERS_MAX: Final = 1 << 26  # what a genesis entry may ask for at most
 
@@ -37,6 +38,8 @@ PRICE_MAX: Final = 2_000_000_000  # 10^-4: 200,000.0000, what an ITCH u32 price 
 ORDER_QTY_MAX: Final = 0x7FFF_FFFF  # shares
 TIMESTAMP_MAX: Final = (1 << 62) - 1  # of an entry, and of what is due; nanoseconds since 1970
 MONEY_MAX: Final = (1 << 62) - 1  # 10^-4 currency units
+ORDER_RATE_MAX: Final = 1_000_000  # commands in one window of an order rate
+LIMIT_WINDOW_MAX_NS: Final = 3_600_000_000_000  # of an order rate, and for duplicates: an hour
 
 # --- per session
 OUTCOME_WINDOW: Final = 4096  # (client_seq -> out_seq) pairs kept to answer repeats (RULES A7)

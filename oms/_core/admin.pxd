@@ -9,21 +9,23 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from oms._core.directory cimport Instrument, Participant, User, set_tick
 from oms._core.gate cimport instrument_gate, venue_gate
-from oms._core.ledger cimport Account
+from oms._core.ledger cimport Account, Position, position_find, position_make
 from oms._core.phases cimport collects, is_offered
+from oms._core.risk_admin cimport open_limits
 from oms._core.sessions cimport Session
 from oms._core.state cimport (
     Capacities, State, add_event, grant_of, has_account, has_instrument, state_open,
 )
 from oms._core.types cimport (
-    ACCOUNTS_MAX, AccountRecord, BPS, CommandRecord, ENTITLED_ALL,
-    EVENT_PHASE_CHANGED, EventRecord, GRANT_DISABLED, GenesisRecord, GrantRecord, HARD_ORDERS_MAX,
-    IDENTITY_FACTOR, INSTRUMENTS_MAX, InstrumentRecord, OPTION_ALL, OUTCOME_WINDOW,
-    PARTICIPANTS_MAX, PHASE_CANCEL_ONLY, PHASE_CLOSED, PHASE_CONTINUOUS, PHASE_HALTED,
-    PHASE_PRE_OPEN, POSITIONS_MAX, PRICE_MAX, PRICE_SCALE_MAX, PROTOCOL_ADMIN, PROTOCOL_OUCH,
-    ParticipantRecord, PhaseRecord, REJECT_BAD_VALUE,
-    REJECT_CAPACITY, REJECT_DUPLICATE_ID, REJECT_NONE, REJECT_UNKNOWN_ID,
-    SELF_TRADE_DECREMENT, SESSIONS_MAX, SelfTradeRecord, SessionRecord, USERS_MAX, UserRecord,
+    ACCOUNTS_MAX, AccountRecord, BPS, CommandRecord, ENTITLED_ALL, GRANT_DISABLED,
+    GenesisRecord, GrantRecord, HARD_ORDERS_MAX, IDENTITY_FACTOR, INSTRUMENTS_MAX,
+    InstrumentRecord, OPTION_ALL, OUTCOME_WINDOW, PARTICIPANTS_MAX, POSITIONS_MAX, PRICE_MAX,
+    PRICE_SCALE_MAX, PROTOCOL_ADMIN, PROTOCOL_OUCH, ParticipantRecord, REJECT_BAD_VALUE,
+    REJECT_CAPACITY, REJECT_DUPLICATE_ID, REJECT_NONE, REJECT_UNKNOWN_ID, SELF_TRADE_DECREMENT,
+    SESSIONS_MAX, SelfTradeRecord, SessionRecord, USERS_MAX, UserRecord,
+)
+from oms._core.risk_types cimport (
+    DUPLICATES_MAX, LIMITS_OF_SET_LIMITS, RISK_SCOPE_ACCOUNT, RISK_SCOPE_SESSION,
 )
 
 
@@ -40,6 +42,7 @@ cdef inline bint are_capacities_good(const Capacities* capacities) noexcept nogi
         and is_within(capacities.users_max, USERS_MAX * IDENTITY_FACTOR)
         and is_within(capacities.sessions_max, SESSIONS_MAX * IDENTITY_FACTOR)
         and is_within(capacities.positions_max, POSITIONS_MAX * IDENTITY_FACTOR)
+        and is_within(capacities.duplicates_max, DUPLICATES_MAX * IDENTITY_FACTOR)
     )
 
 
@@ -54,7 +57,9 @@ cdef inline void apply_genesis(State* state, const CommandRecord* command) noexc
     capacities.users_max = record.users_max
     capacities.sessions_max = record.sessions_max
     capacities.positions_max = record.positions_max
-    capacities.reserved = 0
+    capacities.duplicates_max = (
+        record.duplicates_max if record.duplicates_max else DUPLICATES_MAX
+    )
     if not are_capacities_good(&capacities):
         return
     state_open(state, &capacities)
@@ -201,6 +206,7 @@ cdef inline uint8_t apply_add_account(State* state, const AccountRecord* record)
     state.accounts[record.account_id].participant_id = <uint16_t>record.participant_id
     state.accounts[record.account_id].firm = record.firm
     set_limits(&state.accounts[record.account_id], record)
+    open_limits(state, RISK_SCOPE_ACCOUNT, record.account_id)
     return REJECT_NONE
 
 
@@ -210,6 +216,7 @@ cdef inline uint8_t apply_set_limits(State* state, const AccountRecord* record) 
     if not are_limits_good(record):
         return REJECT_BAD_VALUE
     set_limits(&state.accounts[record.account_id], record)
+    state.account_limits[record.account_id].own |= LIMITS_OF_SET_LIMITS
     return REJECT_NONE
 
 
@@ -276,6 +283,7 @@ cdef inline uint8_t apply_open_session(State* state, const SessionRecord* record
     session.options = record.options
     session.default_account_id = record.default_account_id
     session.window = &state.windows[<size_t>record.opened_session_id * OUTCOME_WINDOW]
+    open_limits(state, RISK_SCOPE_SESSION, record.opened_session_id)
     return REJECT_NONE
 
 

@@ -12,10 +12,11 @@ from oms._core.calls cimport Call, call_queue_at
 from oms._core.directory cimport Instrument, User
 from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
+from oms._core.limits cimport Limits, Recent, recent_at
 from oms._core.machine cimport INVARIANT, MIX
 from oms._core.order_pool cimport ORDER_HAS_RESERVE, ORDER_MARKET, Order, public_id_of
 from oms._core.sessions cimport Session, session_oldest, session_outcome
-from oms._core.state cimport CancelTask, KeyedPosting, State, grant_of, keyed_count
+from oms._core.state cimport CancelTask, KeyedPosting, State, grant_of, keyed_count, ring_of
 from oms._core.timers cimport timer_due
 from oms._core.trail cimport mix_lanes, mixed
 
@@ -72,6 +73,7 @@ cdef inline uint64_t hash_end(Hash* hash_) noexcept nogil:
 cdef inline uint64_t state_digest(const State* state) noexcept nogil:
     cdef Hash hash_
     cdef uint32_t place
+    cdef uint32_t i
     hash_start(&hash_)
     take_numbers(&hash_, state)
     take_instruments(&hash_, state)
@@ -85,6 +87,12 @@ cdef inline uint64_t state_digest(const State* state) noexcept nogil:
     take(&hash_, state.keys_taken)
     for place in range(keyed_count(state)):
         take_keyed(&hash_, &state.keyed[place])
+    if state.numbers.has_genesis:
+        take_default_limits(&hash_, state)
+        for i in range(state.numbers.account_count + 1):
+            take_limits(&hash_, state, &state.account_limits[i], i)
+        for i in range(state.numbers.session_count + 1):
+            take_limits(&hash_, state, &state.session_limits[i], 0)
     return hash_end(&hash_)
 
 
@@ -369,7 +377,44 @@ cdef inline void take_tasks(Hash* hash_, const State* state) noexcept nogil:
         take(hash_, task.canceled)
         take(hash_, task.is_admin)
         take(hash_, task.is_disconnect)
-        take(hash_, task.is_breach)
+        take(hash_, task.breach)
     take(hash_, state.calls.count)
     for i in range(state.calls.count):
         take(hash_, call_queue_at(&state.calls, i))
+
+
+cdef inline void take_default_limits(Hash* hash_, const State* state) noexcept nogil:
+    """Those of SET_LIMITS."""
+    take(hash_, <uint64_t>state.accounts[0].max_order_qty)
+    take(hash_, <uint64_t>state.accounts[0].max_order_value)
+    take(hash_, <uint64_t>state.accounts[0].long_limit)
+    take(hash_, <uint64_t>state.accounts[0].short_limit)
+
+
+cdef inline void take_limits(
+    Hash* hash_, const State* state, const Limits* limits, uint32_t account_id
+) noexcept nogil:
+    """Limits of one account or session (0), and what is left of them."""
+    cdef const Recent* recent
+    cdef uint32_t place
+    take(hash_, limits.own)
+    take(hash_, limits.short_sale)
+    take(hash_, limits.max_open_orders)
+    take(hash_, <uint64_t>limits.max_exposure)
+    take(hash_, <uint64_t>limits.duplicate_window_ns)
+    take(hash_, limits.order_rate)
+    take(hash_, limits.cancel_reserve)
+    take(hash_, <uint64_t>limits.rate_window_ns)
+    take(hash_, <uint64_t>limits.used_ns)
+    take(hash_, <uint64_t>limits.used_orders)
+    take(hash_, <uint64_t>limits.used_cancels)
+    take(hash_, limits.count)
+    for place in range(limits.count):
+        recent = recent_at(
+            limits, ring_of(state, account_id), state.capacities.duplicates_max, place
+        )
+        take(hash_, <uint64_t>recent.at_ns)
+        take(hash_, recent.instrument_id)
+        take(hash_, recent.side)
+        take(hash_, recent.price)
+        take(hash_, recent.qty)

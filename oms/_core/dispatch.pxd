@@ -20,7 +20,7 @@ from oms._core.machine cimport INVARIANT, IS_DEBUG, UNLIKELY
 from oms._core.mass_cancel cimport (
     apply_admin_mass_cancel, mass_cancel, session_disconnected, work_on, work_start,
 )
-from oms._core.risk_admin cimport apply_set_restriction
+from oms._core.risk_admin cimport apply_set_restriction, apply_set_risk
 from oms._core.order_events cimport command_outcome, number_in_session
 from oms._core.orders cimport (
     cancel_order, new_order, query_account, refuse_request, replace_order,
@@ -85,10 +85,7 @@ cdef inline bint is_entry(const uint8_t* data, uint64_t size) noexcept nogil:
 
 
 cdef inline bint is_admin_kind(uint8_t kind) noexcept nogil:
-    return (
-        COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_SET_KILL or kind == COMMAND_SET_RESTRICTION
-        or kind == COMMAND_TRANSFER
-    )
+    return COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_SET_RESTRICTION or kind == COMMAND_TRANSFER
 
 
 cdef inline void apply_command(State* state, const CommandRecord* command) noexcept nogil:
@@ -256,6 +253,8 @@ cdef inline uint8_t apply_admin(
         return apply_set_self_trade(state, <const SelfTradeRecord*>command)
     if kind == COMMAND_ADMIN_MASS_CANCEL:
         return apply_admin_mass_cancel(state, <const MassCancelRecord*>command, is_genesis)
+    if kind == COMMAND_SET_RISK:
+        return apply_set_risk(state, command, is_genesis)
     if kind == COMMAND_SET_RESTRICTION:
         return apply_set_restriction(state, command, is_genesis)
     return apply_end_day(state)

@@ -8,7 +8,7 @@ its input. `engine.pyi` is the contract.
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_SetFromErrno
-from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy
 
@@ -18,6 +18,7 @@ from oms._core.directory cimport Instrument, User, reference_of
 from oms._core.dispatch cimport apply_entry
 from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
+from oms._core.limits cimport Limits
 from oms._core.order_pool cimport ORDER_MARKET, Order
 from oms._core.restore cimport read_snapshot
 from oms._core.scrub cimport scrub_digest
@@ -29,7 +30,7 @@ from oms._core.types cimport *
 from oms._core.walk cimport broken_promise
 
 from oms.messages.link import (
-    AccountView, BookView, Directory, FirmView, InstrumentView, LevelView, OrderView,
+    AccountView, BookView, Directory, FirmView, InstrumentView, LevelView, LimitsView, OrderView,
     PositionView, SessionView, Totals, UserView,
 )
 
@@ -187,6 +188,8 @@ cdef class Engine:
             sessions=[
                 _session_view(state, i) for i in range(1, state.numbers.session_count + 1)
             ],
+            is_killed=state.numbers.is_killed != 0,
+            **_default_views(state),
         )
 
     def account(self, uint32_t account_id):
@@ -205,6 +208,10 @@ cdef class Engine:
             long_limit=account.long_limit,
             short_limit=account.short_limit,
             positions=_position_views(state, account_id),
+            is_killed=account.is_killed != 0,
+            live_orders=account.live_orders,
+            exposure=INT64_MAX if account.exposure > INT64_MAX else <int64_t>account.exposure,
+            limits=_limits_view(&state.account_limits[account_id]),
         )
 
     def session_orders(self, uint32_t session_id):
@@ -279,6 +286,8 @@ cdef object _instrument_view(State* state, uint32_t instrument_id):
         price_collar_bps=instrument.price_collar_bps,
         market_collar_bps=instrument.market_collar_bps,
         phase=instrument.phase,
+        is_killed=instrument.is_killed != 0,
+        restriction=instrument.restriction,
     )
 
 
@@ -321,7 +330,37 @@ cdef object _session_view(State* state, uint32_t session_id):
         out_seq=session.out_seq,
         last_user_ref_num=session.last_user_ref_num,
         gateway_id=session.gateway_id,
+        is_killed=session.is_killed != 0,
+        live_orders=session.live_orders,
+        limits=_limits_view(&state.session_limits[session_id]),
     )
+
+
+cdef object _limits_view(const Limits* limits):
+    return LimitsView(
+        own=limits.own,
+        short_sale=limits.short_sale,
+        max_open_orders=limits.max_open_orders,
+        max_exposure=limits.max_exposure,
+        duplicate_window_ns=limits.duplicate_window_ns,
+        order_rate=limits.order_rate,
+        cancel_reserve=limits.cancel_reserve,
+        rate_window_ns=limits.rate_window_ns,
+    )
+
+
+cdef dict _default_views(const State* state):
+    """What accounts and sessions follow; nothing before a genesis."""
+    if not state.numbers.has_genesis:
+        return {}
+    return {
+        "account_defaults": _limits_view(&state.account_limits[0]),
+        "session_defaults": _limits_view(&state.session_limits[0]),
+        "default_limits": [
+            state.accounts[0].max_order_qty, state.accounts[0].max_order_value,
+            state.accounts[0].long_limit, state.accounts[0].short_limit,
+        ],
+    }
 
 
 cdef list _position_views(State* state, uint32_t account_id):
@@ -345,6 +384,7 @@ cdef list _position_views(State* state, uint32_t account_id):
                         unrealised=_unrealised(
                             &state.instruments[position.instrument_id], position
                         ),
+                        restriction=position.restriction,
                     )
                 )
     finally:

@@ -10,14 +10,15 @@ from libc.stdint cimport uint8_t, uint32_t
 
 from oms._core.directory cimport Instrument
 from oms._core.ledger cimport Account
+from oms._core.limits cimport Limits
 from oms._core.machine cimport rare
 from oms._core.phases cimport check_phase
 from oms._core.restriction cimport Asked, is_restricted
 from oms._core.sessions cimport Session
 from oms._core.state cimport State, grant_of
-from oms._core.types cimport (
-    GATE_DAY, GATE_DISABLED, GATE_KILLED, GATE_PHASE, GATE_RESTRICTED, PHASE_CONTINUOUS,
-    REJECT_ENTRY_OFF, REJECT_NONE, REJECT_RESTRICTED,
+from oms._core.types cimport PHASE_CONTINUOUS, REJECT_ENTRY_OFF, REJECT_NONE, REJECT_RESTRICTED
+from oms._core.risk_types cimport (
+    GATE_DAY, GATE_DISABLED, GATE_KILLED, GATE_LIMITS, GATE_PHASE, GATE_RATE, GATE_RESTRICTED,
 )
 
 
@@ -31,14 +32,29 @@ cdef inline uint8_t venue_gate(const State* state) noexcept nogil:
     )
 
 
-cdef inline uint8_t session_gate(const Session* session) noexcept nogil:
-    return GATE_KILLED if session.is_killed else 0
+cdef inline uint8_t limits_gate(const Limits* limits) noexcept nogil:
+    return (
+        (GATE_RATE if limits.order_rate else 0)
+        | (
+            GATE_LIMITS if limits.max_open_orders or limits.max_exposure
+            or limits.duplicate_window_ns or limits.short_sale else 0
+        )
+    )
 
 
-cdef inline uint8_t account_gate(const Account* account) noexcept nogil:
+cdef inline uint8_t session_gate(const State* state, uint32_t session_id) noexcept nogil:
+    return (
+        (GATE_KILLED if state.sessions[session_id].is_killed else 0)
+        | limits_gate(&state.session_limits[session_id])
+    )
+
+
+cdef inline uint8_t account_gate(const State* state, uint32_t account_id) noexcept nogil:
+    cdef const Account* account = &state.accounts[account_id]
     return (
         (GATE_KILLED if account.is_killed else 0)
         | (GATE_RESTRICTED if account.restrictions else 0)
+        | limits_gate(&state.account_limits[account_id])
     )
 
 
@@ -55,9 +71,9 @@ cdef inline void set_gates(State* state) noexcept nogil:
     cdef uint32_t i
     state.gate = venue_gate(state)
     for i in range(1, state.numbers.session_count + 1):
-        state.sessions[i].gate = session_gate(&state.sessions[i])
+        state.sessions[i].gate = session_gate(state, i)
     for i in range(1, state.numbers.account_count + 1):
-        state.accounts[i].gate = account_gate(&state.accounts[i])
+        state.accounts[i].gate = account_gate(state, i)
     for i in range(1, state.numbers.instrument_count + 1):
         state.instruments[i].gate = instrument_gate(&state.instruments[i])
 
@@ -67,9 +83,9 @@ cdef inline bint are_gates_right(const State* state) noexcept nogil:
     cdef uint32_t i
     cdef uint32_t wrong = state.gate ^ venue_gate(state)
     for i in range(1, state.numbers.session_count + 1):
-        wrong |= state.sessions[i].gate ^ session_gate(&state.sessions[i])
+        wrong |= state.sessions[i].gate ^ session_gate(state, i)
     for i in range(1, state.numbers.account_count + 1):
-        wrong |= state.accounts[i].gate ^ account_gate(&state.accounts[i])
+        wrong |= state.accounts[i].gate ^ account_gate(state, i)
     for i in range(1, state.numbers.instrument_count + 1):
         wrong |= state.instruments[i].gate ^ instrument_gate(&state.instruments[i])
     return wrong == 0

@@ -76,10 +76,10 @@ cdef inline uint8_t apply_set_kill(State* state, const KillRecord* record) noexc
         state.gate = venue_gate(state)
     elif record.scope == KILL_SESSION:
         state.sessions[id].is_killed = record.is_killed
-        state.sessions[id].gate = session_gate(&state.sessions[id])
+        state.sessions[id].gate = session_gate(state, id)
     elif record.scope == KILL_ACCOUNT:
         state.accounts[id].is_killed = record.is_killed
-        state.accounts[id].gate = account_gate(&state.accounts[id])
+        state.accounts[id].gate = account_gate(state, id)
     else:
         state.instruments[id].is_killed = record.is_killed
         state.instruments[id].gate = instrument_gate(&state.instruments[id])

@@ -8,7 +8,7 @@ the same cash and the same shares from one side to the other, so the totals neve
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from oms._core.chain_table cimport ChainTable, chain_close, chain_home, chain_is_full, chain_open
-from oms._core.machine cimport INVARIANT, UNLIKELY, release_pages, share_of, take_pages
+from oms._core.machine cimport INVARIANT, UNLIKELY, release_pages, share_of, take_pages, wide
 from oms._core.order_pool cimport Order
 from oms._core.types cimport MONEY_MAX, SIDE_BUY, SIDE_SELL
 
@@ -23,13 +23,15 @@ cdef struct Account:
     int64_t short_limit
     uint8_t gate  # gate.pxd
     uint8_t self_trade  # SelfTrade of orders that say nothing; 0: they trade
-    uint8_t reserved[6]
+    uint8_t reserved[2]
+    uint32_t live_orders
+    wide exposure  # sum of price x leaves of the live orders
     uint32_t firm
     uint16_t participant_id  # at most PARTICIPANTS_MAX x IDENTITY_FACTOR
     uint8_t is_killed  # no new orders for it
     uint8_t padding
     uint32_t restrictions  # of its positions, how many have one
-    uint8_t unused[52]
+    uint8_t unused[36]
 
 cdef struct Position:
     int64_t qty  # shares; below zero: short
@@ -114,6 +116,7 @@ cdef inline void ledger_hold(
     """Set aside what `qty` of a resting order may cost; a negative `qty` gives it back."""
     cdef int64_t bought = qty * (order.side == SIDE_BUY)  # sides come at random: no branches
     account.hold += order.price * bought
+    account.exposure += order.price * qty
     position.open_buys += bought
     position.open_sells += qty - bought
     position.held += qty * (order.side == SIDE_SELL)

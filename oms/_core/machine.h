@@ -47,6 +47,9 @@ __attribute__((noinline, cold, unused)) static void quorate_rare(void)
     __asm__ __volatile__("");
 }
 
+/* Sums of values, each below 2^62, of which there are millions. */
+typedef __int128 quorate_wide;
+
 #define QUORATE_MIX 0x9E3779B97F4A7C15ULL
 #define QUORATE_U64_MAX 0xFFFFFFFFFFFFFFFFULL
 

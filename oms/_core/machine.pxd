@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint64_t
 
 cdef extern from "machine.h" nogil:
+    ctypedef long long wide "quorate_wide"  # 128 bits
     void INVARIANT(bint condition) noexcept
     bint LIKELY "QUORATE_LIKELY"(bint condition) noexcept
     bint UNLIKELY "QUORATE_UNLIKELY"(bint condition) noexcept

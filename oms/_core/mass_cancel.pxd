@@ -9,7 +9,7 @@ entries, first come first served (docs/rules.md, Mass cancels; RULES A11).
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memmove, memset
 
-from oms._core.breach cimport is_breach
+from oms._core.breach cimport is_breach_meant
 from oms._core.directory cimport Instrument
 from oms._core.machine cimport INVARIANT, UNLIKELY
 from oms._core.order_events cimport (
@@ -193,7 +193,7 @@ cdef inline bint is_doomed(const State* state, const Order* order) noexcept nogi
     cdef uint32_t i
     for i in range(state.work.count):
         task = &state.work.tasks[i]
-        if not task.is_disconnect and not task.is_breach and covers(task, order):
+        if not task.is_disconnect and not task.breach and covers(task, order):
             return True
     return False
 
@@ -203,7 +203,7 @@ cdef inline bint must_go(
 ) noexcept nogil:
     cdef const Session* session
     if not task.is_disconnect:
-        return covers(task, order) and (not task.is_breach or is_breach(state, order))
+        return covers(task, order) and is_breach_meant(state, task, order)
     session = &state.sessions[order.session_id]
     return session.options & OPTION_CANCEL_ON_DISCONNECT and not session.is_logged_in
 

@@ -9,6 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
 from oms._core.directory cimport Instrument
 from oms._core.ledger cimport position_make
+from oms._core.limit_checks cimport take_rate
 from oms._core.machine cimport LIKELY, UNLIKELY, rare
 from oms._core.mass_cancel cimport is_doomed
 from oms._core.matcher cimport (
@@ -17,8 +18,8 @@ from oms._core.matcher cimport (
 )
 from oms._core.order_book cimport Level, ladder_key, tradable_level
 from oms._core.order_events cimport (
-    Top, cancel_rejected, command_ignored, number_in_account, number_in_session,
-    order_canceled, order_opened, order_rejected, superfluous, top_changed, top_of,
+    Top, cancel_rejected, command_ignored, number_in_account, number_in_session, order_canceled,
+    order_opened, order_rejected, superfluous, top_changed, top_of,
 )
 from oms._core.order_index cimport index_add, index_find, index_remove, index_take_out
 from oms._core.order_pool cimport ORDER_FOR_CALL, Order, has_time, is_lasting, pool_take
@@ -34,9 +35,10 @@ from oms._core.types cimport (
     CANCELED_IOC_REMAINDER, CANCELED_POST_ONLY, CANCELED_SYSTEM, CANCELED_USER,
     EVENT_ACCOUNT_QUERY_RESPONSE, EVENT_ORDER_ACCEPTED, EVENT_ORDER_REPLACED, EventRecord,
     OrderRecord, POLICY_INVALID_REPLACE_CANCELS, POLICY_KEEPS_PRIORITY_ON_REDUCE,
-    POST_ONLY_SLIDE, PRICE_MAX, SIDE_BUY, TIF_AT_THE_OPEN, TIF_FOK, TYPE_LIMIT, TYPE_MARKET,
-    TYPE_MARKET_TO_LIMIT,
+    POST_ONLY_SLIDE, PRICE_MAX, REJECT_RATE_LIMIT, SIDE_BUY, TIF_AT_THE_OPEN, TIF_FOK,
+    TYPE_LIMIT, TYPE_MARKET, TYPE_MARKET_TO_LIMIT,
 )
+from oms._core.risk_types cimport GATE_RATE
 
 
 cdef inline void new_order(
@@ -72,7 +74,7 @@ cdef inline void new_order(
     # An order that will not trade is written where it rests, any other aside first: trading
     # frees slots, and only then is it known which one comes next.
     if may_rest and not best:
-        slot = take_slot(state, session)
+        slot = take_slot(state, session, record.account_id)
         order = &state.pool.orders[slot]
     write_order(state, order, record, terms.position)
     if UNLIKELY(record.ord_type == TYPE_MARKET_TO_LIMIT):
@@ -81,7 +83,7 @@ cdef inline void new_order(
         return
     if UNLIKELY(best and record.post_only):
         if record.post_only == POST_ONLY_SLIDE and slide(state, instrument, order, best, &terms):
-            slot = take_slot(state, session)
+            slot = take_slot(state, session, order.account_id)
             state.pool.orders[slot] = order[0]
         stay_behind(state, EVENT_ORDER_ACCEPTED, order, 0, slot, terms.tick, record)
         top_changed(state, instrument, record.instrument_id, &before)
@@ -94,9 +96,12 @@ cdef inline void new_order(
     top_changed(state, instrument, record.instrument_id, &before)
 
 
-cdef inline uint32_t take_slot(State* state, Session* session) noexcept nogil:
+cdef inline uint32_t take_slot(
+    State* state, Session* session, uint32_t account_id
+) noexcept nogil:
     state.pool.live += 1
     session.live_orders += 1
+    state.accounts[account_id].live_orders += 1
     return pool_take(&state.pool)
 
 
@@ -139,11 +144,11 @@ cdef inline void trade_new_order(
     if order.leaves == 0:
         return
     if is_lasting(order.time_in_force) and not is_market:
-        slot = take_slot(state, session)
+        slot = take_slot(state, session, order.account_id)
         state.pool.orders[slot] = order[0]
         rest_order(state, instrument, slot, terms.tick, record)
     elif UNLIKELY(instrument.is_crossable):
-        slot = take_slot(state, session)
+        slot = take_slot(state, session, order.account_id)
         state.pool.orders[slot] = order[0]
         rest_in_call(state, instrument, slot, terms.tick, record)
     else:
@@ -215,6 +220,11 @@ cdef inline void cancel_order(
     cdef uint32_t cut
     if slot == 0 or record.order_qty >= order.cum + order.leaves:
         superfluous(state, record)
+        return
+    if UNLIKELY(
+        (session.gate | state.accounts[order.account_id].gate) & GATE_RATE
+    ) and not take_rate(state, record.session_id, order.account_id, True):
+        cancel_refused(state, session, order.account_id, REJECT_RATE_LIMIT, record)
         return
     instrument = &state.instruments[order.instrument_id]
     top_of(&before, state, instrument)
@@ -338,6 +348,19 @@ cdef inline void cut_by_replace(
     )
 
 
+cdef inline void cancel_refused(
+    State* state, const Session* session, uint32_t account_id, uint8_t reason,
+    const OrderRecord* record,
+) noexcept nogil:
+    """A cancel or replace of a live order changed nothing; its account hears of it."""
+    cdef EventRecord* event
+    rare()
+    event = cancel_rejected(state, reason, record)
+    event.account_id = account_id
+    if may_enter(state, session, account_id):
+        number_in_account(state, event, account_id)
+
+
 cdef inline void replace_refused(
     State* state, Session* session, uint32_t slot, uint8_t reason, const OrderRecord* record
 ) noexcept nogil:
@@ -351,10 +374,7 @@ cdef inline void replace_refused(
         event.orig_user_ref_num = record.user_ref_num
         event.reject_reason = reason
         return
-    event = cancel_rejected(state, reason, record)
-    event.account_id = order.account_id
-    if may_enter(state, session, order.account_id):
-        number_in_account(state, event, order.account_id)
+    cancel_refused(state, session, order.account_id, reason, record)
 
 
 cdef inline void query_account(

@@ -24,6 +24,7 @@ cdef inline void order_freed(State* state, uint32_t slot) noexcept nogil:
     if UNLIKELY(state.pool.orders[slot].time_in_force > TIF_FOK):
         timer_drop(&state.timers, slot)
     state.sessions[state.pool.orders[slot].session_id].live_orders -= 1
+    state.accounts[state.pool.orders[slot].account_id].live_orders -= 1
     state.pool.live -= 1
     pool_free(&state.pool, slot)
 

@@ -30,13 +30,15 @@ from oms._core.state cimport (
     CancelTask, Capacities, KeyedPosting, Numbers, State, TASKS_MAX, grant_of, keyed_count,
     state_open,
 )
+from oms._core.restore_limits cimport read_limits
 from oms._core.timers cimport timer_add
 from oms._core.types cimport (
-    BPS, ENTITLED_ALL, GRANT_DISABLED, MASS_CANCELS_MAX, MONEY_MAX, OPTION_ALL, ORDER_QTY_MAX,
+    BPS, ENTITLED_ALL, GRANT_DISABLED, MASS_CANCELS_MAX, OPTION_ALL, ORDER_QTY_MAX,
     OUTCOME_WINDOW, PHASE_CLOSED, PHASE_PRE_OPEN, PRICE_MAX, PRICE_SCALE_MAX, PROTOCOL_ADMIN,
-    PROTOCOL_OUCH, RESTRICTION_ALL, SELF_TRADE_DECREMENT, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT,
+    PROTOCOL_OUCH, SELF_TRADE_DECREMENT, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT,
     SIDE_SELL_SHORT_EXEMPT, TIF_AT_THE_CLOSE, TIF_AT_THE_OPEN, TIF_DAY, TIMESTAMP_MAX,
 )
+from oms._core.risk_types cimport DUPLICATES_MAX, RESTRICTION_ALL
 from oms._core.walk cimport broken_promise
 
 cdef inline bint is_snapshot(const uint64_t* words, uint64_t size) noexcept nogil:
@@ -69,6 +71,8 @@ cdef inline bint read_snapshot(
     if not state.numbers.has_genesis:
         return reader.is_sound and reader.at == reader.count
     get_block(&reader, &capacities, sizeof(Capacities))
+    if reader.is_sound and capacities.duplicates_max == 0:
+        capacities.duplicates_max = DUPLICATES_MAX  # as before there were any
     if not (reader.is_sound and are_capacities_good(&capacities)):
         return False
     if not are_numbers_good(&state.numbers, &capacities):
@@ -88,6 +92,8 @@ cdef inline bint read_snapshot(
         read_keyed(state, &reader)
     if reader.is_sound and reader.version >= 3:
         read_calls(state, &reader)
+    if reader.is_sound:
+        read_limits(state, &reader)
     set_gates(state)
     return reader.is_sound and reader.at == reader.count and broken_promise(state) == 0
 
@@ -305,6 +311,7 @@ cdef inline void read_order(State* state, Reader* reader, uint8_t* is_seen) noex
     if order.flags & ORDER_HAS_PUBLIC_ID:
         state.pool.public_ids[slot] = get_up_to(reader, state.numbers.order_id)
     state.sessions[order.session_id].live_orders += 1
+    state.accounts[order.account_id].live_orders += 1
     state.pool.live += 1
 
 
@@ -351,7 +358,7 @@ cdef inline void read_tasks(State* state, Reader* reader) noexcept nogil:
         expect(reader, task.next_slot != 0 and task.next_slot <= task.last_slot)
         expect(reader, task.last_slot <= state.pool.highest and is_scope(task.side))
         expect(reader, task.is_admin <= 1 and task.is_disconnect <= 1)
-        expect(reader, task.is_breach <= task.is_admin)
+        expect(reader, task.breach <= 2 * task.is_admin)
         expect(reader, i == 0 or not task.is_disconnect or task.next_slot == 1)
         for byte in range(sizeof(task.reserved)):
             expect(reader, task.reserved[byte] == 0)

@@ -8,9 +8,9 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from oms._core.ledger cimport Position, position_find
 from oms._core.state cimport State
-from oms._core.types cimport (
+from oms._core.types cimport SIDE_BUY, SIDE_SELL_SHORT, SIDE_SELL_SHORT_EXEMPT
+from oms._core.risk_types cimport (
     RESTRICTION_CLOSE_ONLY, RESTRICTION_NO_BUY, RESTRICTION_NO_SELL, RESTRICTION_NO_SHORT,
-    SIDE_BUY, SIDE_SELL_SHORT, SIDE_SELL_SHORT_EXEMPT,
 )
 
 # What somebody wants to enter.

@@ -1,6 +1,7 @@
 """The checks before the book, in the order of RejectReason; the first that fails is the answer.
 
-Called by the order commands. Promises: changes nothing. Units as on the record: prices 10^-4,
+Called by the order commands. Promises: changes nothing but what order rate and duplicate window
+remember. Units as on the record: prices 10^-4,
 money 10^-4 currency units. Products fit: PRICE_MAX x ORDER_QTY_MAX is below 2^62.
 """
 
@@ -9,6 +10,9 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from oms._core.directory cimport Instrument, reference_of, tick_of
 from oms._core.gate cimport check_gate, gate_of
 from oms._core.ledger cimport Account, Position, position_find
+from oms._core.limit_checks cimport (
+    check_recent, check_value, is_position_beyond, take_rate,
+)
 from oms._core.machine cimport UNLIKELY, rare
 from oms._core.order_pool cimport Order, is_lasting
 from oms._core.phases cimport is_for_phase
@@ -21,11 +25,12 @@ from oms._core.types cimport (
     REJECT_BAD_PRICE, REJECT_BAD_QUANTITY, REJECT_BAD_SIDE, REJECT_CAPACITY,
     REJECT_INSUFFICIENT_CASH, REJECT_INSUFFICIENT_SHARES, REJECT_NONE, REJECT_NOT_ENTITLED,
     REJECT_NO_REFERENCE_PRICE, REJECT_POSITION_LIMIT, REJECT_PRICE_COLLAR,
-    REJECT_QUANTITY_ABOVE_MAX, REJECT_UNKNOWN_INSTRUMENT, REJECT_VALUE_ABOVE_MAX,
-    SELF_TRADE_DECREMENT, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT, SIDE_SELL_SHORT_EXEMPT,
-    TIF_AT_THE_CLOSE, TIF_AT_THE_OPEN, TIF_DAY, TIF_FOK, TIF_GTD, TIF_GTT, TIMESTAMP_MAX,
-    TYPE_LIMIT, TYPE_MARKET, TYPE_MARKET_TO_LIMIT,
+    REJECT_QUANTITY_ABOVE_MAX, REJECT_RATE_LIMIT, REJECT_UNKNOWN_INSTRUMENT,
+    REJECT_VALUE_ABOVE_MAX, SELF_TRADE_DECREMENT, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT,
+    SIDE_SELL_SHORT_EXEMPT, TIF_AT_THE_CLOSE, TIF_AT_THE_OPEN, TIF_DAY, TIF_FOK, TIF_GTD,
+    TIF_GTT, TIMESTAMP_MAX, TYPE_LIMIT, TYPE_MARKET, TYPE_MARKET_TO_LIMIT,
 )
+from oms._core.risk_types cimport GATE_LIMITS, GATE_RATE
 
 # What the checks found out on their way, for the matcher.
 cdef struct Terms:
@@ -211,6 +216,14 @@ cdef inline uint8_t check_new(
         return reason
     terms.position = position_find(&state.positions, record.account_id, record.instrument_id)
     position = &state.positions.positions[terms.position]
+    if UNLIKELY(gate & (GATE_LIMITS | GATE_RATE)):
+        reason = check_recent(state, session, record, is_market)
+        if reason == REJECT_NONE:
+            reason = check_value(
+                state, record.account_id, position, record.side, qty, terms.worst * qty, 0
+            )
+        if reason:
+            return reason
     reason = check_funds(account, position, record.side, qty, terms.worst, 0, 0)
     if reason:
         return reason
@@ -230,7 +243,6 @@ cdef inline uint8_t check_replace(
     """Why a replace is refused, or NONE. The original's own holds do not stand in its way."""
     cdef const Account* account = &state.accounts[original.account_id]
     cdef const Instrument* instrument = &state.instruments[original.instrument_id]
-    cdef const Position* position = &state.positions.positions[original.position]
     cdef bint is_buy = original.side == SIDE_BUY
     cdef Asked asked
     cdef uint32_t gate
@@ -264,14 +276,39 @@ cdef inline uint8_t check_replace(
         account, instrument, is_buy, False, record.price, record.order_qty, terms
     )
     terms.position = original.position
-    if reason == REJECT_NONE and record.order_qty > original.cum:
-        reason = check_funds(
-            account, position, original.side, <int64_t>record.order_qty - original.cum,
-            terms.worst, original.leaves, <int64_t>original.price * original.leaves,
-        )
+    if reason == REJECT_NONE:
+        reason = check_change(state, original, record, gate, terms)
     if UNLIKELY(gate != 0):
         limit_reach(instrument, is_buy, terms)
     return reason
+
+
+cdef inline uint8_t check_change(
+    State* state, const Order* original, const OrderRecord* record, uint32_t gate,
+    const Terms* terms,
+) noexcept nogil:
+    """Rate, limits and funds for the new leaves of a replace, the original's given back first."""
+    cdef const Account* account = &state.accounts[original.account_id]
+    cdef const Position* position = &state.positions.positions[original.position]
+    cdef int64_t qty = <int64_t>record.order_qty - original.cum
+    cdef int64_t freed = <int64_t>original.price * original.leaves
+    cdef uint8_t reason
+    if UNLIKELY(gate & GATE_RATE) and not take_rate(
+        state, record.session_id, original.account_id, False
+    ):
+        return REJECT_RATE_LIMIT
+    if qty <= 0:
+        return REJECT_NONE
+    if UNLIKELY(gate & GATE_LIMITS):
+        reason = check_value(
+            state, original.account_id, position, original.side, qty - original.leaves,
+            terms.worst * qty, freed,
+        )
+        if reason:
+            return reason
+    return check_funds(
+        account, position, original.side, qty, terms.worst, original.leaves, freed
+    )
 
 
 cdef inline uint8_t check_funds(
@@ -281,9 +318,7 @@ cdef inline uint8_t check_funds(
     """Position limit, shares and cash for `qty` more; `freed_...` is given back first."""
     cdef bint is_buy = side == SIDE_BUY
     cdef int64_t added = qty - freed_qty
-    if (is_buy & (position.qty + position.open_buys + added > account.long_limit)) | (
-        (not is_buy) & (position.qty - position.open_sells - added < -account.short_limit)
-    ):
+    if is_position_beyond(account, position, is_buy, added):
         return REJECT_POSITION_LIMIT
     if (side == SIDE_SELL) & (added > position.qty - position.held):
         return REJECT_INSUFFICIENT_SHARES

@@ -8,8 +8,9 @@ is in the slice of some step, and again after as many steps as the largest table
 from libc.stdint cimport uint32_t, uint64_t
 
 from oms._core.digest cimport (
-    Hash, hash_end, hash_start, take, take_account, take_counters, take_grants, take_instrument,
-    take_keyed, take_order, take_participant, take_position, take_session, take_tasks, take_user,
+    Hash, hash_end, hash_start, take, take_account, take_counters, take_default_limits,
+    take_grants, take_instrument, take_keyed, take_limits, take_order, take_participant,
+    take_position, take_session, take_tasks, take_user,
 )
 from oms._core.ledger cimport Position
 from oms._core.state cimport State, keyed_count
@@ -17,7 +18,7 @@ from oms._core.state cimport State, keyed_count
 cdef enum:
     SCRUB_SLOTS = 4096  # order slots in one step
     SCRUB_ENTITIES = 1024  # instruments, participants, accounts
-    SCRUB_HEAVY = 16  # users (each with its grants), sessions (each with its window)
+    SCRUB_HEAVY = 16  # users with their grants, sessions with their windows, limits with orders
 
 cdef struct Window:
     uint32_t first  # ids first .. last
@@ -48,7 +49,23 @@ cdef inline uint64_t scrub_digest(const State* state, uint64_t step) noexcept no
     window = window_at(step, keyed_count(state), SCRUB_ENTITIES)
     for place in range(window.first, window.last + 1):
         take_keyed(&hash_, &state.keyed[place - 1])
+    if state.numbers.has_genesis:
+        take_limits_of(&hash_, state, step)
     return hash_end(&hash_)
+
+
+cdef inline void take_limits_of(Hash* hash_, const State* state, uint64_t step) noexcept nogil:
+    """Of accounts and sessions, the defaults always."""
+    cdef Window window = window_at(step, state.numbers.account_count, SCRUB_HEAVY)
+    cdef uint32_t i
+    take_default_limits(hash_, state)
+    take_limits(hash_, state, &state.account_limits[0], 0)
+    for i in range(window.first, window.last + 1):
+        take_limits(hash_, state, &state.account_limits[i], i)
+    window = window_at(step, state.numbers.session_count, SCRUB_HEAVY)
+    take_limits(hash_, state, &state.session_limits[0], 0)
+    for i in range(window.first, window.last + 1):
+        take_limits(hash_, state, &state.session_limits[i], 0)
 
 
 cdef inline void take_slots(Hash* hash_, const State* state, Window window) noexcept nogil:

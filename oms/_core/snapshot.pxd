@@ -15,12 +15,11 @@ from oms._core.calls cimport Call, call_queue_at
 from oms._core.directory cimport Instrument
 from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
-from oms._core.order_pool cimport (
-    ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, Order, Reserve, has_time,
-)
+from oms._core.limits cimport Limits, Recent, recent_at
+from oms._core.order_pool cimport ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, Order, Reserve, has_time
 from oms._core.sessions cimport Session, session_oldest, session_outcome
 from oms._core.state cimport (
-    CancelTask, Capacities, KeyedPosting, Numbers, State, grant_of, keyed_count,
+    CancelTask, Capacities, KeyedPosting, Numbers, State, grant_of, keyed_count, ring_of,
 )
 from oms._core.timers cimport timer_due
 from oms._core.trail cimport mix_lanes
@@ -29,7 +28,7 @@ cdef enum:
     SNAPSHOT_VERSION = 3
     SNAPSHOT_VERSION_OLDEST = 1
     # 2: session options, account groups, mass cancels, icebergs. 3: public numbers of orders,
-    # restrictions, cost and profit of positions, keys of deposits, calls.
+    # restrictions, cost and profit of positions, keys of deposits, calls, limits.
     SNAPSHOT_HEADER_WORDS = 4  # magic, version, size in words, checksum
 
 cdef extern from *:
@@ -101,6 +100,7 @@ cdef inline void write_snapshot(Writer* writer, const State* state) noexcept nog
         put(writer, state.keys_taken)
         put_block(writer, state.keyed, keyed_count(state) * sizeof(KeyedPosting))
         write_calls(writer, state)
+        write_limits(writer, state)
     writer.words[2] = writer.count
     writer.words[3] = checksum(writer.words, writer.count)
 
@@ -151,6 +151,30 @@ cdef inline void write_account(Writer* writer, const Account* account) noexcept 
         account.participant_id | <uint64_t>account.self_trade << 16
         | <uint64_t>account.is_killed << 24 | <uint64_t>account.firm << 32,
     )
+
+
+cdef inline void write_limits(Writer* writer, const State* state) noexcept nogil:
+    """The defaults, then each account's with its recent orders, then the sessions'."""
+    cdef const Recent* ring
+    cdef Limits image
+    cdef uint32_t i
+    cdef uint32_t place
+    put(writer, <uint64_t>state.accounts[0].max_order_qty)
+    put(writer, <uint64_t>state.accounts[0].max_order_value)
+    put(writer, <uint64_t>state.accounts[0].long_limit)
+    put(writer, <uint64_t>state.accounts[0].short_limit)
+    for i in range(state.numbers.account_count + 1):
+        image = state.account_limits[i]
+        image.first = 0
+        put_block(writer, &image, sizeof(Limits))
+        for place in range(image.count):
+            ring = recent_at(
+                &state.account_limits[i], ring_of(state, i), state.capacities.duplicates_max,
+                place,
+            )
+            put_block(writer, ring, sizeof(Recent))
+    for i in range(state.numbers.session_count + 1):
+        put_block(writer, &state.session_limits[i], sizeof(Limits))
 
 
 cdef inline void write_sessions(Writer* writer, const State* state) noexcept nogil:

@@ -4,7 +4,7 @@ Called by every part below. Promises: nothing here is an address that matters: a
 of ids, slots and numbers. Arrays take memory only where they are touched.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
@@ -14,6 +14,7 @@ from oms._core.directory cimport Instrument, Participant, User
 from oms._core.event_buffer cimport EventBuffer, buffer_add, buffer_close
 from oms._core.ladder cimport ladder_close
 from oms._core.ledger cimport Account, PositionPool, positions_close, positions_open
+from oms._core.limits cimport Limits, Recent
 from oms._core.machine cimport release_pages, take_pages
 from oms._core.order_book cimport LevelPool, levels_close, levels_open
 from oms._core.order_pool cimport OrderPool, pool_close, pool_open
@@ -33,7 +34,7 @@ cdef struct Capacities:
     uint32_t users_max
     uint32_t sessions_max
     uint32_t positions_max
-    uint32_t reserved
+    uint32_t duplicates_max
 
 # The venue's single numbers; a snapshot holds them as they stand here.
 cdef struct Numbers:
@@ -75,7 +76,7 @@ cdef struct CancelTask:
     uint8_t side
     uint8_t is_admin
     uint8_t is_disconnect  # instead of all that: orders of sessions that are not logged in
-    uint8_t is_breach  # of those only the ones that a limit or restriction refuses now
+    uint8_t breach  # of those only the ones that a restriction (1) or limit (2) refuses now
     uint8_t reserved[8]
 
 cdef enum:
@@ -109,6 +110,9 @@ cdef struct State:
     Instrument* instruments  # by id
     Session* sessions
     Account* accounts
+    Limits* account_limits  # by id; 0: the default, as accounts[0] is of SET_LIMITS' four
+    Limits* session_limits  # by id; 0: the default
+    Recent* recents  # a ring of duplicates_max for each account
     uint32_t* groups  # by account_id: accounts of one group are one owner; 0: it alone
     uint8_t* grants  # user_id x (accounts_max + 1) + account_id -> Entitlement bits
     Participant* participants
@@ -130,6 +134,13 @@ cdef inline size_t grants_size(const State* state) noexcept nogil:
 
 cdef inline size_t windows_size(const State* state) noexcept nogil:
     return (<size_t>state.capacities.sessions_max + 1) * OUTCOME_WINDOW * sizeof(uint64_t)
+
+
+cdef inline size_t recents_size(const State* state) noexcept nogil:
+    return (
+        (<size_t>state.capacities.accounts_max + 1) * state.capacities.duplicates_max
+        * sizeof(Recent)
+    )
 
 
 cdef inline void state_clear(State* state) noexcept nogil:
@@ -161,6 +172,16 @@ cdef inline void state_open(State* state, const Capacities* capacities) noexcept
     state.accounts = <Account*>take_pages(
         (<size_t>capacities.accounts_max + 1) * sizeof(Account)
     )
+    state.accounts[0].max_order_qty = INT64_MAX
+    state.accounts[0].max_order_value = INT64_MAX
+    state.accounts[0].long_limit = INT64_MAX
+    state.account_limits = <Limits*>take_pages(
+        (<size_t>capacities.accounts_max + 1) * sizeof(Limits)
+    )
+    state.session_limits = <Limits*>take_pages(
+        (<size_t>capacities.sessions_max + 1) * sizeof(Limits)
+    )
+    state.recents = <Recent*>take_pages(recents_size(state))
     state.groups = <uint32_t*>take_pages(
         (<size_t>capacities.accounts_max + 1) * sizeof(uint32_t)
     )
@@ -201,6 +222,15 @@ cdef inline void state_close(State* state) noexcept nogil:
             state.accounts, (<size_t>state.capacities.accounts_max + 1) * sizeof(Account)
         )
         release_pages(
+            state.account_limits,
+            (<size_t>state.capacities.accounts_max + 1) * sizeof(Limits),
+        )
+        release_pages(
+            state.session_limits,
+            (<size_t>state.capacities.sessions_max + 1) * sizeof(Limits),
+        )
+        release_pages(state.recents, recents_size(state))
+        release_pages(
             state.groups, (<size_t>state.capacities.accounts_max + 1) * sizeof(uint32_t)
         )
         release_pages(
@@ -219,6 +249,11 @@ cdef inline Session* session_of(State* state, uint32_t session_id) noexcept nogi
     if session_id == 0 or session_id > state.numbers.session_count:
         return NULL
     return &state.sessions[session_id]
+
+
+cdef inline Recent* ring_of(const State* state, uint32_t account_id) noexcept nogil:
+    """Where the account's recent orders stand."""
+    return &state.recents[<size_t>account_id * state.capacities.duplicates_max]
 
 
 cdef inline bint has_account(const State* state, uint32_t account_id) noexcept nogil:

@@ -37,6 +37,7 @@ cdef enum:
     COMMAND_ADMIN_MASS_CANCEL = 46
     COMMAND_SET_SELF_TRADE = 47
     COMMAND_SET_KILL = 48
+    COMMAND_SET_RISK = 49
     COMMAND_SET_RESTRICTION = 50
     COMMAND_TRANSFER = 53
 
@@ -121,14 +122,6 @@ cdef enum:
 cdef enum:
     GRANT_DISABLED = 0x80  # beside the bits: the user has stopped its own new orders
 
-# Bits of the gate words (gate.pxd). GATE_DISABLED is GRANT_DISABLED: a grant is its own word.
-cdef enum:
-    GATE_KILLED = 0x01  # venue, session, account, instrument
-    GATE_DAY = 0x02  # venue: no day is open
-    GATE_PHASE = 0x04  # instrument: not CONTINUOUS
-    GATE_RESTRICTED = 0x08  # instrument; account: it has a restriction of its own somewhere
-    GATE_DISABLED = 0x80  # of a grant: its user has stopped its own new orders
-
 cdef enum:
     POLICY_KEEPS_PRIORITY_ON_REDUCE = 1
     POLICY_INVALID_REPLACE_CANCELS = 2
@@ -140,17 +133,6 @@ cdef enum:
     KILL_SESSION = 2
     KILL_ACCOUNT = 3
     KILL_INSTRUMENT = 4
-
-cdef enum:
-    RESTRICTION_NO_BUY = 1
-    RESTRICTION_NO_SELL = 2
-    RESTRICTION_NO_SHORT = 4
-    RESTRICTION_CLOSE_ONLY = 8
-    RESTRICTION_ALL = 15
-
-cdef enum:
-    LIMIT_OPTION_CANCEL_BREACHES = 1
-    LIMIT_OPTION_ALL = 1
 
 cdef enum:
     SELF_TRADE_CANCEL_NEWEST = 1
@@ -225,6 +207,11 @@ cdef enum:
     REJECT_ENTRY_OFF = 22
     REJECT_BAD_DISPLAY = 23
     REJECT_RESTRICTED = 26
+    REJECT_DUPLICATE_ORDER = 27
+    REJECT_RATE_LIMIT = 28
+    REJECT_OPEN_ORDERS_LIMIT = 29
+    REJECT_EXPOSURE_LIMIT = 30
+    REJECT_SHORT_NOT_ALLOWED = 31
     REJECT_NOT_ADMIN = 32
     REJECT_UNKNOWN_ID = 33
     REJECT_DUPLICATE_ID = 34
@@ -259,6 +246,7 @@ cdef enum:
     USERS_MAX = 1024
     SESSIONS_MAX = 1024
     POSITIONS_MAX = 1 << 16
+
 
 cdef extern from *:
     """
@@ -341,7 +329,8 @@ cdef struct GenesisRecord:
     uint32_t users_max
     uint32_t sessions_max
     uint32_t positions_max
-    uint32_t unused[13]
+    uint32_t duplicates_max
+    uint32_t unused[12]
 
 cdef struct InstrumentRecord:
     uint64_t head[4]
@@ -445,15 +434,6 @@ cdef struct KillRecord:
     uint8_t is_killed
     uint8_t reserved[2]
     uint64_t unused[11]
-
-cdef struct RestrictionRecord:
-    uint64_t head[4]
-    uint32_t instrument_id
-    uint32_t account_id
-    uint8_t restriction
-    uint8_t options
-    uint8_t reserved[6]
-    uint64_t unused[10]
 
 cdef struct MassCancelRecord:
     uint8_t kind
@@ -563,7 +543,6 @@ cdef inline void check_layouts() noexcept nogil:
     INVARIANT(sizeof(DayRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(SelfTradeRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(KillRecord) == COMMAND_BYTES)
-    INVARIANT(sizeof(RestrictionRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(MassCancelRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(PreventedRecord) == EVENT_BYTES)
     INVARIANT(sizeof(EventRecord) == EVENT_BYTES)

@@ -13,7 +13,7 @@ from oms._core.calls cimport Call
 from oms._core.ladder cimport Chunk, Ladder, entry_key
 from oms._core.ledger cimport Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
-from oms._core.machine cimport INVARIANT
+from oms._core.machine cimport INVARIANT, wide
 from oms._core.order_book cimport Level, is_crossed, ladder_key, level_find, side_of
 from oms._core.order_index cimport index_find
 from oms._core.order_pool cimport (
@@ -29,6 +29,8 @@ from oms._core.types cimport PHASE_CONTINUOUS, RULES_NAME_ANEW, SIDE_BUY, SIDE_S
 # What the orders of all books add up to, per account, session and position.
 cdef struct Sums:
     int64_t* holds
+    wide* exposures
+    uint32_t* live_of_accounts
     uint32_t* live_orders
     Position* positions
     uint64_t orders
@@ -50,6 +52,10 @@ cdef inline int broken_promise(State* state) noexcept nogil:
     if not state.numbers.has_genesis:
         return 0
     sums.holds = <int64_t*>calloc(<size_t>state.numbers.account_count + 1, sizeof(int64_t))
+    sums.exposures = <wide*>calloc(<size_t>state.numbers.account_count + 1, sizeof(wide))
+    sums.live_of_accounts = <uint32_t*>calloc(
+        <size_t>state.numbers.account_count + 1, sizeof(uint32_t)
+    )
     sums.live_orders = <uint32_t*>calloc(
         <size_t>state.numbers.session_count + 1, sizeof(uint32_t)
     )
@@ -60,6 +66,7 @@ cdef inline int broken_promise(State* state) noexcept nogil:
     sums.reserved = 0
     sums.for_call = 0
     sums.listed = 0
+    INVARIANT(sums.exposures != NULL and sums.live_of_accounts != NULL)
     INVARIANT(sums.holds != NULL and sums.live_orders != NULL and sums.positions != NULL)
     broken = 0 if are_gates_right(state) else 28
     if broken == 0:
@@ -70,6 +77,8 @@ cdef inline int broken_promise(State* state) noexcept nogil:
         broken = broken_ledger(state, &sums)
     free(sums.holds)
     free(sums.live_orders)
+    free(sums.exposures)
+    free(sums.live_of_accounts)
     free(sums.positions)
     return broken
 
@@ -271,6 +280,8 @@ cdef inline bint broken_timer(
 
 cdef inline void add_up(Sums* sums, const Order* order) noexcept nogil:
     sums.live_orders[order.session_id] += 1
+    sums.live_of_accounts[order.account_id] += 1
+    sums.exposures[order.account_id] += <int64_t>order.price * order.leaves
     if order.side == SIDE_BUY:
         sums.holds[order.account_id] += <int64_t>order.price * order.leaves
         sums.positions[order.position].open_buys += order.leaves
@@ -307,6 +318,12 @@ cdef inline int broken_count(const State* state, const Sums* sums) noexcept nogi
     for i in range(1, state.numbers.session_count + 1):
         if sums.live_orders[i] != state.sessions[i].live_orders:
             return 25
+    for i in range(1, state.numbers.account_count + 1):
+        if (
+            sums.live_of_accounts[i] != state.accounts[i].live_orders
+            or sums.exposures[i] != state.accounts[i].exposure
+        ):
+            return 29
     return 0
 
 

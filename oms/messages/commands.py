@@ -190,6 +190,7 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=32):
     users_max: U32
     sessions_max: U32
     positions_max: U32
+    duplicates_max: U32 = 0  # orders of one account remembered; 0: DUPLICATES_MAX
 
 
 class AddInstrument(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=33):
@@ -388,6 +389,31 @@ class SetKill(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=48):
     is_killed: U8
 
 
+class SetRisk(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=49):
+    """Change limits of an account, a session, or (scope_id 0) the default of all of them."""
+
+    session_id: U32
+    conn_epoch: U32
+    client_seq: U64
+    not_after_ns: I64
+    scope: U8  # RiskScope
+    scope_id: U32
+    fields: U16  # RiskField: these are set to what stands below
+    defaults: U16 = 0  # RiskField: these follow the default again
+    options: U8 = 0  # LimitOption
+    short_sale: U8 = 0  # ShortSale
+    max_open_orders: U32 = 0  # 0: no limit, here and below
+    order_rate: U32 = 0  # commands within the window
+    cancel_reserve: U32 = 0  # of these, for cancels alone
+    rate_window_ns: I64 = 0
+    duplicate_window_ns: I64 = 0
+    max_exposure: I64 = 0  # value of live orders
+    max_order_qty: I64 = 0  # these four as in SetLimits: 0 is a limit
+    max_order_value: I64 = 0
+    long_limit: I64 = 0
+    short_limit: I64 = 0
+
+
 class SetRestriction(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=50):
     """Say what may not be entered in an instrument: by one account, or (account 0) by any."""
 
@@ -458,5 +484,6 @@ AdminCommand = (
     | SetKill
     | SetRestriction
     | Transfer
+    | SetRisk
 )
 Command = OrderCommand | SessionCommand | Genesis | AdminCommand

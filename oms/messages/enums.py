@@ -39,6 +39,7 @@ class CommandKind(IntEnum):
     ADMIN_MASS_CANCEL = 46
     SET_SELF_TRADE = 47
     SET_KILL = 48
+    SET_RISK = 49
     SET_RESTRICTION = 50
     TRANSFER = 53
 
@@ -201,6 +202,36 @@ class Restriction(IntFlag):
     CLOSE_ONLY = 8  # only what brings a position nearer to zero
 
 
+@unique
+class RiskScope(IntEnum):
+    """Whose limits SET_RISK changes; the id 0 is the default of all of them."""
+
+    ACCOUNT = 1
+    SESSION = 2
+
+
+class RiskField(IntFlag):
+    """Which limits SET_RISK changes. A session has an order rate and open orders alone."""
+
+    MAX_ORDER_QTY = 1
+    MAX_ORDER_VALUE = 2
+    LONG_LIMIT = 4
+    SHORT_LIMIT = 8
+    ORDER_RATE = 16
+    DUPLICATES = 32
+    OPEN_ORDERS = 64
+    EXPOSURE = 128
+    SHORT_SALE = 256
+
+
+@unique
+class ShortSale(IntEnum):
+    """Whether an account may sell short."""
+
+    ALLOWED = 0
+    FORBIDDEN = 1
+
+
 class LimitOption(IntFlag):
     """What else a change of limits or restrictions does."""
 
@@ -288,6 +319,11 @@ class RejectReason(IntEnum):
     BAD_MIN_QTY = 20  # above the order's quantity, or not a multiple of the lot
     BAD_EXPIRE_TIME = 21  # over already, beyond the end of time, or there without GTD or GTT
     ENTRY_OFF = 22  # stopped for the venue, session, account or instrument, or by oneself
+    DUPLICATE_ORDER = 27  # like one that the account entered a moment ago
+    RATE_LIMIT = 28  # too many commands of the session or account in too short a time
+    OPEN_ORDERS_LIMIT = 29  # of the session, or of the account
+    EXPOSURE_LIMIT = 30  # value of the account's live orders
+    SHORT_NOT_ALLOWED = 31  # the account may not sell short
     RESTRICTED = 26  # the instrument's restriction, or the account's own in it
     BAD_DISPLAY = 23  # of what does not rest, above the order, below a thousandth, or off the lot
     # admin commands only
@@ -325,4 +361,9 @@ OUCH_REJECT_CODE: dict[RejectReason, int] = {
     RejectReason.ENTRY_OFF: 0x0C,
     RejectReason.BAD_DISPLAY: 0x04,
     RejectReason.RESTRICTED: 0x07,
+    RejectReason.DUPLICATE_ORDER: 0x29,
+    RejectReason.RATE_LIMIT: 0x06,
+    RejectReason.OPEN_ORDERS_LIMIT: 0x0A,
+    RejectReason.EXPOSURE_LIMIT: 0x20,
+    RejectReason.SHORT_NOT_ALLOWED: 0x0C,
 }

@@ -172,6 +172,19 @@ Request = (
 # ---- answers: what the engine's state looks like from outside
 
 
+class LimitsView(msgspec.Struct, frozen=True, array_like=True):
+    """Limits of an account, a session, or their default (SET_RISK); 0 is none."""
+
+    own: int  # RiskField: these do not follow the default
+    short_sale: int  # ShortSale
+    max_open_orders: int
+    max_exposure: int
+    duplicate_window_ns: int
+    order_rate: int  # commands within the window
+    cancel_reserve: int  # of these, for cancels alone
+    rate_window_ns: int
+
+
 class InstrumentView(msgspec.Struct, frozen=True, array_like=True):
     """An instrument as it stands."""
 
@@ -185,6 +198,8 @@ class InstrumentView(msgspec.Struct, frozen=True, array_like=True):
     price_collar_bps: int
     market_collar_bps: int
     phase: int
+    is_killed: bool = False
+    restriction: int = 0  # Restriction, for every account
 
 
 class FirmView(msgspec.Struct, frozen=True, array_like=True):
@@ -219,6 +234,9 @@ class SessionView(msgspec.Struct, frozen=True, array_like=True):
     out_seq: int
     last_user_ref_num: int
     gateway_id: int = 0  # through which it is logged in; 0: an administrator at a node's ROUTER
+    is_killed: bool = False
+    live_orders: int = 0
+    limits: LimitsView | None = None
 
 
 class Directory(msgspec.Struct, frozen=True, array_like=True):
@@ -233,6 +251,10 @@ class Directory(msgspec.Struct, frozen=True, array_like=True):
     accounts: list[FirmView]
     users: list[UserView]
     sessions: list[SessionView]
+    is_killed: bool = False
+    account_defaults: LimitsView | None = None  # None: before genesis
+    session_defaults: LimitsView | None = None
+    default_limits: list[int] = []  # of accounts, the four of SET_LIMITS
 
 
 class PositionView(msgspec.Struct, frozen=True, array_like=True):
@@ -246,6 +268,7 @@ class PositionView(msgspec.Struct, frozen=True, array_like=True):
     cost: int = 0  # of what is held; below zero: what the short sale brought
     realised: int = 0  # profit of what was closed, without fees
     unrealised: int = 0  # at the last price, or the reference price; 0 while there is neither
+    restriction: int = 0  # Restriction, of this account in this instrument
 
 
 class AccountView(msgspec.Struct, frozen=True, array_like=True):
@@ -260,6 +283,10 @@ class AccountView(msgspec.Struct, frozen=True, array_like=True):
     short_limit: int
     positions: list[PositionView]
     applied_index: int = 0  # where it was read
+    is_killed: bool = False
+    live_orders: int = 0
+    exposure: int = 0  # value of the live orders; at most 2^63 - 1 is shown
+    limits: LimitsView | None = None
 
 
 class OrderView(msgspec.Struct, frozen=True, array_like=True):

@@ -38,6 +38,7 @@ _LOGIN: Final = ("nonce", "gateway_id")
 _GENESIS: Final = (
     "cluster_id", "rule_version", "records_following", "orders_max", "instruments_max",
     "participants_max", "accounts_max", "users_max", "sessions_max", "positions_max",
+    "duplicates_max",
 )  # fmt: skip
 _INSTRUMENT: Final = (
     "instrument_id", "lot_size", "tick_size", "reference_price", "price_collar_bps",
@@ -50,6 +51,11 @@ _ACCOUNT: Final = (
 _USER: Final = ("user_id", "participant_id", "name", "salt", "key_hash")
 _SESSION: Final = ("opened_session_id", "user_id", "default_account_id", "protocol", "options")
 _MASS_CANCEL: Final = ("of_session_id", "of_account_id", "of_instrument_id")
+_RISK: Final = (
+    "scope_id", "scope", "options", "fields", "defaults", "short_sale", "max_open_orders",
+    "order_rate", "cancel_reserve", "rate_window_ns", "duplicate_window_ns", "max_exposure",
+    "max_order_qty", "max_order_value", "long_limit", "short_limit",
+)  # fmt: skip
 _DEPOSIT: Final = ("account_id", "instrument_id", "amount", "key", "to_account_id", "cost")
 _TRANSFER: Final = ("from_account_id", *_DEPOSIT[1:])
 
@@ -82,6 +88,7 @@ _LAYOUTS: Final = {
     _K.END_DAY: (r.EMPTY, ()),
     _K.SET_SELF_TRADE: (r.SELF_TRADE, ("account_id", "group", "mode")),
     _K.SET_KILL: (r.KILL, ("scope_id", "scope", "is_killed")),
+    _K.SET_RISK: (r.RISK, _RISK),
     _K.SET_RESTRICTION: (
         r.RESTRICTION,
         ("instrument_id", "account_id", "restriction", "options"),

@@ -45,8 +45,8 @@ ENTRY: Final = struct.Struct(_HEAD + "IIqIIIBBBx24s4sII4xq14xBB")
 LOGIN: Final = struct.Struct(_HEAD + "QQ80x")
 # genesis: 32 u64 cluster_id  40 u32 rule_version  44 u32 records_following  48 u32 orders_max
 # 52 u32 instruments_max  56 u32 participants_max  60 u32 accounts_max  64 u32 users_max
-# 68 u32 sessions_max  72 u32 positions_max
-GENESIS: Final = struct.Struct(_HEAD + "QIIIIIIIII52x")
+# 68 u32 sessions_max  72 u32 positions_max  76 u32 duplicates_max
+GENESIS: Final = struct.Struct(_HEAD + "QIIIIIIIIII48x")
 # instrument: 32 u32 instrument_id  36 u32 lot_size  40 i64 tick_size  48 i64 reference_price
 # 56 u32 price_collar_bps  60 u32 market_collar_bps  64 u8 phase  65 u8 price_scale  72 8s symbol
 INSTRUMENT: Final = struct.Struct(_HEAD + "IIqqIIBB6x8s48x")
@@ -73,6 +73,11 @@ DAY: Final = struct.Struct(_HEAD + "I4xq80x")
 SELF_TRADE: Final = struct.Struct(_HEAD + "IIB87x")
 # kill: 32 u32 scope_id  36 u8 scope  37 u8 is_killed
 KILL: Final = struct.Struct(_HEAD + "IBB90x")
+# risk: 32 u32 scope_id  36 u8 scope  37 u8 options  38 u16 fields  40 u16 defaults
+# 42 u8 short_sale  44 u32 max_open_orders  48 u32 order_rate  52 u32 cancel_reserve
+# 56 i64 rate_window_ns  64 i64 duplicate_window_ns  72 i64 max_exposure  80 i64 max_order_qty
+# 88 i64 max_order_value  96 i64 long_limit  104 i64 short_limit
+RISK: Final = struct.Struct(_HEAD + "IBBHHBxIIIqqqqqqq16x")
 # restriction: 32 u32 instrument_id  36 u32 account_id  40 u8 restriction  41 u8 options
 RESTRICTION: Final = struct.Struct(_HEAD + "IIBB86x")
 # mass cancel by an administrator: 32 u32 of_session_id  36 u32 of_account_id
@@ -82,7 +87,7 @@ EMPTY: Final = struct.Struct(_HEAD + "96x")
 
 for _layout in (
     ORDER, ENTRY, LOGIN, GENESIS, INSTRUMENT, PARTICIPANT, ACCOUNT, USER, SESSION, GRANT, DEPOSIT,
-    PHASE, DAY, SELF_TRADE, KILL, RESTRICTION, MASS_CANCEL, EMPTY,
+    PHASE, DAY, SELF_TRADE, KILL, RISK, RESTRICTION, MASS_CANCEL, EMPTY,
 ):  # fmt: skip
     assert _layout.size == COMMAND_BYTES
 
@@ -159,7 +164,7 @@ def _genesis(b: bytearray, o: int, m: c.Genesis) -> None:
     GENESIS.pack_into(
         b, o, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, m.cluster_id, m.rule_version,
         m.records_following, m.orders_max, m.instruments_max, m.participants_max,
-        m.accounts_max, m.users_max, m.sessions_max, m.positions_max,
+        m.accounts_max, m.users_max, m.sessions_max, m.positions_max, m.duplicates_max,
     )  # fmt: skip
 
 
@@ -257,6 +262,15 @@ def _set_kill(b: bytearray, o: int, m: c.SetKill) -> None:
     KILL.pack_into(b, o, *_head(_K.SET_KILL, m), m.scope_id, m.scope, m.is_killed)
 
 
+def _set_risk(b: bytearray, o: int, m: c.SetRisk) -> None:
+    RISK.pack_into(
+        b, o, *_head(_K.SET_RISK, m), m.scope_id, m.scope, m.options, m.fields, m.defaults,
+        m.short_sale, m.max_open_orders, m.order_rate, m.cancel_reserve, m.rate_window_ns,
+        m.duplicate_window_ns, m.max_exposure, m.max_order_qty, m.max_order_value, m.long_limit,
+        m.short_limit,
+    )  # fmt: skip
+
+
 def _set_restriction(b: bytearray, o: int, m: c.SetRestriction) -> None:
     RESTRICTION.pack_into(
         b, o, *_head(_K.SET_RESTRICTION, m), m.instrument_id, m.account_id, m.restriction,
@@ -307,6 +321,7 @@ _register(c.EndDay, _end_day)
 _register(c.AdminMassCancel, _admin_mass_cancel)
 _register(c.SetSelfTrade, _set_self_trade)
 _register(c.SetKill, _set_kill)
+_register(c.SetRisk, _set_risk)
 _register(c.SetRestriction, _set_restriction)
 _register(c.Transfer, _transfer)
 

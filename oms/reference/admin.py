@@ -61,6 +61,8 @@ def administrate(
         result = Result(*risk_admin.set_restriction(venue, session, record))
     elif head.kind in _POSTINGS:
         result = Result(*postings.post(venue, head.kind, record))
+    elif head.kind == CommandKind.SET_RISK:
+        result = Result(*risk_admin.set_risk(venue, session, record))
     else:
         result = _HANDLERS[CommandKind(head.kind)](venue, events, record)
     if result.reason:
@@ -187,6 +189,7 @@ def _add_account(venue: Venue, _events: Events, record: bytes) -> Result:
     if min(limits) < 0 or _is_blank(firm) or is_taken:
         return Result(RejectReason.BAD_VALUE, new_id)
     venue.accounts.append(Account(new_id, participant_id, firm, *limits))
+    risk_admin.open_account(venue)
     return Result(RejectReason.NONE, new_id)
 
 
@@ -199,6 +202,7 @@ def _set_limits(venue: Venue, _events: Events, record: bytes) -> Result:
         return Result(RejectReason.BAD_VALUE, account_id)
     account.max_order_qty, account.max_order_value = limits[:2]
     account.long_limit, account.short_limit = limits[2:]
+    venue.account_limits[account_id].own |= risk_admin.BASIC
     return Result(RejectReason.NONE, account_id)
 
 
@@ -227,6 +231,7 @@ def _open_session(venue: Venue, _events: Events, record: bytes) -> Result:
     if protocol not in _PROTOCOLS or options > _OPTIONS_MAX:
         return Result(RejectReason.BAD_VALUE, new_id)
     venue.sessions.append(Session(new_id, user_id, protocol, default_account, options=options))
+    risk_admin.open_session(venue)
     return Result(RejectReason.NONE, new_id)
 
 
@@ -288,7 +293,7 @@ _HANDLERS: dict[CommandKind, Callable[[Venue, Events, bytes], Result]] = {
     _K.SET_KILL: _set_kill,
 }
 _POSTINGS = frozenset((_K.DEPOSIT_CASH, _K.DEPOSIT_SHARES, _K.TRANSFER))
-KINDS = frozenset((*_HANDLERS, *_POSTINGS, _K.ADMIN_MASS_CANCEL, _K.SET_RESTRICTION))
+KINDS = frozenset((*_HANDLERS, *_POSTINGS, _K.ADMIN_MASS_CANCEL, _K.SET_RISK, _K.SET_RESTRICTION))
 _CHANGES_DIRECTORY = frozenset(
     (
         _K.ADD_INSTRUMENT, _K.ADD_PARTICIPANT, _K.ADD_ACCOUNT, _K.ADD_USER, _K.OPEN_SESSION,

@@ -13,6 +13,7 @@ from oms.reference.state import (
     Account,
     Instrument,
     KeyedPosting,
+    Limits,
     Participant,
     Position,
     Session,
@@ -82,6 +83,10 @@ def _state_words(venue: Venue) -> Iterator[int]:
     yield venue.numbers.keys_taken
     for posting in venue.keyed:
         yield from keyed_words(posting)
+    if venue.capacities is not None:
+        yield from venue.default_limits
+        for limits in (*venue.account_limits, *venue.session_limits):
+            yield from limits_words(limits)
 
 
 def counter_words(venue: Venue) -> Iterator[int]:
@@ -102,7 +107,7 @@ def task_words(venue: Venue) -> Iterator[int]:
         yield from (
             t.of_session_id, t.of_account_id, t.of_instrument_id, t.side, t.last_order_id,
             t.next_slot, t.last_slot, t.asked_by, t.conn_epoch, t.client_seq, t.user_ref_num,
-            t.canceled, t.is_admin, t.is_disconnect, t.is_breach,
+            t.canceled, t.is_admin, t.is_disconnect, t.breach,
         )  # fmt: skip
     yield len(venue.uncrossing)
     yield from venue.uncrossing
@@ -113,6 +118,17 @@ def keyed_words(k: KeyedPosting) -> Iterator[int]:
     yield from (
         k.key, k.kind, k.account_id, k.instrument_id, k.amount, k.to_account_id, k.cost,
     )  # fmt: skip
+
+
+def limits_words(x: Limits) -> Iterator[int]:
+    """Limits of one account or session, and what is left of them."""
+    yield from (
+        x.own, x.short_sale, x.max_open_orders, x.max_exposure, x.duplicate_window_ns,
+        x.order_rate, x.cancel_reserve, x.rate_window_ns, x.used_ns, x.used_orders,
+        x.used_cancels, len(x.recent),
+    )  # fmt: skip
+    for r in x.recent:
+        yield from (r.at_ns, r.instrument_id, r.side, r.price, r.qty)
 
 
 def _identity_words(venue: Venue) -> Iterator[int]:

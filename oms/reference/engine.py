@@ -38,6 +38,7 @@ _CAPACITY_LIMITS = (
     bounds.USERS_MAX * 16,
     bounds.SESSIONS_MAX * 16,
     bounds.POSITIONS_MAX * 16,
+    bounds.DUPLICATES_MAX * 16,
 )
 
 
@@ -227,6 +228,7 @@ def _go_on(venue: Venue, events: Events, budget: mass_cancel.Budget) -> None:
 def _genesis(venue: Venue, command: bytes) -> None:
     """GENESIS: ignored when it asks for nothing or for too much."""
     cluster_id, rule_version, following, *maxima = records.GENESIS.unpack(command)[HEAD_FIELDS:]
+    maxima[-1] = maxima[-1] or bounds.DUPLICATES_MAX
     if any(not 1 <= asked <= most for asked, most in zip(maxima, _CAPACITY_LIMITS, strict=True)):
         return
     venue.capacities = Capacities(*maxima)

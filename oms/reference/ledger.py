@@ -18,6 +18,7 @@ def _parties(venue: Venue, order: Order) -> tuple[Account, Position]:
 def hold(venue: Venue, order: Order, qty: int) -> None:
     """Set aside what `qty` of a resting order may cost."""
     account, position = _parties(venue, order)
+    account.exposure += order.price * qty
     if order.side == Side.BUY:
         account.hold += order.price * qty
         position.open_buy_qty += qty

@@ -101,20 +101,27 @@ def admin_mass_cancel(venue: Venue, session: Session | None, record: bytes) -> i
 
 
 def cancel_breaches(
-    venue: Venue, session: Session | None, *, account_id: int = 0, instrument_id: int = 0
+    venue: Venue,
+    session: Session | None,
+    kind: int,
+    *,
+    account_id: int = 0,
+    instrument_id: int = 0,
+    session_id: int = 0,
 ) -> None:
     """A limit or restriction was changed: what it refuses now goes; there is room for it."""
     venue.tasks.append(
         CancelTask(
             of_account_id=account_id,
             of_instrument_id=instrument_id,
+            of_session_id=session_id,
             last_order_id=venue.numbers.next_order_id - 1,
             last_slot=venue.numbers.highest_slot,
             asked_by=session.session_id if session else 0,
             conn_epoch=session.conn_epoch if session else 0,
             client_seq=session.client_seq if session else 0,
             is_admin=True,
-            is_breach=True,
+            breach=kind,
         )
     )
 
@@ -178,7 +185,7 @@ def run(venue: Venue, events: Events, budget: Budget) -> None:
 
 def _must_go(venue: Venue, task: CancelTask, order: Order) -> bool:
     if not task.is_disconnect:
-        return task.covers(order) and (not task.is_breach or breach.is_breach(venue, order))
+        return task.covers(order) and breach.is_meant(venue, task, order)
     session = venue.sessions[order.session_id - 1]
     wants = session.options & SessionOption.CANCEL_ON_DISCONNECT
     return bool(wants) and not session.is_logged_in

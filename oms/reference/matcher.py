@@ -18,7 +18,7 @@ from oms.messages.enums import (
     Side,
     TimeInForce,
 )  # fmt: skip
-from oms.reference import ledger, risk, self_trade
+from oms.reference import ledger, limits, risk, self_trade
 from oms.reference.events import Events
 from oms.reference.order import CALL_TIMES, Order
 from oms.reference.records import OrderRecord
@@ -81,6 +81,12 @@ def cancel_order(venue: Venue, events: Events, session: Session, record: OrderRe
     order = venue.live.get((session.session_id, record.user_ref_num))
     if order is None or record.order_qty >= order.cum + order.leaves:
         events.superfluous(session, record, RejectReason.ORDER_NOT_CANCELABLE)
+        return
+    if not limits.take_rate(venue, session, order.account_id, is_cancel=True):
+        on_topic = risk.may_enter(venue, session, order.account_id)
+        events.cancel_rejected(
+            record, RejectReason.RATE_LIMIT, account_id=order.account_id, on_topic=on_topic
+        )
         return
     before = venue.book(order.instrument_id).top()
     if record.order_qty <= order.cum:

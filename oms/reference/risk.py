@@ -1,7 +1,8 @@
 """The checks before the book, in the order of `RejectReason`.
 
-Called by the matcher for a new order and for a replace. Promises: changes nothing; the first check
-that fails is the answer (docs/rules.md, NEW_ORDER and REPLACE_ORDER).
+Called by the matcher for a new order and for a replace. Promises: changes nothing but what order
+rate and duplicate window remember; the first check that fails is the answer (docs/rules.md,
+NEW_ORDER and REPLACE_ORDER).
 """
 
 from oms.bounds import ORDER_QTY_MAX, PRICE_MAX, TIMESTAMP_MAX
@@ -14,10 +15,10 @@ from oms.messages.enums import (
     Side,
     TimeInForce,
 )
-from oms.reference import phases, restriction
+from oms.reference import limits, phases, restriction
 from oms.reference.order import CALL_TIMES, Order
 from oms.reference.records import OrderRecord
-from oms.reference.state import Account, Instrument, Position, Session, Venue
+from oms.reference.state import Account, Instrument, Position, Recent, Session, Venue
 
 LASTING = CALL_TIMES | {TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD, TimeInForce.GTT}
 _MARKET_TIMES = CALL_TIMES | {TimeInForce.DAY, TimeInForce.IOC, TimeInForce.FOK}
@@ -83,15 +84,25 @@ def check_new(venue: Venue, session: Session, record: OrderRecord) -> int:
     reason = _terms(
         account, instrument, side=record.side, ord_type=record.ord_type, price=record.price,
         order_qty=record.order_qty, record=record,
-    ) or _funds(
+    )  # fmt: skip
+    if reason:
+        return reason
+    worst = worst_price(instrument, side=record.side, ord_type=record.ord_type, price=record.price)
+    seen = Recent(
+        at_ns=venue.numbers.last_timestamp,
+        instrument_id=record.instrument_id,
+        side=record.side,
+        price=0 if is_market else record.price,
+        qty=record.order_qty,
+    )
+    reason = limits.check_new(venue, session, record.account_id, seen) or _funds(
+        venue,
         account,
         venue.position(record.account_id, record.instrument_id),
         side=record.side,
         qty=record.order_qty,
-        worst=worst_price(
-            instrument, side=record.side, ord_type=record.ord_type, price=record.price
-        ),
-    )  # fmt: skip
+        worst=worst,
+    )
     return reason or _capacity(venue, record)
 
 
@@ -128,8 +139,12 @@ def check_replace(venue: Venue, session: Session, original: Order, record: Order
         account, instrument, side=original.side, ord_type=OrdType.LIMIT, price=record.price,
         order_qty=record.order_qty, record=record,
     )  # fmt: skip
-    if reason or record.order_qty <= original.cum:
+    if reason:
         return reason
+    if not limits.take_rate(venue, session, original.account_id, is_cancel=False):
+        return RejectReason.RATE_LIMIT
+    if record.order_qty <= original.cum:
+        return RejectReason.NONE
     is_buy = original.side == Side.BUY
     held = venue.position(original.account_id, original.instrument_id)
     freed = Position(
@@ -139,12 +154,13 @@ def check_replace(venue: Venue, session: Session, original: Order, record: Order
         held_qty=held.held_qty - (original.leaves if original.side == Side.SELL else 0),
     )
     return _funds(
+        venue,
         account,
         freed,
         side=original.side,
         qty=record.order_qty - original.cum,
         worst=record.price,
-        given_back=original.price * original.leaves if is_buy else 0,
+        freed_value=original.price * original.leaves,
     )
 
 
@@ -222,19 +238,26 @@ def _terms(
 
 
 def _funds(
-    account: Account, position: Position, *, side: int, qty: int, worst: int, given_back: int = 0
-) -> int:
-    """Position limit, shares and cash for `qty` more on this side."""
+    venue: Venue, account: Account, position: Position, *, side: int, qty: int, worst: int,
+    freed_value: int = 0,
+) -> int:  # fmt: skip
+    """Position limit, value, shares and cash for `qty` more on this side."""
     if side == Side.BUY:
-        if position.qty + position.open_buy_qty + qty > account.long_limit:
-            return RejectReason.POSITION_LIMIT
-        if worst * qty > account.cash - (account.hold - given_back):
-            return RejectReason.INSUFFICIENT_CASH
-        return RejectReason.NONE
-    if position.qty - position.open_sell_qty - qty < -account.short_limit:
+        is_beyond = position.qty + position.open_buy_qty + qty > account.long_limit
+    else:
+        is_beyond = position.qty - position.open_sell_qty - qty < -account.short_limit
+    if is_beyond:
         return RejectReason.POSITION_LIMIT
+    reason = limits.check_value(
+        venue, account.account_id, side=side, value=worst * qty, freed=freed_value
+    )
+    if reason:
+        return reason
     if side == Side.SELL and qty > position.qty - position.held_qty:
         return RejectReason.INSUFFICIENT_SHARES
+    given_back = freed_value if side == Side.BUY else 0
+    if side == Side.BUY and worst * qty > account.cash - (account.hold - given_back):
+        return RejectReason.INSUFFICIENT_CASH
     return RejectReason.NONE
 
 

@@ -54,6 +54,13 @@ def _words(venue: Venue, step: int) -> Iterator[int]:
     yield venue.numbers.keys_taken
     for posting in _in(venue.keyed, step, ENTITIES):
         yield from digest.keyed_words(posting)
+    if venue.capacities is None:
+        return
+    yield from venue.default_limits
+    for table in (venue.account_limits, venue.session_limits):
+        yield from digest.limits_words(table[0])
+        for limits in _in(table[1:], step, HEAVY):
+            yield from digest.limits_words(limits)
 
 
 def _in(table: list[_T], step: int, width: int) -> list[_T]:

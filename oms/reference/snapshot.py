@@ -17,6 +17,7 @@ from oms.reference.state import (
     Counters,
     Instrument,
     KeyedPosting,
+    Limits,
     Participant,
     Position,
     Session,
@@ -24,7 +25,7 @@ from oms.reference.state import (
     Venue,
 )  # fmt: skip
 
-_MARKER = b"QREF\x01"
+_MARKER = b"QREF\x02"
 _CRC_BYTES = 4
 
 
@@ -43,6 +44,9 @@ class _Saved(msgspec.Struct, array_like=True):
     tasks: list[CancelTask] = []
     keyed: list[KeyedPosting] = []
     uncrossing: list[int] = []
+    account_limits: list[Limits] = []
+    session_limits: list[Limits] = []
+    default_limits: list[int] = []
 
 
 def save(venue: Venue) -> bytes:
@@ -63,6 +67,9 @@ def save(venue: Venue) -> bytes:
             venue.tasks,
             venue.keyed,
             venue.uncrossing,
+            venue.account_limits,
+            venue.session_limits,
+            venue.default_limits,
         )
     )
     return _MARKER + zlib.crc32(body).to_bytes(_CRC_BYTES, "little") + body
@@ -90,6 +97,9 @@ def load(data: bytes) -> Venue:
     venue.tasks = saved.tasks
     venue.keyed = saved.keyed
     venue.uncrossing = saved.uncrossing
+    venue.account_limits = saved.account_limits
+    venue.session_limits = saved.session_limits
+    venue.default_limits = saved.default_limits
     for account_id, instrument_id, position in saved.positions:
         venue.positions[account_id, instrument_id] = position
     for user_id, account_id, bits in saved.grants:

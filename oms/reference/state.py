@@ -15,6 +15,7 @@ from oms.reference.order import Order
 
 ECHOES = 2  # rule version from which on an order's terms are said again
 NAMES_ANEW = 2  # rule version from which on an order's public number changes
+I64_MAX = (1 << 63) - 1
 DISABLED = 0x80  # beside the Entitlement bits of a grant: its user has stopped new orders
 
 
@@ -75,10 +76,43 @@ class Account(msgspec.Struct):
     short_limit: int
     cash: int = 0
     hold: int = 0
+    exposure: int = 0  # sum of price x leaves of the live orders
+    live_orders: int = 0
     topic_seq: int = 0
     owner_group: int = 0  # accounts of one group are one owner; 0: this account alone
     self_trade: int = 0  # SelfTrade of orders that say nothing
     is_killed: bool = False  # no new orders for it
+
+
+class Recent(msgspec.Struct):
+    """An order that was let through a while ago; another one like it may be a mistake."""
+
+    at_ns: int
+    instrument_id: int
+    side: int
+    price: int  # 0 without a limit
+    qty: int
+
+
+class Limits(msgspec.Struct):
+    """Limits of an account or a session, beside those that stand in the account; 0: none.
+
+    `own`: RiskField bits that do not follow the default. `used_...` is what commands have taken
+    from the order rate and time has not yet given back, in commands x rate_window_ns.
+    """
+
+    own: int = 0
+    short_sale: int = 0
+    max_open_orders: int = 0
+    max_exposure: int = 0
+    duplicate_window_ns: int = 0
+    order_rate: int = 0
+    cancel_reserve: int = 0
+    rate_window_ns: int = 0
+    used_ns: int = 0  # when the two were worked out
+    used_orders: int = 0
+    used_cancels: int = 0
+    recent: list[Recent] = msgspec.field(default_factory=list)  # oldest first
 
 
 class Position(msgspec.Struct):
@@ -157,7 +191,7 @@ class CancelTask(msgspec.Struct, kw_only=True):
     canceled: int = 0
     is_admin: bool = False
     is_disconnect: bool = False  # instead of all that: orders of sessions that are not logged in
-    is_breach: bool = False  # of those only the ones that a limit or restriction refuses now
+    breach: int = 0  # of those only the ones that a restriction (1) or a limit (2) refuses now
 
     def covers(self, order: Order) -> bool:
         """Whether that order is of the kind this mass cancel is for."""
@@ -181,6 +215,7 @@ class Capacities(msgspec.Struct, frozen=True):
     users_max: int
     sessions_max: int
     positions_max: int
+    duplicates_max: int
 
 
 class Counters(msgspec.Struct):
@@ -223,6 +258,9 @@ class Venue:
         self.slots: dict[int, Order] = {}
         self.free_slots: list[int] = []  # the head of the list is the last element
         self.timers: SortedDict[tuple[int, int], Order] = SortedDict()  # (expires_ns, order_id)
+        self.account_limits: list[Limits] = [Limits()]  # by id; the first one is the default
+        self.session_limits: list[Limits] = [Limits()]
+        self.default_limits = [I64_MAX, I64_MAX, I64_MAX, 0]  # as in SET_LIMITS
         self.tasks: list[CancelTask] = []  # mass cancels not yet done, oldest first
         self.keyed: list[KeyedPosting] = []  # the last POSTING_KEYS_MAX, a ring
         self.uncrossing: list[int] = []  # instruments whose call is being settled, oldest first
@@ -261,8 +299,7 @@ class Venue:
     def is_doomed(self, order: Order) -> bool:
         """Whether a mass cancel that was accepted will come past this live order."""
         return any(
-            task.covers(order) and not task.is_disconnect and not task.is_breach
-            for task in self.tasks
+            task.covers(order) and not task.is_disconnect and not task.breach for task in self.tasks
         )
 
     def rest(self, order: Order) -> None:
@@ -276,6 +313,7 @@ class Venue:
         self.slots[order.slot] = order
         self.live[order.session_id, order.user_ref_num] = order
         self.sessions[order.session_id - 1].live_orders += 1
+        self.accounts[order.account_id - 1].live_orders += 1
         self.start_timer(order)
         self.book(order.instrument_id).add(order)
 
@@ -286,6 +324,7 @@ class Venue:
         del self.slots[order.slot]
         self.stop_timer(order)
         self.sessions[order.session_id - 1].live_orders -= 1
+        self.accounts[order.account_id - 1].live_orders -= 1
 
     def start_timer(self, order: Order) -> None:
         """A live order goes when its time comes, if it has one."""

@@ -6,7 +6,7 @@ Called by the engine's query methods. Promises: reads only; lists in order of th
 from oms.messages import link
 from oms.messages.enums import Side
 from oms.reference.book import Level, level_qty
-from oms.reference.state import DISABLED, Instrument, Position, Venue
+from oms.reference.state import DISABLED, I64_MAX, Instrument, Limits, Position, Venue
 
 
 def text(name: bytes) -> str:
@@ -27,6 +27,7 @@ def directory(venue: Venue) -> link.Directory:
             link.InstrumentView(
                 i.instrument_id, text(i.symbol), i.lot_size, i.tick_size, i.price_scale,
                 i.reference_price, i.last_price, i.price_collar_bps, i.market_collar_bps, i.phase,
+                i.is_killed, i.restriction,
             )
             for i in venue.instruments
         ],
@@ -48,9 +49,21 @@ def directory(venue: Venue) -> link.Directory:
             link.SessionView(
                 s.session_id, s.user_id, s.protocol, s.default_account_id, s.conn_epoch,
                 s.is_logged_in, s.client_seq, s.out_seq, s.last_user_ref_num, s.gateway_id,
+                s.is_killed, s.live_orders, _limits(venue.session_limits[s.session_id]),
             )
             for s in venue.sessions
         ],
+        is_killed=n.is_killed,
+        account_defaults=_limits(venue.account_limits[0]) if venue.capacities else None,
+        session_defaults=_limits(venue.session_limits[0]) if venue.capacities else None,
+        default_limits=list(venue.default_limits) if venue.capacities else [],
+    )  # fmt: skip
+
+
+def _limits(x: Limits) -> link.LimitsView:
+    return link.LimitsView(
+        x.own, x.short_sale, x.max_open_orders, x.max_exposure, x.duplicate_window_ns,
+        x.order_rate, x.cancel_reserve, x.rate_window_ns,
     )  # fmt: skip
 
 
@@ -66,14 +79,15 @@ def account(venue: Venue, account_id: int) -> link.AccountView | None:
     ]
     return link.AccountView(
         a.account_id, a.cash, a.hold, a.max_order_qty, a.max_order_value, a.long_limit,
-        a.short_limit, positions,
+        a.short_limit, positions, 0, a.is_killed, a.live_orders, min(a.exposure, I64_MAX),
+        _limits(venue.account_limits[account_id]),
     )  # fmt: skip
 
 
 def _position(i: Instrument, p: Position) -> link.PositionView:
     return link.PositionView(
         i.instrument_id, p.qty, p.open_buy_qty, p.open_sell_qty, p.held_qty, p.cost, p.realised,
-        _unrealised(i, p),
+        _unrealised(i, p), p.restriction,
     )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ from oms.messages.enums import (
 from oms.messages.records import pack_batch
 from oms.reference.order import Order
 from oms.reference.state import Instrument, Venue
-from tests.properties import money, venues
+from tests.properties import money, risk, venues
 from tests.properties.steps import Planned, Signed, Step, fill_in
 
 I64_MAX = (1 << 63) - 1
@@ -101,6 +101,7 @@ class Generator:
             (0 if self._is_deep else 1, self._set_kill),
             (0 if self._is_deep else 1, self._change_entry),
             (0 if self._is_deep else 1, self._set_restriction),
+            (0 if self._is_deep else 1, self._set_risk),
             (mass_weight, self._mass_cancel),
             (mass_weight, self._admin_mass_cancel),
         ]
@@ -445,14 +446,11 @@ class Generator:
             *self._admin_sign(venue), scope, rng.choice((0, rng.randint(0, 6))), is_killed
         )
 
+    def _set_risk(self, venue: Venue) -> c.Command | None:
+        return risk.set_risk(self._rng, self._admin_sign(venue), venue)
+
     def _set_restriction(self, venue: Venue) -> c.Command | None:
-        """Mostly lifting what there is."""
-        rng = self._rng
-        bits = rng.choice((0, 0, 0, 1, 2, 4, 8, 8, 12, 16, 255))
-        instrument = rng.randint(0, len(venue.instruments) + 1)
-        account = rng.choice((0, rng.randint(0, len(venue.accounts) + 1)))
-        options = rng.choice((0, 0, 1, 1, 1, 2))
-        return c.SetRestriction(*self._admin_sign(venue), instrument, account, bits, options)
+        return risk.set_restriction(self._rng, self._admin_sign(venue), venue)
 
     def _change_entry(self, venue: Venue) -> c.Command | None:
         rng = self._rng

@@ -39,6 +39,7 @@ def opening(rng: Random, *, is_deep: bool = False) -> list[Step]:
         users_max=users + rng.randint(0, 2),
         sessions_max=users + rng.randint(0, 2),
         positions_max=rng.choice((instruments * accounts, instruments * accounts // 2 + 1, 64)),
+        duplicates_max=rng.choice((0, 1, 2, 5)),
     )
     noise: list[c.Command] = [
         c.Login(1, 1, 1),

@@ -19,6 +19,8 @@ from oms.messages.enums import (
     PostOnly,
     RejectReason,
     Restriction,
+    RiskField,
+    RiskScope,
     SelfTrade,
     Side,
     TimeInForce,
@@ -49,9 +51,21 @@ RAW_TYPES: dict[str, type[c.Command]] = {
         c.Logout, c.GatewayLost, c.Genesis, c.AddInstrument, c.AddParticipant, c.AddAccount,
         c.AddUser, c.OpenSession, c.Grant, c.DepositCash, c.DepositShares, c.SetLimits,
         c.SetInstrument, c.SetPhase, c.StartDay, c.EndDay, c.MassCancel, c.AdminMassCancel,
-        c.SetSelfTrade, c.SetKill, c.SetRestriction, c.DisableEntry, c.EnableEntry, c.Transfer,
+        c.SetSelfTrade, c.SetKill, c.SetRestriction, c.SetRisk, c.DisableEntry, c.EnableEntry,
+        c.Transfer,
     )
 }  # fmt: skip
+_RISK_WORDS: dict[str, tuple[RiskField, tuple[str, ...]]] = {
+    "max_qty": (RiskField.MAX_ORDER_QTY, ("max_order_qty",)),
+    "max_value": (RiskField.MAX_ORDER_VALUE, ("max_order_value",)),
+    "long": (RiskField.LONG_LIMIT, ("long_limit",)),
+    "short": (RiskField.SHORT_LIMIT, ("short_limit",)),
+    "rate": (RiskField.ORDER_RATE, ("order_rate", "cancel_reserve", "rate_window_ns")),
+    "duplicates": (RiskField.DUPLICATES, ("duplicate_window_ns",)),
+    "orders": (RiskField.OPEN_ORDERS, ("max_open_orders",)),
+    "exposure": (RiskField.EXPOSURE, ("max_exposure",)),
+    "short_sale": (RiskField.SHORT_SALE, ("short_sale",)),
+}
 _BYTES_PREFIX = "x:"
 
 
@@ -245,6 +259,40 @@ def _kill_scope(scope: str, named: list[str]) -> tuple[int, int]:
     return KillScope[scope.upper()], ids[scope]()
 
 
+def _risk(sign: Signature, options: dict[str, str], named: list[str]) -> c.SetRisk:
+    """`risk alice orders=5 rate=10/2/1000`, `risk session alice ...`, `risk accounts ...`."""
+    is_session = named[0] in {"session", "sessions"}
+    scope = RiskScope.SESSION if is_session else RiskScope.ACCOUNT
+    name = named[-1]
+    if name in {"sessions", "accounts"}:
+        scope_id = 0
+    else:
+        is_person = is_session and name in world.PEOPLE
+        scope_id = world.PEOPLE.index(name) + 1 if is_person else world.account_id(name)
+    fields = 0
+    values: dict[str, int] = {}
+    for key, (bit, names) in _RISK_WORDS.items():
+        if key in options:
+            fields |= bit
+            said = options.pop(key).split("/")
+            values |= {
+                field: world.units(text) if "." in text else int(text)
+                for field, text in zip(names, said, strict=True)
+            }
+    for field in ("rate_window_ns", "duplicate_window_ns"):  # said in milliseconds
+        values[field] = values.get(field, 0) * world.STEP_NS
+    follows = sum(_RISK_WORDS[key][0] for key in options.pop("default", "").split(",") if key)
+    return c.SetRisk(
+        *sign,
+        int(options.pop("scope", str(int(scope)))),
+        scope_id,
+        int(options.pop("fields", str(int(fields)))),
+        int(options.pop("defaults", str(int(follows)))),
+        int(options.pop("cancel", "0")),
+        **values,
+    )
+
+
 def _restriction(
     sign: Signature, options: dict[str, str], symbol: str, named: list[str]
 ) -> c.SetRestriction:
@@ -316,6 +364,8 @@ def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> c.Admi
             is_killed = int(options.pop("killed", str(int(what == "kills"))))
             kill_scope, scope_id = _kill_scope(scope, named)
             return c.SetKill(*sign, kill_scope, scope_id, is_killed)
+        case ["risk", *named]:
+            return _risk(sign, options, named)
         case ["restricts", symbol, *named]:
             return _restriction(sign, options, symbol, named)
         case ["self-trade", name]:

@@ -64,6 +64,7 @@ class VenueSetup(msgspec.Struct):
     users_max: int = 8
     sessions_max: int = 8
     positions_max: int = 64
+    duplicates_max: int = 0
 
 
 class Setup(msgspec.Struct):

@@ -12,7 +12,8 @@ from oms.messages import commands as c
 from oms.messages import enums, records
 from oms.messages.records import EVENT_DTYPE, pack_batch
 
-TYPES = (Path(__file__).parents[3] / "oms" / "_core" / "types.pxd").read_text()
+CORE = Path(__file__).parents[3] / "oms" / "_core"
+TYPES = "".join((CORE / name).read_text() for name in ("types.pxd", "risk_types.pxd"))
 CONSTANT = re.compile(r"^ {4}([A-Z][A-Z0-9_]*) = ([^#\n]+?)(?:  #.*)?$", re.MULTILINE)
 FIELD = re.compile(r"^ {4}(u?int\d+)_t (\w+)(?:\[(\d+)\])?(?:  #.*)?$")
 CONSTANTS = {name: int(eval(value)) for name, value in CONSTANT.findall(TYPES)}
@@ -32,6 +33,9 @@ ENUMS: dict[str, type[IntEnum] | type[IntFlag]] = {
     "KILL": enums.KillScope,
     "RESTRICTION": enums.Restriction,
     "LIMIT_OPTION": enums.LimitOption,
+    "RISK_SCOPE": enums.RiskScope,
+    "RISK": enums.RiskField,
+    "SHORT_SALE": enums.ShortSale,
     "POST_ONLY": enums.PostOnly,
     "CANCELED": enums.CancelReason,
     "LIQUIDITY": enums.Liquidity,
@@ -44,7 +48,7 @@ BOUNDS = [
     "COMMAND_BYTES", "EVENT_BYTES", "BATCH_HEADER_BYTES", "WORK_STEPS_MAX", "OUTCOME_WINDOW",
     "PRICE_MAX", "ORDER_QTY_MAX", "HARD_ORDERS_MAX", "INSTRUMENTS_MAX", "PARTICIPANTS_MAX",
     "ACCOUNTS_MAX", "USERS_MAX", "SESSIONS_MAX", "POSITIONS_MAX", "SCAN_SLOTS_MAX",
-    "MASS_CANCELS_MAX", "POSTING_KEYS_MAX",
+    "MASS_CANCELS_MAX", "POSTING_KEYS_MAX", "DUPLICATES_MAX", "ORDER_RATE_MAX",
 ]  # fmt: skip
 
 
@@ -72,7 +76,9 @@ def test_enums_are_the_same(prefix: str) -> None:
     in_c = {
         name.removeprefix(prefix + "_"): value
         for name, value in CONSTANTS.items()
-        if name.startswith(prefix + "_") and name not in NO_MEMBERS
+        if name.startswith(prefix + "_")
+        and name not in NO_MEMBERS
+        and not (prefix == "RISK" and name.startswith("RISK_SCOPE_"))
     }
     assert in_c == {member.name: member.value for member in ENUMS[prefix]}
 
@@ -144,9 +150,10 @@ CASES: list[tuple[str, c.Command, list[str]]] = [
     ("LoginRecord", c.GatewayLost(3), ["gateway_id"]),
     (
         "GenesisRecord",
-        c.Genesis(*range(1, 11)),
+        c.Genesis(*range(1, 12)),
         ["cluster_id", "rule_version", "records_following", "orders_max", "instruments_max",
-         "participants_max", "accounts_max", "users_max", "sessions_max", "positions_max"],
+         "participants_max", "accounts_max", "users_max", "sessions_max", "positions_max",
+         "duplicates_max"],
     ),
     (
         "InstrumentRecord",
@@ -197,6 +204,13 @@ CASES: list[tuple[str, c.Command, list[str]]] = [
         "OrderRecord",
         c.DisableEntry(*HEAD, 1, 2, b"FIRM", 3),
         ["user_ref_num", "account_id", "firm", "refuse_reason"],
+    ),
+    (
+        "RiskRecord",
+        c.SetRisk(*HEAD, *range(1, 17)),
+        ["scope", "scope_id", "fields", "defaults", "options", "short_sale", "max_open_orders",
+         "order_rate", "cancel_reserve", "rate_window_ns", "duplicate_window_ns", "max_exposure",
+         "max_order_qty", "max_order_value", "long_limit", "short_limit"],
     ),
     (
         "RestrictionRecord",

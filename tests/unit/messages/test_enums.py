@@ -15,7 +15,7 @@ LISTS: list[type[IntEnum] | type[IntFlag]] = [
     enums.Protocol, enums.Entitlement, enums.Policy, enums.EventFlag, enums.CancelReason,
     enums.Liquidity, enums.RejectReason, enums.SessionOption,
     enums.SelfTrade, enums.PostOnly, enums.KillScope, enums.RestatedReason,
-    enums.Restriction, enums.LimitOption,
+    enums.Restriction, enums.LimitOption, enums.RiskScope, enums.RiskField, enums.ShortSale,
 ]  # fmt: skip
 
 

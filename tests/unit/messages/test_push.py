@@ -35,6 +35,7 @@ def test_what_is_pushed_arrives() -> None:
         c.EndDay(1, 1, 1, 5),
         c.SetKill(1, 1, 4, 5, 3, 1, 1),
         c.SetRestriction(1, 1, 4, 5, 1, 1, 8, 1),
+        c.SetRisk(1, 1, 4, 5, 1, 1, 64, 16, 1, max_open_orders=5),
         c.AdminMassCancel(1, 1, 2, 5, of_account_id=1),
         c.SetSelfTrade(1, 1, 3, 5, 1, group=1, mode=2),
         c.DepositShares(1, 1, 5, 5, 1, 1, 100, key=(1 << 64) - 1, cost=7),

@@ -48,7 +48,7 @@ DEPOSIT = {
 }  # fmt: skip
 MAXIMA = (
     "records_following", "orders_max", "instruments_max", "participants_max", "accounts_max",
-    "users_max", "sessions_max", "positions_max",
+    "users_max", "sessions_max", "positions_max", "duplicates_max",
 )  # fmt: skip
 LAYOUTS: dict[CommandKind, dict[str, tuple[int, int]]] = {
     CommandKind.NEW_ORDER: ENTRY,
@@ -95,6 +95,13 @@ LAYOUTS: dict[CommandKind, dict[str, tuple[int, int]]] = {
     CommandKind.SET_KILL: {
         "scope_id": (32, 4), "scope": (36, 1), "is_killed": (37, 1), **HEAD,
     },
+    CommandKind.SET_RISK: {
+        "scope_id": (32, 4), "scope": (36, 1), "options": (37, 1), "fields": (38, 2),
+        "defaults": (40, 2), "short_sale": (42, 1), "max_open_orders": (44, 4),
+        "order_rate": (48, 4), "cancel_reserve": (52, 4), "rate_window_ns": (56, 8),
+        "duplicate_window_ns": (64, 8), "max_exposure": (72, 8), "max_order_qty": (80, 8),
+        "max_order_value": (88, 8), "long_limit": (96, 8), "short_limit": (104, 8), **HEAD,
+    },
     CommandKind.SET_RESTRICTION: {
         "instrument_id": (32, 4), "account_id": (36, 4), "restriction": (40, 1),
         "options": (41, 1), **HEAD,
@@ -125,7 +132,7 @@ SAMPLES: dict[CommandKind, c.Command] = {
     CommandKind.LOGIN: c.Login(0x01020304, 0xF1F2F3F4F5F6F7F8, 0xE1E2E3E4E5E6E7E8),
     CommandKind.LOGOUT: c.Logout(0x01020304, 0x05060708),
     CommandKind.GATEWAY_LOST: c.GatewayLost(0xE1E2E3E4E5E6E7E8),
-    CommandKind.GENESIS: c.Genesis(0xD1D2D3D4D5D6D7D8, 1, 2, 3, 4, 5, 6, 7, 8, 9),
+    CommandKind.GENESIS: c.Genesis(0xD1D2D3D4D5D6D7D8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
     CommandKind.ADD_INSTRUMENT: c.AddInstrument(
         *SIGN, 7, b"AAPL", 100, 2500, 5_853_300, 1000, 500, 3, 4
     ),
@@ -148,6 +155,10 @@ SAMPLES: dict[CommandKind, c.Command] = {
     CommandKind.DISABLE_ENTRY: c.DisableEntry(*SIGN, 0x21222324, 0x31323334, b"FIRM", 4),
     CommandKind.ENABLE_ENTRY: c.EnableEntry(*SIGN, 0x21222324, 0x31323334, b"FIRM", 4),
     CommandKind.SET_KILL: c.SetKill(*SIGN, 3, 9, 1),
+    CommandKind.SET_RISK: c.SetRisk(
+        *SIGN, 1, 9, 0x1234, 0x41, 1, 1, 0x21222324, 0x31323334, 0x41424344, 1 << 40, 2 << 40,
+        3 << 40, 4 << 40, 5 << 40, 6 << 40, 7 << 40,
+    ),
     CommandKind.SET_RESTRICTION: c.SetRestriction(*SIGN, 7, 9, 12, 1),
     CommandKind.SET_SELF_TRADE: c.SetSelfTrade(*SIGN, 9, 0x21222324, 4),
     CommandKind.ADMIN_MASS_CANCEL: c.AdminMassCancel(
