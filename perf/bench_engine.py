@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Nanoseconds per operation of the engine on a workload file, everything switched on.
 
-    python perf/bench_engine.py --workload FILE [--rounds N] [--json]
+    python perf/bench_engine.py --workload FILE [--rounds N] [--far] [--json]
 
 Every operation of the file becomes a command record of a session: admission and `client_seq`,
 entitlements, lot, tick, price collar, order and value limits, position limit, share and cash
@@ -11,7 +11,9 @@ and taken into the digest, as in the node. Entries hold `--batch` commands.
 A first, untimed pass applies one command per entry, learns what was executed (a replace names the
 chain's total) and compares trades, volume, notional and the order-sensitive trade hash with the
 file's header: exit code 1 when one differs. Then the timed rounds: a new engine each, the file's
-warm part untimed, the rest by this thread's CPU time; the median of the rounds is the figure.
+warm part untimed, the rest by this thread's CPU time; the median of the rounds is the figure. With
+`--far` every second round has an order at the lowest price and one at the highest in each book from
+the beginning; they never trade, and what they cost is the ratio of the two medians.
 
 File layout (little endian): a header of 128 bytes (magic MEWL0001), then records of 32 bytes; new,
 cancel, reduce and replace operations (feed files are not for a matching engine).
@@ -38,6 +40,7 @@ from oms.messages.enums import (
     Entitlement,
     EventKind,
     Liquidity,
+    OrdType,
     Phase,
     Policy,
     Side,
@@ -133,7 +136,7 @@ def opening(workload: Workload) -> list[bytes]:
     price, symbol = workload.records["price"], workload.records["symbol"]
     highest = np.ones(workload.symbols, np.int64)
     np.maximum.at(highest, symbol, price)
-    parties = range(1, ACCOUNTS + 1)
+    parties = range(1, ACCOUNTS + 2)  # one more, for orders far away
     made: list[c.Command] = [
         c.AddInstrument(
             *FREE, n + 1, b"S%d" % n, 1, tick, (int(highest[n]) // 2 + 1) * tick, COLLAR_BPS, 500,
@@ -146,7 +149,7 @@ def opening(workload: Workload) -> list[bytes]:
     made += [c.AddUser(*FREE, n, n, b"U%d" % n, b"", b"") for n in parties]
     made += [c.OpenSession(*FREE, n, n, n, 1) for n in parties]
     made += [c.Grant(*FREE, n, n, Entitlement.ENTER) for n in parties]
-    made += [c.DepositCash(*FREE, n, MONEY_MAX // ACCOUNTS) for n in parties]
+    made += [c.DepositCash(*FREE, n, MONEY_MAX // (ACCOUNTS + 1)) for n in parties]
     made += [
         c.DepositShares(*FREE, n, symbol_id + 1, 1 << 50)
         for n in parties
@@ -154,8 +157,9 @@ def opening(workload: Workload) -> list[bytes]:
     ]
     made.append(c.StartDay(*FREE, 20240102, START_NS))
     genesis = c.Genesis(
-        1, 1, len(made), max(1024, workload.max_live * 2), workload.symbols, ACCOUNTS, ACCOUNTS,
-        ACCOUNTS, ACCOUNTS, ACCOUNTS * workload.symbols,
+        1, 1, len(made), max(1024, workload.max_live * 2 + 2 * workload.symbols),
+        workload.symbols, len(parties), len(parties), len(parties), len(parties),
+        len(parties) * workload.symbols,
     )  # fmt: skip
     every = [genesis, *made, *[c.Login(n, n, 1) for n in parties]]
     return [pack_batch(START_NS, every[n : n + 1000]) for n in range(0, len(every), 1000)]
@@ -295,6 +299,23 @@ def pack_entries(commands: bytes, batch: int) -> list[bytes]:
     return [entry_header(len(block) // COMMAND_BYTES) + block for block in blocks]
 
 
+def far_orders(workload: Workload) -> list[bytes]:
+    """Two orders in each book that no other one ever reaches, of a session of their own."""
+    session_id = ACCOUNTS + 1
+    tick = tick_of(workload)
+    ends = ((Side.BUY, tick), (Side.SELL, PRICE_MAX // tick * tick))
+    orders: list[c.Command] = [
+        c.NewOrder(
+            session_id, 1, 2 * symbol + n, NEVER, 0, 2 * symbol + n, session_id, symbol + 1, side,
+            OrdType.LIMIT, TimeInForce.GTC, 1, price, b"", b"", ord("Y"), ord("A"), ord("N"),
+            ord("N"),
+        )
+        for symbol in range(workload.symbols)
+        for n, (side, price) in enumerate(ends, 1)
+    ]  # fmt: skip
+    return [pack_batch(START_NS, orders[at : at + 1000]) for at in range(0, len(orders), 1000)]
+
+
 def timed_round(
     opening_entries: list[bytes], warm: list[bytes], timed: list[bytes]
 ) -> tuple[int, Engine]:
@@ -322,6 +343,7 @@ def main() -> int:
     parser.add_argument("--workload", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch", type=int, default=256, help="commands in one log entry")
+    parser.add_argument("--far", action="store_true", help="also with orders far away")
     parser.add_argument("--json", action="store_true", help="one line of JSON, nothing else")
     asked = parser.parse_args()
     workload = read_workload(asked.workload)
@@ -334,13 +356,17 @@ def main() -> int:
     cut = workload.warm * COMMAND_BYTES
     warm = pack_entries(measured.commands[:cut], asked.batch)
     timed = pack_entries(measured.commands[cut:], asked.batch)
-    rounds = []
+    far = far_orders(workload) if asked.far else []
+    rounds: list[float] = []
+    far_rounds: list[float] = []
     for _ in range(asked.rounds):
-        elapsed, engine = timed_round(entries, warm, timed)
-        if engine.event_seq != measured.event_seq:
-            print("a timed round wrote other events than the first pass", file=sys.stderr)
-            return 1
-        rounds.append(elapsed / workload.ops)
+        for kept, more in ((rounds, []), (far_rounds, far)) if far else ((rounds, []),):
+            elapsed, engine = timed_round([*entries, *more], warm, timed)
+            others = engine.event_seq - measured.event_seq
+            if others != 0 if not more else others < 2 * workload.symbols:  # each is accepted
+                print("a timed round wrote other events than the first pass", file=sys.stderr)
+                return 1
+            kept.append(elapsed / workload.ops)
     result = {
         "workload": workload.name,
         "ns_per_op": round(statistics.median(rounds), 1),
@@ -354,6 +380,10 @@ def main() -> int:
         "checks": CHECKS,
         "clock": "thread CPU time",
     }
+    if far:
+        result["ns_per_op_far"] = round(statistics.median(far_rounds), 1)
+        ratios = (one / other for one, other in zip(far_rounds, rounds, strict=True))
+        result["far_ratio"] = round(statistics.median(ratios), 3)
     if asked.json:
         print(json.dumps(result))
     else:
