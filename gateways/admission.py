@@ -43,6 +43,7 @@ class DirectoryIndex:
         self.cluster_id = directory.cluster_id
         self.trading_date = directory.trading_date
         self.midnight_ns = directory.midnight_ns
+        self.rule_version = directory.rule_version
         self.instruments = {
             view.symbol.encode().rstrip(b" \0"): view.instrument_id
             for view in directory.instruments

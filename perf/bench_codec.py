@@ -58,6 +58,7 @@ def main() -> None:
         default_account_id=1,
         accounts={},
         instruments={symbol: number for number, symbol in SYMBOLS.items()},
+        rule_version=2,
     )
     runner.bench_func("SoupBinTCP: split, per frame of 64", split, stream, inner_loops=FRAMES)
     runner.bench_func("OUCH: decode Enter Order", ouch.decode_inbound, message)

@@ -246,6 +246,7 @@ class Session:
             default_account_id=self._default_account_id,
             accounts=self._directory.accounts,
             instruments=self._directory.instruments,
+            rule_version=self._directory.rule_version,
         )
         actions.append(soupbin.login_accepted(session_name(login.trading_date), self._next_out_seq))
         self._heard_ns = self._sent_ns = now_ns

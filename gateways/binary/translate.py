@@ -60,6 +60,7 @@ _CROSS_TIFS: Final[dict[int, int]] = {
     m.CROSS_CLOSING: TimeInForce.AT_THE_CLOSE.value,
 }
 _TIFS_NOT_OFFERED: Final = frozenset(b"5E")
+_HIDES: Final = 2  # the first rule version that has hidden orders
 _NS_PER_S: Final = 1_000_000_000
 _POST_ONLY: Final[dict[int | bytes, int]] = {ord("N"): 0, ord("P"): PostOnly.CANCEL.value}
 _SELF_TRADE: Final[dict[int | bytes, int]] = {
@@ -118,7 +119,10 @@ class Translator:
         default_account_id: int,
         accounts: Mapping[bytes, int],
         instruments: Mapping[bytes, int],
+        rule_version: int,
     ) -> None:
+        hides = rule_version >= _HIDES
+        self._displays = frozenset(b"YN" if hides else b"Y")  # older rules would show it
         self._session_id = session_id
         self._conn_epoch = conn_epoch
         self._default_account_id = default_account_id
@@ -164,7 +168,7 @@ class Translator:
         if tif == _IOC and min_qty and min_qty == qty:
             tif, min_qty = _FOK, 0
         if not refuse and (
-            message.display != m.DISPLAY_VISIBLE
+            message.display not in self._displays
             or message.iso != m.ISO_NO
             or message.capacity not in _CAPACITIES
         ):
@@ -197,7 +201,7 @@ class Translator:
         tif = _TIFS.get(message.time_in_force, 0)
         if tif == 0 and not refuse:
             refuse = _bad_tif(message.time_in_force)
-        if not refuse and (message.display != m.DISPLAY_VISIBLE or message.iso != m.ISO_NO):
+        if not refuse and (message.display not in self._displays or message.iso != m.ISO_NO):
             refuse = _NOT_OFFERED
         price = message.price
         if price in _MARKET_PRICES and not refuse:

@@ -150,6 +150,7 @@ cdef inline uint8_t apply_set_instrument(
         return REJECT_BAD_VALUE
     if record.tick_size != instrument.tick_size and (
         instrument.book.ladders[0].level_count or instrument.book.ladders[1].level_count
+        or instrument.hidden_orders
     ):
         return REJECT_BAD_VALUE
     set_terms(instrument, record)

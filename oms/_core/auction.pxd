@@ -12,10 +12,11 @@ from oms._core.calls cimport (
     Call, STAGE_CLEARING, STAGE_NONE, STAGE_QUEUED, STAGE_TRADING, call_queue_at, call_queue_pop,
 )
 from oms._core.directory cimport Instrument
+from oms._core.hidden cimport first_level, is_crossed
 from oms._core.ledger cimport ledger_hold, ledger_settle
 from oms._core.machine cimport UNLIKELY
 from oms._core.mass_cancel cimport take_away
-from oms._core.order_book cimport BOOK_ASKS, BOOK_BIDS, Level, is_crossed
+from oms._core.order_book cimport BOOK_ASKS, BOOK_BIDS, Level
 from oms._core.order_events cimport order_executed
 from oms._core.order_pool cimport ORDER_MARKET, Order
 from oms._core.phase_change cimport change_phase
@@ -47,7 +48,7 @@ cdef inline void settle_calls(State* state) noexcept nogil:
         call = &state.calls.calls[instrument_id]
         if call.stage == STAGE_QUEUED:
             state.calls.steps_left -= 1
-            call.price = find_call_price(state, &state.instruments[instrument_id]).price
+            call.price = find_call_price(state, instrument_id).price
             call.stage = STAGE_TRADING
         if call.stage == STAGE_TRADING:
             trade_call(state, instrument_id)
@@ -62,9 +63,9 @@ cdef inline void trade_call(State* state, uint32_t instrument_id) noexcept nogil
     cdef const Level* bid
     cdef const Level* ask
     while call.price:
-        bid = &state.levels.levels[instrument.book.ladders[BOOK_BIDS].best]
-        ask = &state.levels.levels[instrument.book.ladders[BOOK_ASKS].best]
-        if bid.price < call.price or ask.price > call.price or ask.price == 0:
+        bid = &state.levels.levels[first_level(state, instrument_id, BOOK_BIDS, call.price)]
+        ask = &state.levels.levels[first_level(state, instrument_id, BOOK_ASKS, call.price)]
+        if bid.price == 0 or ask.price == 0:
             break
         if state.calls.steps_left == 0:
             return
@@ -80,7 +81,7 @@ cdef inline void trade_call(State* state, uint32_t instrument_id) noexcept nogil
     call.volume = 0
     # Orders that went in the middle of it can leave others overlapping: then again.
     call.stage = (
-        STAGE_QUEUED if is_crossed(&state.levels, &instrument.book) else STAGE_CLEARING
+        STAGE_QUEUED if is_crossed(state, instrument_id) else STAGE_CLEARING
     )
 
 
@@ -129,7 +130,7 @@ cdef inline void fill_one(
     order.cum += qty
     order_executed(
         state, order, price, qty, state.numbers.match_id, liquidity, NULL
-    ).flags = flags
+    ).flags |= flags
 
 
 cdef inline void filled(State* state, uint32_t slot) noexcept nogil:
@@ -166,7 +167,7 @@ cdef inline void publish_calls(State* state) noexcept nogil:
         call = &state.calls.calls[instrument_id]
         if call.stage != STAGE_NONE or not is_call(state.instruments[instrument_id].phase):
             continue
-        now = find_call_price(state, &state.instruments[instrument_id])
+        now = find_call_price(state, instrument_id)
         if (
             now.price == call.said_price and now.volume == call.said_volume
             and now.imbalance == call.said_imbalance

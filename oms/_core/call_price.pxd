@@ -2,15 +2,16 @@
 
 Called by the auction. The two sides are walked from their best prices towards each other, level by
 level, as if they traded: where they stop, what is left says which prices will do. Promises: reads
-only the levels that overlap, and the next two; every open share counts, shown or not.
+only the levels that overlap, and the next two; every open share counts, shown or not, and hidden
+orders as those that are displayed at their price.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from oms._core.directory cimport Instrument, reference_of
-from oms._core.ladder cimport Ladder
+from oms._core.hidden cimport better_level, ladder_at
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
-from oms._core.order_book cimport BOOK_ASKS, BOOK_BIDS, Level
+from oms._core.order_book cimport BOOK_ASKS, BOOK_BIDS
 from oms._core.state cimport State
 from oms._core.types cimport PRICE_MAX
 
@@ -21,19 +22,46 @@ cdef struct CallPrice:
 
 # One side on its way to the other.
 cdef struct CallSide:
-    LevelWalk walk
-    uint32_t level  # 0: the side is used up
-    uint64_t left  # of what stands there
-    int64_t price  # of the level; where there is none, one that no order has
+    LevelWalk walks[2]  # displayed, hidden
+    uint32_t levels[2]  # the next of each; 0: there is none
+    uint32_t book_side
+    uint64_t left  # of what stands at the price
+    uint64_t market  # of it: asked for by market orders
+    int64_t price  # where nobody is left, one that no order has
 
 
-cdef inline void side_take(const State* state, CallSide* side, int64_t beyond) noexcept nogil:
-    """The next level, with all that is open there."""
-    cdef const Level* level
-    side.level = level_next(&side.walk)
-    level = &state.levels.levels[side.level]
-    side.left = level.qty + state.levels.reserves[side.level]
-    side.price = level.price if side.level else beyond
+cdef inline void side_start(
+    State* state, CallSide* side, uint32_t instrument_id, uint32_t book_side
+) noexcept nogil:
+    cdef uint32_t i
+    side.book_side = book_side
+    for i in range(2):
+        level_start(
+            &side.walks[i], &state.levels, ladder_at(state, instrument_id, book_side + 2 * i)
+        )
+        side.levels[i] = level_next(&side.walks[i])
+    side_take(state, side)
+
+
+cdef inline void side_take(State* state, CallSide* side) noexcept nogil:
+    """The next price, with all that is open there."""
+    cdef uint32_t best = better_level(
+        state, side.book_side, side.levels[0], side.levels[1]
+    )
+    cdef uint32_t i
+    side.left = 0
+    side.market = 0
+    side.price = state.levels.levels[best].price
+    if best == 0:
+        side.price = 2 * <int64_t>PRICE_MAX if side.book_side == BOOK_ASKS else 0
+        return
+    for i in range(2):
+        if side.levels[i] and state.levels.levels[side.levels[i]].price == side.price:
+            side.left += (
+                state.levels.levels[side.levels[i]].qty + state.levels.reserves[side.levels[i]]
+            )
+            side.market += state.levels.market[side.levels[i]]
+            side.levels[i] = level_next(&side.walks[i])
 
 
 cdef inline int64_t nearest(
@@ -49,9 +77,8 @@ cdef inline int64_t nearest(
     return below if 2 * reference < 2 * below + tick else below + tick
 
 
-cdef inline CallPrice find_call_price(
-    const State* state, const Instrument* instrument
-) noexcept nogil:
+cdef inline CallPrice find_call_price(State* state, uint32_t instrument_id) noexcept nogil:
+    cdef const Instrument* instrument = &state.instruments[instrument_id]
     cdef CallPrice found
     cdef CallSide bids
     cdef CallSide asks
@@ -64,10 +91,8 @@ cdef inline CallPrice find_call_price(
     found.price = 0
     found.volume = 0
     found.imbalance = 0
-    level_start(&bids.walk, &state.levels, &instrument.book.ladders[BOOK_BIDS])
-    level_start(&asks.walk, &state.levels, &instrument.book.ladders[BOOK_ASKS])
-    side_take(state, &bids, 0)
-    side_take(state, &asks, 2 * <int64_t>PRICE_MAX)
+    side_start(state, &bids, instrument_id, BOOK_BIDS)
+    side_start(state, &asks, instrument_id, BOOK_ASKS)
     while bids.price >= asks.price:
         high = bids.price
         low = asks.price
@@ -76,13 +101,12 @@ cdef inline CallPrice find_call_price(
         bids.left -= qty
         asks.left -= qty
         if bids.left == 0:
-            side_take(state, &bids, 0)
+            side_take(state, &bids)
         if asks.left == 0:
-            side_take(state, &asks, 2 * <int64_t>PRICE_MAX)
+            side_take(state, &asks)
     if found.volume == 0:
         return found
-    if are_market_orders_alone(state, instrument):
-        settle_market_orders(state, instrument, &found)
+    if settle_market_orders(state, instrument_id, &found):
         return found
     # From `low` to `high` the volume is the same. Strictly between what is left on both sides
     # nothing is left over.
@@ -102,52 +126,43 @@ cdef inline CallPrice find_call_price(
     return found
 
 
-cdef inline bint is_market_alone(
-    const State* state, LevelWalk* walk, int64_t other_best, bint is_bid
+cdef inline bint settle_market_orders(
+    State* state, uint32_t instrument_id, CallPrice* found
 ) noexcept nogil:
-    """Whether of the levels that reach the other side's best there is one, of market orders."""
-    cdef uint32_t level = level_next(walk)
-    cdef uint32_t behind = level_next(walk)
-    cdef int64_t price = state.levels.levels[behind].price
-    if state.levels.market[level] != state.levels.levels[level].qty:
+    """Where nobody who would trade has named a price, all trade at the reference, whichever side is
+    the larger. False: somebody has.
+    """
+    cdef const Instrument* instrument = &state.instruments[instrument_id]
+    cdef CallSide bids
+    cdef CallSide asks
+    cdef int64_t bid
+    cdef int64_t ask
+    side_start(state, &bids, instrument_id, BOOK_BIDS)
+    side_start(state, &asks, instrument_id, BOOK_ASKS)
+    if bids.market != bids.left or asks.market != asks.left:
         return False
-    return behind == 0 or (price < other_best if is_bid else price > other_best)
-
-
-cdef inline bint are_market_orders_alone(
-    const State* state, const Instrument* instrument
-) noexcept nogil:
-    """Whether nobody who would trade has named a price."""
-    cdef const Ladder* bids = &instrument.book.ladders[BOOK_BIDS]
-    cdef const Ladder* asks = &instrument.book.ladders[BOOK_ASKS]
-    cdef LevelWalk walk
-    level_start(&walk, &state.levels, bids)
-    if not is_market_alone(state, &walk, state.levels.levels[asks.best].price, True):
+    bid = bids.price
+    ask = asks.price
+    found.imbalance = <int64_t>bids.left - <int64_t>asks.left
+    side_take(state, &bids)
+    side_take(state, &asks)
+    if bids.price >= ask or asks.price <= bid:
+        found.imbalance = 0
         return False
-    level_start(&walk, &state.levels, asks)
-    return is_market_alone(state, &walk, state.levels.levels[bids.best].price, False)
-
-
-cdef inline void settle_market_orders(
-    const State* state, const Instrument* instrument, CallPrice* found
-) noexcept nogil:
-    """All of them trade at the reference, whichever side is the larger."""
-    cdef const Level* bid = &state.levels.levels[instrument.book.ladders[BOOK_BIDS].best]
-    cdef const Level* ask = &state.levels.levels[instrument.book.ladders[BOOK_ASKS].best]
-    found.price = nearest(reference_of(instrument), ask.price, bid.price, instrument.tick_size)
-    found.imbalance = <int64_t>bid.qty - <int64_t>ask.qty
+    found.price = nearest(reference_of(instrument), ask, bid, instrument.tick_size)
+    return True
 
 
 cdef inline void settle_tie(
-    const State* state, const Instrument* instrument, CallSide* bids, CallSide* asks,
+    State* state, const Instrument* instrument, CallSide* bids, CallSide* asks,
     int64_t low, int64_t high, CallPrice* found,
 ) noexcept nogil:
     """The same is left over on either side: the prices of both will do."""
     cdef int64_t tick = instrument.tick_size
     cdef int64_t top_bid = bids.price
     cdef int64_t left = <int64_t>bids.left
-    side_take(state, bids, 0)
-    side_take(state, asks, 2 * <int64_t>PRICE_MAX)
+    side_take(state, bids)
+    side_take(state, asks)
     if bids.price + tick > low:
         low = bids.price + tick
     if asks.price - tick < high:

@@ -10,11 +10,14 @@ from libc.stdlib cimport calloc, free, qsort
 
 from oms._core.calls cimport Call, call_queue_at
 from oms._core.directory cimport Instrument, User
+from oms._core.hidden cimport LADDERS, ladder_at
 from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.limits cimport Limits, Recent, recent_at
 from oms._core.machine cimport INVARIANT, MIX
-from oms._core.order_pool cimport ORDER_HAS_RESERVE, ORDER_MARKET, Order, public_id_of
+from oms._core.order_pool cimport (
+    ORDER_HAS_RESERVE, ORDER_HIDDEN, ORDER_MARKET, Order, public_id_of,
+)
 from oms._core.sessions cimport Session, session_oldest, session_outcome
 from oms._core.state cimport CancelTask, KeyedPosting, State, grant_of, keyed_count, ring_of
 from oms._core.timers cimport timer_due
@@ -309,11 +312,11 @@ cdef inline void take_orders(Hash* hash_, const State* state) noexcept nogil:
     cdef uint32_t level
     cdef uint32_t slot
     cdef uint32_t i
-    cdef uint32_t side
+    cdef uint32_t which
     take(hash_, state.pool.live)
     for i in range(1, state.numbers.instrument_count + 1):
-        for side in range(2):
-            level_start(&walk, &state.levels, &state.instruments[i].book.ladders[side])
+        for which in range(<uint32_t>LADDERS):
+            level_start(&walk, &state.levels, ladder_at(<State*>state, i, which))
             level = level_next(&walk)
             while level:
                 slot = state.levels.levels[level].head
@@ -344,6 +347,7 @@ cdef inline void take_order(Hash* hash_, const State* state, uint32_t slot) noex
     take(hash_, state.pool.reserves[slot].peak if order.flags & ORDER_HAS_RESERVE else 0)
     take(hash_, public_id_of(&state.pool, order))
     take(hash_, (order.flags & ORDER_MARKET) != 0)
+    take(hash_, (order.flags & ORDER_HIDDEN) != 0)
 
 
 cdef inline void take_keyed(Hash* hash_, const KeyedPosting* posting) noexcept nogil:

@@ -25,6 +25,7 @@ cdef struct Instrument:
     uint8_t is_crossable  # orders were collected: best bid and ask may overlap
     uint8_t gate  # gate.pxd
     uint8_t restriction  # RESTRICTION bits, for every account
+    uint32_t hidden_orders  # how many rest (hidden.pxd)
     uint64_t symbol  # 8 bytes as sent
     int64_t shares_issued  # deposits less withdrawals
 

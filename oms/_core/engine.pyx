@@ -19,7 +19,8 @@ from oms._core.dispatch cimport apply_entry
 from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.limits cimport Limits
-from oms._core.order_pool cimport ORDER_MARKET, Order
+from oms._core.order_pool cimport ORDER_HIDDEN, ORDER_MARKET, Order, public_id_of
+from oms._core.reserve cimport peak_of
 from oms._core.restore cimport read_snapshot
 from oms._core.scrub cimport scrub_digest
 from oms._core.sessions cimport Session
@@ -189,6 +190,7 @@ cdef class Engine:
                 _session_view(state, i) for i in range(1, state.numbers.session_count + 1)
             ],
             is_killed=state.numbers.is_killed != 0,
+            rule_version=state.numbers.rule_version,
             **_default_views(state),
         )
 
@@ -222,7 +224,7 @@ cdef class Engine:
         for slot in range(1, self.state.pool.highest + 1):
             order = &self.state.pool.orders[slot]
             if order.leaves and order.session_id == session_id:
-                views.append(_order_view(order))
+                views.append(_order_view(&self.state, slot))
         return sorted(views, key=_by_order_id)
 
     def book(self, uint32_t instrument_id, uint32_t depth):
@@ -399,7 +401,8 @@ cdef object _unrealised(const Instrument* instrument, const Position* position):
     return reference * qty - position.cost if reference else 0
 
 
-cdef object _order_view(const Order* order):
+cdef object _order_view(const State* state, uint32_t slot):
+    cdef const Order* order = &state.pool.orders[slot]
     return OrderView(
         order_id=order.order_id,
         session_id=order.session_id,
@@ -412,6 +415,9 @@ cdef object _order_view(const Order* order):
         price=order.price,
         leaves_qty=order.leaves,
         cum_qty=order.cum,
+        display_qty=peak_of(state, slot),
+        is_hidden=order.flags & ORDER_HIDDEN != 0,
+        public_id=public_id_of(&state.pool, order),
     )
 
 

@@ -218,7 +218,7 @@ cdef inline void take_away(
     cdef Top before
     top_of(&before, state, instrument)
     remove_order(state, slot)
-    order_canceled(state, order, order.price, qty, 0, reason, NULL).flags = flags
+    order_canceled(state, order, order.price, qty, 0, reason, NULL).flags |= flags
     top_changed(state, instrument, order.instrument_id, &before)
 
 

@@ -9,6 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from oms._core.calls cimport call_list_add
 from oms._core.directory cimport Instrument
+from oms._core.hidden cimport book_of, first_level, hidden_left, hidden_link, is_hiding
 from oms._core.ledger cimport ledger_hold, ledger_settle
 from oms._core.machine cimport UNLIKELY, rare
 from oms._core.order_book cimport (
@@ -17,19 +18,21 @@ from oms._core.order_book cimport (
 from oms._core.order_events cimport order_canceled, order_executed, traded
 from oms._core.order_index cimport index_add, index_remove
 from oms._core.order_pool cimport (
-    ORDER_HAS_RESERVE, ORDER_MARKET, ORDER_ON_AUCTION, Order, has_time,
+    ORDER_HAS_RESERVE, ORDER_HIDDEN, ORDER_MARKET, ORDER_ON_AUCTION, Order, has_time,
 )
 from oms._core.removal cimport order_freed
 from oms._core.reserve cimport refresh, shown_of, start_reserve
+from oms._core.risk cimport asks_for_more
 from oms._core.self_trade cimport (
     can_trade, is_same_owner, prevent_self_trade, self_trade_mode,
 )
 from oms._core.state cimport State
 from oms._core.timers cimport timer_add
 from oms._core.types cimport (
-    CANCELED_COLLAR, CANCELED_IOC_REMAINDER, LIQUIDITY_ADDED, LIQUIDITY_REMOVED, OrderRecord,
-    SIDE_BUY, TIF_FOK, TIF_GTT,
+    CANCELED_COLLAR, CANCELED_IOC_REMAINDER, EventRecord, FLAG_HIDDEN,
+    LIQUIDITY_ADDED, LIQUIDITY_HIDDEN, LIQUIDITY_REMOVED, OrderRecord, SIDE_BUY, TIF_FOK, TIF_GTT,
 )
+from oms._core.risk_types cimport GATE_HIDDEN
 
 
 cdef inline uint32_t opposite_of(uint8_t side) noexcept nogil:
@@ -49,11 +52,14 @@ cdef inline void match_once(
     cdef uint32_t qty = resting.leaves if resting.leaves < incoming.leaves else incoming.leaves
     cdef bint is_buy = incoming.side == SIDE_BUY
     cdef uint32_t shown
+    cdef uint8_t added = LIQUIDITY_ADDED
+    cdef EventRecord* event
     cdef uint64_t match_id = state.numbers.match_id + 1
     state.numbers.match_id = match_id
     if UNLIKELY(resting.flags != 0):
         shown = shown_of(state, slot)
         qty = shown if shown < qty else qty
+        added = LIQUIDITY_HIDDEN if resting.flags & ORDER_HIDDEN else added
     ledger_hold(
         &state.accounts[resting.account_id], &state.positions.positions[resting.position],
         resting, -<int64_t>qty,
@@ -72,14 +78,20 @@ cdef inline void match_once(
     incoming.leaves -= qty
     incoming.cum += qty
     instrument.last_price = price
-    order_executed(state, resting, price, qty, match_id, LIQUIDITY_ADDED, NULL)
+    order_executed(state, resting, price, qty, match_id, added, NULL)
     order_executed(state, incoming, price, qty, match_id, LIQUIDITY_REMOVED, record)
-    traded(state, instrument, incoming, price, qty, match_id)
+    event = traded(state, instrument, incoming, price, qty, match_id)
+    if UNLIKELY(resting.flags & ORDER_HIDDEN):
+        event.flags = FLAG_HIDDEN
     if resting.leaves == 0:
         state.pool.orders[resting.next].prev = 0
         level.head = resting.next
         if level.head == 0:
-            level_drop(&state.levels, &instrument.book, side_of(resting.side), level_slot)
+            level_drop(
+                &state.levels, book_of(state, resting), side_of(resting.side), level_slot
+            )
+        if UNLIKELY(resting.flags & ORDER_HIDDEN):
+            hidden_left(state, resting)
         index_remove(&state.index, state.pool.orders, slot)
         order_freed(state, slot)
     elif UNLIKELY(resting.flags & ORDER_HAS_RESERVE) and shown_of(state, slot) == 0:
@@ -87,33 +99,34 @@ cdef inline void match_once(
 
 
 cdef inline void match_incoming(
-    State* state, Instrument* instrument, Order* incoming, int64_t worst, uint32_t most,
+    State* state, Instrument* instrument, Order* incoming, int64_t worst, uint32_t only,
     const OrderRecord* record,
 ) noexcept nogil:
-    """Trade until nothing is left, or nobody on the other side at a price not worse.
+    """Trade until nothing is left, or nobody on the other side shows a price not worse.
 
-    `most`: with so many orders; 0: with all. The only caller of `match_once`, which is written out
-    in it.
+    `only`: once, with the first order of that level; 0: with all. The only caller of `match_once`,
+    which is written out in it.
     """
     cdef uint32_t opposite = opposite_of(incoming.side)
-    cdef uint32_t level
+    cdef uint32_t level = only
     while incoming.leaves:
-        level = tradable_level(&state.levels, &instrument.book, opposite, worst)
-        if level == 0:
-            return
+        if only == 0:
+            level = tradable_level(&state.levels, &instrument.book, opposite, worst)
+            if level == 0:
+                return
         match_once(state, instrument, incoming, level, record)
-        most -= 1
-        if most == 0:
+        if only:
             return
 
 
 cdef inline bint is_plain(
-    const State* state, const Order* order, const OrderRecord* record
+    const State* state, const Instrument* instrument, const Order* order,
+    const OrderRecord* record,
 ) noexcept nogil:
-    """Nothing is asked of an incoming order but to trade what it can."""
+    """Nothing is asked of an incoming order but to trade what it can, with what it can see."""
     return (
         record.min_qty | record.self_trade | state.accounts[order.account_id].self_trade
-        | (order.time_in_force == TIF_FOK)
+        | (order.time_in_force == TIF_FOK) | (instrument.gate & GATE_HIDDEN)
     ) == 0
 
 
@@ -133,14 +146,14 @@ cdef inline bint match_with_care(
     if needed and not can_trade(state, instrument, incoming, worst, mode, needed):
         return False
     while incoming.leaves:
-        level = tradable_level(&state.levels, &instrument.book, opposite, worst)
+        level = first_level(state, incoming.instrument_id, opposite, worst)
         if level == 0:
             break
         slot = state.levels.levels[level].head
         if mode and is_same_owner(state, &state.pool.orders[slot], incoming):
             prevent_self_trade(state, incoming, slot, mode, record)
         else:
-            match_incoming(state, instrument, incoming, worst, 1, record)
+            match_incoming(state, instrument, incoming, worst, level, record)
     return True
 
 
@@ -154,11 +167,31 @@ cdef inline void rest_order(
         &state.accounts[order.account_id], &state.positions.positions[order.position], order,
         order.leaves,
     )
-    book_link(&state.levels, &instrument.book, state.pool.orders, slot, tick)
     index_add(&state.index, state.pool.orders, slot)
-    if UNLIKELY(order.time_in_force > TIF_FOK):
+    if UNLIKELY(asks_for_more(record)):
+        rest_unusual(state, instrument, slot, tick, record)
+        return
+    book_link(
+        &state.levels, &instrument.book, state.pool.orders, slot, tick, order.instrument_id
+    )
+
+
+cdef inline void rest_unusual(
+    State* state, Instrument* instrument, uint32_t slot, uint32_t tick,
+    const OrderRecord* record,
+) noexcept nogil:
+    """An order that hides, in whole or in part, or has a time."""
+    cdef const Order* order = &state.pool.orders[slot]
+    rare()
+    if is_hiding(state, record):
+        hidden_link(state, slot, tick)
+    else:
+        book_link(
+            &state.levels, &instrument.book, state.pool.orders, slot, tick, order.instrument_id
+        )
+    if order.time_in_force > TIF_FOK:
         rest_for_a_time(state, slot, record)
-    if UNLIKELY(record.display_qty != 0):
+    if record.display_qty:
         start_reserve(state, slot, record.display_qty)
 
 

@@ -2,9 +2,10 @@
 
 Called by the matcher, the commands that cancel, views, digest and snapshot. Levels of all books
 share one slab and one table from (instrument, key) to level; the key of a price is another one on
-either side (`ladder_key`), so one table serves both, also where the book is crossed. Promises: a
-level in a ladder is never empty; `qty` of a level is the sum of what its orders show; the best bid
-is below the best ask unless orders are collected.
+either side (`ladder_key`), so one table serves both, also where the book is crossed; levels of
+hidden orders say another instrument there. Promises: a level in a ladder is never empty; `qty` of a
+level is the sum of what its orders show (of a hidden level: of their leaves); the best bid is below
+the best ask unless orders are collected.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -19,13 +20,16 @@ cdef enum:
     BOOK_BIDS = 0
     BOOK_ASKS = 1
 
+cdef enum:
+    HIDDEN_LEVEL = 1 << 31  # beside the instrument_id of a level of hidden orders
+
 cdef struct Level:  # 32 bytes
     uint64_t qty  # shares open
     uint32_t head  # slot of the first order
     uint32_t tail  # slot of the last
     uint32_t price  # 10^-4
     uint32_t key  # of its price in its ladder: ladder_key of price / tick size
-    uint32_t instrument_id
+    uint32_t instrument_id  # with HIDDEN_LEVEL or not
     uint32_t chain  # next slot in its chain of the index, or in the free list
 
 # Level 0 is the empty side: price 0, quantity 0.
@@ -152,16 +156,16 @@ cdef inline void level_drop(
 
 
 cdef inline void book_link(
-    LevelPool* pool, Book* book, Order* orders, uint32_t slot, uint32_t tick
+    LevelPool* pool, Book* book, Order* orders, uint32_t slot, uint32_t tick, uint32_t owner
 ) noexcept nogil:
-    """Put an order at the back of its level; its fields are set."""
+    """Put an order at the back of its level; its fields are set. `owner`: as in Level."""
     cdef Order* order = &orders[slot]
     cdef uint32_t key = ladder_key(side_of(order.side), tick)
-    cdef uint32_t level_slot = level_find(pool, order.instrument_id, key)
+    cdef uint32_t level_slot = level_find(pool, owner, key)
     cdef Level* level
     if level_slot == 0:
         level_slot = level_make(
-            pool, book, side_of(order.side), order.instrument_id, key, order.price
+            pool, book, side_of(order.side), owner, key, order.price
         )
     level = &pool.levels[level_slot]
     order.level = level_slot
@@ -202,13 +206,6 @@ cdef inline uint32_t tradable_level(
     """The best level of that side, if an incoming order may trade with it; else 0."""
     cdef uint32_t best = book.ladders[book_side].best
     return best * (not is_worse(book_side, pool.levels[best].price, worst_price))
-
-
-cdef inline bint is_crossed(const LevelPool* pool, const Book* book) noexcept nogil:
-    """Whether somebody would buy for what somebody would sell for."""
-    cdef uint32_t bid = book.ladders[BOOK_BIDS].best
-    cdef uint32_t ask = book.ladders[BOOK_ASKS].best
-    return bid != 0 and ask != 0 and pool.levels[bid].price >= pool.levels[ask].price
 
 
 cdef inline bint book_has(

@@ -10,15 +10,15 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from oms._core.directory cimport Instrument
 from oms._core.machine cimport UNLIKELY, rare
 from oms._core.order_book cimport BOOK_ASKS, BOOK_BIDS, Level
-from oms._core.order_pool cimport ORDER_HAS_PUBLIC_ID, Order, public_id_of
+from oms._core.order_pool cimport ORDER_HAS_PUBLIC_ID, ORDER_HIDDEN, Order, public_id_of
 from oms._core.risk cimport asks_for_more
 from oms._core.sessions cimport Session
 from oms._core.state cimport State, add_event, may_enter, touch
 from oms._core.types cimport (
     BookTopRecord, EVENT_BOOK_TOP, EVENT_CANCEL_REJECTED, EVENT_COMMAND_IGNORED,
     EVENT_ORDER_CANCELED, EVENT_ORDER_EXECUTED, EVENT_ORDER_REJECTED, EVENT_ORDER_RESTATED,
-    EVENT_ORDER_TERMS, EVENT_TRADE, EventRecord, FLAG_HAS_TERMS, FLAG_LIVE, OrderRecord,
-    POLICY_UNKNOWN_IS_IGNORED, REJECT_ORDER_NOT_CANCELABLE, RULES_ECHO, TermsRecord,
+    EVENT_ORDER_TERMS, EVENT_TRADE, EventRecord, FLAG_HAS_TERMS, FLAG_HIDDEN, FLAG_LIVE,
+    OrderRecord, POLICY_UNKNOWN_IS_IGNORED, REJECT_ORDER_NOT_CANCELABLE, RULES_ECHO, TermsRecord,
 )
 
 cdef struct Top:
@@ -133,9 +133,13 @@ cdef inline EventRecord* order_canceled(
 cdef inline void name_publicly(
     const State* state, EventRecord* event, const Order* order
 ) noexcept nogil:
-    """Say under which number the public knows an unusual order, where it is not its order_id."""
+    """What the public knows of an unusual order: its number, where that is not its order_id, or
+    nothing at all.
+    """
     rare()
     event.cl_ord_id[2] = public_id_of(&state.pool, order)
+    if order.flags & ORDER_HIDDEN:
+        event.flags |= FLAG_HIDDEN
 
 
 cdef inline void order_restated(
@@ -183,7 +187,7 @@ cdef inline EventRecord* order_executed(
     return event
 
 
-cdef inline void traded(
+cdef inline EventRecord* traded(
     State* state, Instrument* instrument, const Order* incoming, int64_t price, uint32_t qty,
     uint64_t match_id,
 ) noexcept nogil:
@@ -196,6 +200,7 @@ cdef inline void traded(
     event.price = price
     event.qty = qty
     event.cl_ord_id[0] = match_id
+    return event
 
 
 cdef inline void order_rejected(

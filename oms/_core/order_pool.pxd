@@ -36,11 +36,13 @@ cdef struct Order:
 # The hot path asks once whether there is any bit; code out of line asks which.
 cdef enum:
     ORDER_HAS_RESERVE = 1
+    ORDER_HIDDEN = 2
     ORDER_ON_AUCTION = 16  # at the open or at the close
     ORDER_MARKET = 32  # a market order that rests in a call, at its collar price
     ORDER_FOR_CALL = ORDER_ON_AUCTION | ORDER_MARKET  # goes when the call is over
     ORDER_HAS_PUBLIC_ID = 128
-    ORDER_FLAGS = ORDER_HAS_RESERVE | ORDER_FOR_CALL | ORDER_HAS_PUBLIC_ID  # all that there are
+    # all that there are
+    ORDER_FLAGS = ORDER_HAS_RESERVE | ORDER_HIDDEN | ORDER_FOR_CALL | ORDER_HAS_PUBLIC_ID
 
 # What an iceberg does not show; touched only for orders with the flag.
 cdef struct Reserve:

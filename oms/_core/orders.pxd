@@ -8,6 +8,7 @@ from it.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
 from oms._core.directory cimport Instrument
+from oms._core.hidden cimport first_level, is_hiding
 from oms._core.ledger cimport position_make
 from oms._core.limit_checks cimport take_rate
 from oms._core.machine cimport LIKELY, UNLIKELY, rare
@@ -22,7 +23,9 @@ from oms._core.order_events cimport (
     order_opened, order_rejected, superfluous, top_changed, top_of,
 )
 from oms._core.order_index cimport index_add, index_find, index_remove, index_take_out
-from oms._core.order_pool cimport ORDER_FOR_CALL, Order, has_time, is_lasting, pool_take
+from oms._core.order_pool cimport (
+    ORDER_FOR_CALL, ORDER_HIDDEN, Order, has_time, is_lasting, pool_take,
+)
 from oms._core.removal cimport (
     order_freed, reduce_in_place, release_and_unlink, remove_order,
 )
@@ -38,7 +41,7 @@ from oms._core.types cimport (
     POST_ONLY_SLIDE, PRICE_MAX, REJECT_RATE_LIMIT, SIDE_BUY, TIF_AT_THE_OPEN, TIF_FOK,
     TYPE_LIMIT, TYPE_MARKET, TYPE_MARKET_TO_LIMIT,
 )
-from oms._core.risk_types cimport GATE_RATE
+from oms._core.risk_types cimport GATE_HIDDEN, GATE_RATE
 
 
 cdef inline void new_order(
@@ -71,6 +74,10 @@ cdef inline void new_order(
     best = tradable_level(
         &state.levels, &instrument.book, opposite_of(record.side), terms.worst
     )
+    if UNLIKELY(instrument.gate & GATE_HIDDEN):
+        best = first_level(
+            state, record.instrument_id, opposite_of(record.side), terms.worst
+        )
     # An order that will not trade is written where it rests, any other aside first: trading
     # frees slots, and only then is it known which one comes next.
     if may_rest and not best:
@@ -134,7 +141,7 @@ cdef inline void trade_new_order(
     cdef Instrument* instrument = &state.instruments[order.instrument_id]
     cdef bint is_market = record.ord_type == TYPE_MARKET
     cdef uint32_t slot
-    if LIKELY(is_plain(state, order, record)):
+    if LIKELY(is_plain(state, instrument, order, record)):
         match_incoming(state, instrument, order, terms.worst, 0, record)
     elif not match_with_care(state, instrument, order, terms.worst, record):
         order_canceled(
@@ -272,6 +279,7 @@ cdef inline void replace_order(
         and record.order_qty > order.cum
         and record.order_qty < order.cum + order.leaves
         and record.display_qty == peak_of(state, slot)
+        and is_hiding(state, record) == ((order.flags & ORDER_HIDDEN) != 0)
         and (order.flags & ORDER_FOR_CALL) == 0 and record.time_in_force < TIF_AT_THE_OPEN
     ):
         cut_by_replace(state, slot, record)
@@ -291,6 +299,10 @@ cdef inline void replace_order(
     best = tradable_level(
         &state.levels, &instrument.book, opposite_of(order.side), terms.worst
     )
+    if UNLIKELY(instrument.gate & GATE_HIDDEN):
+        best = first_level(
+            state, order.instrument_id, opposite_of(order.side), terms.worst
+        )
     if UNLIKELY(best and record.post_only and order.leaves):
         replace_post_only(state, instrument, slot, best, &terms, record)
         top_changed(state, instrument, order.instrument_id, &before)
@@ -299,7 +311,7 @@ cdef inline void replace_order(
         state, EVENT_ORDER_REPLACED, order, TYPE_LIMIT, record.orig_user_ref_num, record
     )
     if UNLIKELY(best != 0):
-        if LIKELY(is_plain(state, order, record)):
+        if LIKELY(is_plain(state, instrument, order, record)):
             match_incoming(state, instrument, order, terms.worst, 0, record)
         elif not match_with_care(state, instrument, order, terms.worst, record):
             cancel_remainder(state, instrument, order, False, record)

@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from oms._core.calls cimport Call, STAGE_NONE, STAGE_QUEUED, call_queue_add
 from oms._core.directory cimport Instrument
 from oms._core.gate cimport instrument_gate
-from oms._core.order_book cimport is_crossed
+from oms._core.hidden cimport is_crossed
 from oms._core.order_events cimport book_top
 from oms._core.phases cimport collects, is_call, is_offered
 from oms._core.state cimport State, add_event, has_instrument, touch
@@ -23,7 +23,7 @@ from oms._core.types cimport (
 cdef inline bint has_left(const State* state, uint32_t instrument_id) noexcept nogil:
     """Whether a book still has what only calls have: overlapping prices, orders for calls."""
     return (
-        is_crossed(&state.levels, &state.instruments[instrument_id].book)
+        is_crossed(state, instrument_id)
         or state.calls.calls[instrument_id].first != 0
     )
 

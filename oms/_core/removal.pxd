@@ -8,11 +8,12 @@ day's sweep. Promises: what is in use is what rests; an order's record stays rea
 from libc.stdint cimport int64_t, uint32_t
 
 from oms._core.calls cimport call_list_remove
+from oms._core.hidden cimport book_of, hidden_left
 from oms._core.ledger cimport ledger_hold
 from oms._core.machine cimport UNLIKELY
 from oms._core.order_book cimport book_unlink
 from oms._core.order_index cimport index_remove
-from oms._core.order_pool cimport ORDER_FOR_CALL, ORDER_MARKET, Order, pool_free
+from oms._core.order_pool cimport ORDER_FOR_CALL, ORDER_HIDDEN, ORDER_MARKET, Order, pool_free
 from oms._core.reserve cimport cut_reserve, stop_reserve
 from oms._core.state cimport State
 from oms._core.timers cimport timer_drop
@@ -45,11 +46,21 @@ cdef inline void release_and_unlink(State* state, uint32_t slot) noexcept nogil:
         -<int64_t>order.leaves,
     )
     if UNLIKELY(order.flags != 0):
-        stop_reserve(state, slot)
-        leave_call(state, order, slot)
+        unlink_unusual(state, slot)
+        return
     book_unlink(
         &state.levels, &state.instruments[order.instrument_id].book, state.pool.orders, slot
     )
+
+
+cdef inline void unlink_unusual(State* state, uint32_t slot) noexcept nogil:
+    """Take an order with flags out of its level; it keeps those that its last event says."""
+    cdef Order* order = &state.pool.orders[slot]
+    stop_reserve(state, slot)
+    leave_call(state, order, slot)
+    book_unlink(&state.levels, book_of(state, order), state.pool.orders, slot)
+    if order.flags & ORDER_HIDDEN:
+        hidden_left(state, order)
 
 
 cdef inline void remove_order(State* state, uint32_t slot) noexcept nogil:

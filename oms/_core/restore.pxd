@@ -11,13 +11,14 @@ from libc.string cimport memcpy
 from oms._core.admin cimport are_capacities_good, is_within
 from oms._core.directory cimport Instrument, set_tick, tick_of
 from oms._core.gate cimport set_gates
+from oms._core.hidden cimport hidden_link
 from oms._core.ledger cimport Account, ledger_hold, position_find, position_make
 from oms._core.machine cimport INVARIANT
 from oms._core.order_book cimport book_link
 from oms._core.order_index cimport index_add, index_find
 from oms._core.order_pool cimport (
-    ORDER_FLAGS, ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, ORDER_ON_AUCTION, Order, Reserve,
-    has_time, is_lasting,
+    ORDER_FLAGS, ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, ORDER_HIDDEN, ORDER_ON_AUCTION, Order,
+    Reserve, has_time, is_lasting,
 )
 from oms._core.reader cimport Reader, expect, get, get_block, get_money, get_up_to
 from oms._core.restore_calls cimport read_calls
@@ -284,10 +285,13 @@ cdef inline void read_order(State* state, Reader* reader, uint8_t* is_seen) noex
     order = &state.pool.orders[slot]
     memcpy(order, &image, sizeof(Order))
     tick = tick_of(&state.instruments[order.instrument_id], order.price)
-    book_link(
-        &state.levels, &state.instruments[order.instrument_id].book, state.pool.orders, slot,
-        tick,
-    )
+    if order.flags & ORDER_HIDDEN:
+        hidden_link(state, slot, tick)
+    else:
+        book_link(
+            &state.levels, &state.instruments[order.instrument_id].book, state.pool.orders, slot,
+            tick, order.instrument_id,
+        )
     ledger_hold(
         &state.accounts[order.account_id], &state.positions.positions[order.position], order,
         order.leaves,
@@ -319,6 +323,10 @@ cdef inline bint is_order_good(State* state, const Order* order) noexcept nogil:
     return (
         is_within(order.session_id, state.numbers.session_count)
         and order.flags & ~<uint32_t>ORDER_FLAGS == 0
+        and not (
+            order.flags & ORDER_HIDDEN
+            and order.flags & (ORDER_HAS_RESERVE | ORDER_HAS_PUBLIC_ID)
+        )
         and is_within(order.account_id, state.numbers.account_count)
         and is_within(order.instrument_id, state.numbers.instrument_count)
         and order.position != 0

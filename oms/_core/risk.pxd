@@ -13,6 +13,7 @@ from oms._core.ledger cimport Account, Position, position_find
 from oms._core.limit_checks cimport (
     check_recent, check_value, is_position_beyond, take_rate,
 )
+from oms._core.hidden cimport is_hiding
 from oms._core.machine cimport UNLIKELY, rare
 from oms._core.order_pool cimport Order, is_lasting
 from oms._core.phases cimport is_for_phase
@@ -20,7 +21,7 @@ from oms._core.restriction cimport Asked
 from oms._core.sessions cimport Session
 from oms._core.state cimport State, has_instrument, may_enter
 from oms._core.types cimport (
-    BPS, DISPLAY_PART, ORDER_QTY_MAX, OrderRecord, POST_ONLY_SLIDE, PRICE_MAX,
+    BPS, DISPLAY_PART, HIDES, ORDER_QTY_MAX, OrderRecord, POST_ONLY_SLIDE, PRICE_MAX,
     REJECT_BAD_DISPLAY, REJECT_BAD_EXPIRE_TIME, REJECT_BAD_MIN_QTY, REJECT_BAD_ORDER_TYPE,
     REJECT_BAD_PRICE, REJECT_BAD_QUANTITY, REJECT_BAD_SIDE, REJECT_CAPACITY,
     REJECT_INSUFFICIENT_CASH, REJECT_INSUFFICIENT_SHARES, REJECT_NONE, REJECT_NOT_ENTITLED,
@@ -58,7 +59,7 @@ cdef inline bint asks_for_more(const OrderRecord* record) noexcept nogil:
     return (
         record.min_qty | record.display_qty | (<const uint16_t*>&record.self_trade)[0]
         | <uint64_t>record.expire_ns
-        | (record.time_in_force > TIF_FOK)
+        | (record.time_in_force > TIF_FOK) | (record.display == HIDES)
     ) != 0
 
 
@@ -101,7 +102,7 @@ cdef inline uint8_t check_entry(
     if record.min_qty > record.order_qty or record.min_qty % instrument.lot_size:
         return REJECT_BAD_MIN_QTY
     if record.display_qty and (
-        is_market or not is_lasting(record.time_in_force)
+        is_hiding(state, record) or is_market or not is_lasting(record.time_in_force)
         or record.display_qty > record.order_qty
         or <uint64_t>record.display_qty * DISPLAY_PART < record.order_qty
         or record.display_qty % instrument.lot_size

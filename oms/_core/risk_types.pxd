@@ -14,6 +14,7 @@ cdef enum:
     GATE_RESTRICTED = 0x08  # instrument; account: it has a restriction of its own somewhere
     GATE_LIMITS = 0x10  # session, account: any limit of SET_RISK but an order rate
     GATE_RATE = 0x20  # session, account: an order rate
+    GATE_HIDDEN = 0x40  # instrument: hidden orders rest, which refuses nothing
     GATE_DISABLED = 0x80  # of a grant: its user has stopped its own new orders
 
 cdef enum:

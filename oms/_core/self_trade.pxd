@@ -8,17 +8,18 @@ comes before the incoming one's.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from oms._core.directory cimport Instrument
-from oms._core.ladder cimport Chunk, Ladder, entry_level
+from oms._core.hidden cimport better_level
+from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.machine cimport rare
 from oms._core.order_book cimport Level, book_has, is_worse, side_of
 from oms._core.order_events cimport order_canceled
-from oms._core.order_pool cimport Order
+from oms._core.order_pool cimport ORDER_HIDDEN, Order
 from oms._core.removal cimport reduce_in_place, remove_order
 from oms._core.reserve cimport shown_of
 from oms._core.state cimport State
 from oms._core.types cimport (
-    CANCELED_SELF_TRADE, LIQUIDITY_ADDED, LIQUIDITY_REMOVED, OrderRecord, PreventedRecord,
-    SELF_TRADE_CANCEL_NEWEST, SELF_TRADE_CANCEL_OLDEST, SELF_TRADE_DECREMENT,
+    CANCELED_SELF_TRADE, LIQUIDITY_ADDED, LIQUIDITY_HIDDEN, LIQUIDITY_REMOVED, OrderRecord,
+    PreventedRecord, SELF_TRADE_CANCEL_NEWEST, SELF_TRADE_CANCEL_OLDEST, SELF_TRADE_DECREMENT,
 )
 
 
@@ -45,41 +46,49 @@ cdef inline bint can_trade(
 ) noexcept nogil:
     """Whether at least `needed` would trade at once, given what self-trade prevention takes."""
     cdef uint32_t book_side = side_of(incoming.side) ^ 1
-    cdef const Ladder* ladder = &instrument.book.ladders[book_side]
-    cdef const Chunk* chunk
+    cdef LevelWalk shown_walk
+    cdef LevelWalk hidden_walk
     cdef const Level* level
     cdef uint64_t found = 0
     cdef uint64_t reserve
-    cdef uint32_t part = ladder.part_count
+    cdef uint32_t shown
+    cdef uint32_t hidden
+    cdef uint32_t best
     cdef uint32_t slot
-    cdef uint32_t i
     rare()
-    if mode == 0 and state.pool.reserved == 0:
+    if mode == 0 and state.pool.reserved == 0 and instrument.hidden_orders == 0:
         return book_has(&state.levels, &instrument.book, book_side, worst, needed)
-    while part:
-        part -= 1
-        chunk = &state.levels.chunks.chunks[ladder.parts[part].chunk]
-        i = chunk.count
-        while i:
-            i -= 1
-            level = &state.levels.levels[entry_level(chunk.entries[i])]
-            if is_worse(book_side, level.price, worst):
+    level_start(&shown_walk, &state.levels, &instrument.book.ladders[book_side])
+    level_start(
+        &hidden_walk, &state.levels,
+        &state.hidden_books[incoming.instrument_id].ladders[book_side],
+    )
+    shown = level_next(&shown_walk)
+    hidden = level_next(&hidden_walk)
+    while shown or hidden:
+        best = better_level(state, book_side, shown, hidden)
+        level = &state.levels.levels[best]
+        if is_worse(book_side, level.price, worst):
+            return False
+        if best == shown:
+            shown = level_next(&shown_walk)
+        else:
+            hidden = level_next(&hidden_walk)
+        slot = level.head
+        reserve = 0
+        while slot:
+            if mode == 0 or not is_same_owner(state, &state.pool.orders[slot], incoming):
+                found += shown_of(state, slot)
+                reserve += state.pool.orders[slot].leaves - shown_of(state, slot)
+                if found >= needed:
+                    return True
+            elif mode != SELF_TRADE_CANCEL_OLDEST:
                 return False
-            slot = level.head
-            reserve = 0
-            while slot:
-                if mode == 0 or not is_same_owner(state, &state.pool.orders[slot], incoming):
-                    found += shown_of(state, slot)
-                    reserve += state.pool.orders[slot].leaves - shown_of(state, slot)
-                    if found >= needed:
-                        return True
-                elif mode != SELF_TRADE_CANCEL_OLDEST:
-                    return False
-                slot = state.pool.orders[slot].next
-            # What is not shown comes to the end of the level, behind every own order.
-            found += reserve
-            if found >= needed:
-                return True
+            slot = state.pool.orders[slot].next
+        # What is not shown comes to the end of the level, behind every own order.
+        found += reserve
+        if found >= needed:
+            return True
     return False
 
 
@@ -114,7 +123,8 @@ cdef inline void prevent_self_trade(
         else:
             reduce_in_place(state, resting, slot, from_resting)
         say_prevented(
-            state, resting, from_resting, price, price, both, LIQUIDITY_ADDED, mode, NULL
+            state, resting, from_resting, price, price, both,
+            LIQUIDITY_HIDDEN if resting.flags & ORDER_HIDDEN else LIQUIDITY_ADDED, mode, NULL,
         )
     if mode != SELF_TRADE_CANCEL_OLDEST:
         incoming.cum += from_incoming * is_decrement

@@ -13,6 +13,7 @@ from oms._core.machine cimport grow_array
 from oms._core.digest cimport folded
 from oms._core.calls cimport Call, call_queue_at
 from oms._core.directory cimport Instrument
+from oms._core.hidden cimport LADDERS, ladder_at
 from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.limits cimport Limits, Recent, recent_at
@@ -219,7 +220,7 @@ cdef inline void write_orders(Writer* writer, const State* state) noexcept nogil
     cdef uint32_t slot = state.pool.free_head
     cdef uint32_t level
     cdef uint32_t i
-    cdef uint32_t side
+    cdef uint32_t which
     put(writer, state.pool.highest)
     put(writer, state.pool.free_count)
     while slot:
@@ -227,8 +228,8 @@ cdef inline void write_orders(Writer* writer, const State* state) noexcept nogil
         slot = state.pool.orders[slot].next
     put(writer, state.pool.live)
     for i in range(1, state.numbers.instrument_count + 1):
-        for side in range(2):
-            level_start(&walk, &state.levels, &state.instruments[i].book.ladders[side])
+        for which in range(<uint32_t>LADDERS):
+            level_start(&walk, &state.levels, ladder_at(<State*>state, i, which))
             level = level_next(&walk)
             while level:
                 slot = state.levels.levels[level].head

@@ -16,7 +16,7 @@ from oms._core.ladder cimport ladder_close
 from oms._core.ledger cimport Account, PositionPool, positions_close, positions_open
 from oms._core.limits cimport Limits, Recent
 from oms._core.machine cimport release_pages, take_pages
-from oms._core.order_book cimport LevelPool, levels_close, levels_open
+from oms._core.order_book cimport Book, LevelPool, levels_close, levels_open
 from oms._core.order_pool cimport OrderPool, pool_close, pool_open
 from oms._core.sessions cimport Session
 from oms._core.timers cimport TimerHeap, timers_close, timers_open
@@ -108,6 +108,7 @@ cdef struct State:
     LevelPool levels
     PositionPool positions
     Instrument* instruments  # by id
+    Book* hidden_books  # by instrument id
     Session* sessions
     Account* accounts
     Limits* account_limits  # by id; 0: the default, as accounts[0] is of SET_LIMITS' four
@@ -166,6 +167,9 @@ cdef inline void state_open(State* state, const Capacities* capacities) noexcept
     state.instruments = <Instrument*>take_pages(
         (<size_t>capacities.instruments_max + 1) * sizeof(Instrument)
     )
+    state.hidden_books = <Book*>take_pages(
+        (<size_t>capacities.instruments_max + 1) * sizeof(Book)
+    )
     state.sessions = <Session*>take_pages(
         (<size_t>capacities.sessions_max + 1) * sizeof(Session)
     )
@@ -202,6 +206,8 @@ cdef inline void state_close(State* state) noexcept nogil:
         for i in range(1, state.numbers.instrument_count + 1):
             ladder_close(&state.instruments[i].book.ladders[0])
             ladder_close(&state.instruments[i].book.ladders[1])
+            ladder_close(&state.hidden_books[i].ladders[0])
+            ladder_close(&state.hidden_books[i].ladders[1])
         pool_close(&state.pool)
         timers_close(&state.timers)
         calls_close(&state.calls)
@@ -214,6 +220,9 @@ cdef inline void state_close(State* state) noexcept nogil:
         release_pages(
             state.instruments,
             (<size_t>state.capacities.instruments_max + 1) * sizeof(Instrument),
+        )
+        release_pages(
+            state.hidden_books, (<size_t>state.capacities.instruments_max + 1) * sizeof(Book)
         )
         release_pages(
             state.sessions, (<size_t>state.capacities.sessions_max + 1) * sizeof(Session)

@@ -154,6 +154,7 @@ cdef enum:
     FLAG_DISCONNECTED = 4
     FLAG_HAS_TERMS = 8
     FLAG_SELF_TRADED = 16
+    FLAG_HIDDEN = 32
 
 cdef enum:
     CANCELED_CLOSED = 0x45
@@ -169,6 +170,7 @@ cdef enum:
 
 cdef enum:
     LIQUIDITY_ADDED = 0x41
+    LIQUIDITY_HIDDEN = 0x4A
     LIQUIDITY_REMOVED = 0x52
     LIQUIDITY_OPENING = 0x4F
     LIQUIDITY_CLOSING = 0x43
@@ -222,7 +224,9 @@ cdef enum:
 
 cdef enum:
     RULES_ECHO = 2  # from this rule version on an order's terms are said again
+    RULES_HIDE = 2  # and an order may be hidden
     RULES_NAME_ANEW = 2  # and its public number changes
+    HIDES = 0x4E  # 'N' in `display`: the order does not show
     COMMAND_BYTES = 128
     EVENT_BYTES = 128
     BATCH_HEADER_BYTES = 32

@@ -11,14 +11,15 @@ from libc.stdlib cimport calloc, free
 from oms._core.gate cimport are_gates_right
 from oms._core.calls cimport Call
 from oms._core.ladder cimport Chunk, Ladder, entry_key
+from oms._core.hidden cimport LADDERS, is_crossed, ladder_at
 from oms._core.ledger cimport Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.machine cimport INVARIANT, wide
-from oms._core.order_book cimport Level, is_crossed, ladder_key, level_find, side_of
+from oms._core.order_book cimport HIDDEN_LEVEL, Level, ladder_key, level_find, side_of
 from oms._core.order_index cimport index_find
 from oms._core.order_pool cimport (
-    ORDER_FOR_CALL, ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, ORDER_MARKET, Order, has_time,
-    public_id_of,
+    ORDER_FOR_CALL, ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, ORDER_HIDDEN, ORDER_MARKET, Order,
+    has_time, public_id_of,
 )
 from oms._core.phases cimport collects
 from oms._core.reserve cimport shown_of
@@ -86,15 +87,19 @@ cdef inline int broken_promise(State* state) noexcept nogil:
 cdef inline int broken_book(State* state, Sums* sums) noexcept nogil:
     cdef LevelWalk walk
     cdef uint32_t i
-    cdef uint32_t side
+    cdef uint32_t which
+    cdef uint64_t hidden
     cdef uint32_t level
     cdef uint32_t last_key
     cdef uint32_t found
     cdef Ladder* ladder
     cdef int broken
     for i in range(1, state.numbers.instrument_count + 1):
-        for side in range(2):
-            ladder = &state.instruments[i].book.ladders[side]
+        hidden = sums.orders
+        for which in range(<uint32_t>LADDERS):
+            if which == 2:
+                hidden = sums.orders
+            ladder = ladder_at(state, i, which)
             broken = broken_ladder(state, ladder)
             if broken:
                 return broken
@@ -109,16 +114,17 @@ cdef inline int broken_book(State* state, Sums* sums) noexcept nogil:
                     return 2
                 last_key = state.levels.levels[level].key
                 found += 1
-                broken = broken_level(state, sums, i, side, level)
+                broken = broken_level(state, sums, i, which, level)
                 if broken:
                     return broken
                 level = level_next(&walk)
             if found != ladder.level_count:
                 return 3
             sums.levels += found
+        if sums.orders - hidden != state.instruments[i].hidden_orders:
+            return 29
         if not state.instruments[i].is_crossable and (
-            is_crossed(&state.levels, &state.instruments[i].book)
-            or state.calls.calls[i].first
+            is_crossed(state, i) or state.calls.calls[i].first
         ):
             return 4
         if broken_call_list(state, sums, i):
@@ -157,8 +163,9 @@ cdef inline int broken_ladder(const State* state, const Ladder* ladder) noexcept
 
 
 cdef inline int broken_level(
-    State* state, Sums* sums, uint32_t instrument_id, uint32_t side, uint32_t level_slot
+    State* state, Sums* sums, uint32_t instrument_id, uint32_t which, uint32_t level_slot
 ) noexcept nogil:
+    cdef uint32_t owner = instrument_id | (<uint32_t>HIDDEN_LEVEL if which >= 2 else 0)
     cdef const Level* level = &state.levels.levels[level_slot]
     cdef const Order* order
     cdef uint32_t slot = level.head
@@ -168,11 +175,11 @@ cdef inline int broken_level(
     cdef uint64_t arrived = 0
     cdef uint64_t reserve = 0
     cdef uint64_t market = 0
-    if level.instrument_id != instrument_id or slot == 0:
+    if level.instrument_id != owner or slot == 0:
         return 10
-    if level_find(&state.levels, instrument_id, level.key) != level_slot:
+    if level_find(&state.levels, owner, level.key) != level_slot:
         return 11
-    tick = ladder_key(side, level.key)
+    tick = ladder_key(which & 1, level.key)
     if <int64_t>tick * state.instruments[instrument_id].tick_size != level.price:
         return 12
     while slot:
@@ -180,7 +187,8 @@ cdef inline int broken_level(
         if (
             order.prev != before or order.level != level_slot or order.leaves == 0
             or order.price != level.price or order.instrument_id != instrument_id
-            or side_of(order.side) != side
+            or side_of(order.side) != which & 1
+            or (order.flags & ORDER_HIDDEN != 0) != (which >= 2)
         ):
             return 13
         if index_find(

@@ -155,12 +155,20 @@ def orders(data: Path, user: str, *, linearizable: bool, as_json: bool) -> None:
             str(order.user_ref_num),
             symbols[order.instrument_id],
             Side(order.side).name,
-            f"{OrdType(order.ord_type).name} {TimeInForce(order.time_in_force).name}",
+            _kind(order),
             to_text(order.price),
             f"{order.leaves_qty:,}",
             f"{order.cum_qty:,}",
         )
     print_tables(made)
+
+
+def _kind(order: link.OrderView) -> str:
+    """Type, time in force, and what of the order shows."""
+    kind = f"{OrdType(order.ord_type).name} {TimeInForce(order.time_in_force).name}"
+    if order.is_hidden:
+        return f"{kind} hidden"
+    return f"{kind} shows {order.display_qty:,}" if order.display_qty else kind
 
 
 def totals(data: Path, *, linearizable: bool, as_json: bool) -> int:

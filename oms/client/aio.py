@@ -24,7 +24,7 @@ from oms.client.errors import (
     OrderStatusUnknown,
     SessionClosed,
 )
-from oms.client.orders import AnyEvent, Order
+from oms.client.orders import NO_TERMS, AnyEvent, Order, Terms
 from oms.client.recording import ConnectionRecorder, RecordedConnection
 from oms.client.session import Session, SessionState
 from oms.messages.enums import Side
@@ -178,20 +178,22 @@ class AsyncClient:
 
     def enter(
         self, symbol: str, side: Side | str, qty: int, price: int | str | None, *, tif: str = "DAY",
-        firm: str = "", cl_ord_id: str = "",
+        firm: str = "", cl_ord_id: str = "", terms: Terms = NO_TERMS,
     ) -> AsyncOrder:  # fmt: skip
         """A new order; price in 10^-4 or as decimal text, None: market. Raises: ClientError."""
         self._check()
         order = self.session.enter(
-            symbol, side, qty, price, tif=tif, firm=firm, cl_ord_id=cl_ord_id
+            symbol, side, qty, price, tif=tif, firm=firm, cl_ord_id=cl_ord_id, terms=terms
         )
         self._flush()
         return order
 
-    def replace(self, order: Order, qty: int, price: int | str) -> AsyncOrder:
+    def replace(
+        self, order: Order, qty: int, price: int | str, *, terms: Terms = NO_TERMS
+    ) -> AsyncOrder:
         """An order to take the place of `order`; `qty` is the total, executed included."""
         self._check()
-        replacement = self.session.replace(order, qty, price)
+        replacement = self.session.replace(order, qty, price, terms=terms)
         self._flush()
         return replacement
 

@@ -26,7 +26,7 @@ from oms.client.errors import (
     LoginRejected,
     OrderStatusUnknown,
 )
-from oms.client.orders import AnyEvent, Order
+from oms.client.orders import NO_TERMS, AnyEvent, Order, Terms
 from oms.client.session import Session, SessionState
 from oms.messages.enums import Side
 from oms.wire.errors import ProtocolError
@@ -118,20 +118,22 @@ class Client:
 
     def enter(
         self, symbol: str, side: Side | str, qty: int, price: int | str | None, *, tif: str = "DAY",
-        firm: str = "", cl_ord_id: str = "",
+        firm: str = "", cl_ord_id: str = "", terms: Terms = NO_TERMS,
     ) -> BlockingOrder:  # fmt: skip
         """A new order; price in 10^-4 or as decimal text, None: market. Raises: ClientError."""
         self._check()
         order = self.session.enter(
-            symbol, side, qty, price, tif=tif, firm=firm, cl_ord_id=cl_ord_id
+            symbol, side, qty, price, tif=tif, firm=firm, cl_ord_id=cl_ord_id, terms=terms
         )
         self._flush()
         return order
 
-    def replace(self, order: Order, qty: int, price: int | str) -> BlockingOrder:
+    def replace(
+        self, order: Order, qty: int, price: int | str, *, terms: Terms = NO_TERMS
+    ) -> BlockingOrder:
         """An order to take the place of `order`; `qty` is the total, executed included."""
         self._check()
-        replacement = self.session.replace(order, qty, price)
+        replacement = self.session.replace(order, qty, price, terms=terms)
         self._flush()
         return replacement
 

@@ -8,7 +8,7 @@ order's numbers are sums of committed messages. Orders that can change no more l
 from collections.abc import Callable
 
 from oms.client import orders as o
-from oms.client.orders import SIDE_OF_CODE, Order, OrderState
+from oms.client.orders import SIDE_OF_CODE, Order, OrderState, Terms
 from oms.messages.enums import Side
 from oms.wire import ouch_messages as m
 from oms.wire.appendage import Tag, parse_appendage
@@ -84,6 +84,7 @@ class OrderTable:
         for tag, value in parse_appendage(message.appendage):
             if tag == Tag.FIRM and isinstance(value, bytes):
                 order.firm = value.decode("ascii", "replace")
+        order.terms = _terms(message.display, message.appendage)
         self._stands(order, message.state)
         return o.Accepted(seq=seq, timestamp_ns=message.timestamp_ns, order=order)
 
@@ -95,6 +96,7 @@ class OrderTable:
         order.price = message.price
         order.order_id = order.public_id = message.order_id
         order.firm = original.firm
+        order.terms = _terms(message.display, message.appendage)
         order.original = original
         order.cum_qty = original.cum_qty
         order.leaves_qty = message.qty
@@ -167,3 +169,22 @@ class OrderTable:
         if order.leaves_qty <= 0:
             order.leaves_qty = 0
             order.state = state
+
+
+def _terms(display: int, appendage: bytes) -> Terms:
+    """What the venue says an order asks for."""
+    said = dict(parse_appendage(appendage))
+
+    def number(tag: Tag) -> int:
+        value = said.get(tag, 0)
+        return value if isinstance(value, int) else 0
+
+    strategy = number(Tag.AIQ_STRATEGY)
+    return Terms(
+        min_qty=number(Tag.MIN_QTY),
+        display_qty=number(Tag.MAX_FLOOR),
+        is_hidden=display == m.DISPLAY_HIDDEN,
+        is_post_only=number(Tag.POST_ONLY) == ord("P"),
+        lives_s=number(Tag.EXPIRE_TIME),
+        self_trade=chr(strategy) if strategy else "",
+    )

@@ -66,6 +66,20 @@ def reject_text(code: int) -> str:
     return f"{_REASON_OF_CODE.get(code, 'unknown reason')} (code 0x{code:02X})"
 
 
+class Terms(msgspec.Struct, frozen=True):
+    """What an order asks for besides side, quantity, price and time; by default nothing."""
+
+    min_qty: int = 0  # at once, or nothing
+    display_qty: int = 0  # an iceberg shows so much at a time; 0: all
+    is_hidden: bool = False
+    is_post_only: bool = False
+    lives_s: int = 0  # seconds from its acceptance on; 0: until the day's end
+    self_trade: str = ""  # OUCH's AIQStrategy: W newest, O oldest, D decrement; else the account's
+
+
+NO_TERMS: Final = Terms()
+
+
 class Order:
     """One order, by its UserRefNum (`urn`)."""
 
@@ -88,6 +102,7 @@ class Order:
         "side",
         "state",
         "symbol",
+        "terms",
         "time_in_force",
         "urn",
     )
@@ -101,6 +116,7 @@ class Order:
         self.price = 0
         self.time_in_force = "DAY"
         self.firm = ""
+        self.terms = NO_TERMS
         self.cl_ord_id = ""
         self.order_id = 0  # 0 until accepted
         self.public_id = 0  # the market data's number for it; 0 until accepted

@@ -7,7 +7,7 @@ what does not fit the wire; whether the venue likes an order is the venue's to s
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from oms.client.orders import Order, side_code
+from oms.client.orders import Order, Terms, side_code
 from oms.wire import ouch, soupbin
 from oms.wire import ouch_messages as m
 from oms.wire.appendage import Option, Tag, build_appendage
@@ -42,8 +42,10 @@ def enter_packet(order: Order) -> bytes:
     options: list[Option] = []
     if order.firm:
         options.append(Option(Tag.FIRM, order.firm.encode("ascii")))
-    if order.time_in_force == "FOK":
-        options.append(Option(Tag.MIN_QTY, order.order_qty))
+    min_qty = order.order_qty if order.time_in_force == "FOK" else order.terms.min_qty
+    if min_qty:
+        options.append(Option(Tag.MIN_QTY, min_qty))
+    options += _options(order.terms)
     message = m.EnterOrder(
         user_ref_num=order.urn,
         side=side_code(order.side),
@@ -51,6 +53,7 @@ def enter_packet(order: Order) -> bytes:
         symbol=order.symbol.encode("ascii"),
         price=order.price,
         time_in_force=_time_in_force(order),
+        display=m.DISPLAY_HIDDEN if order.terms.is_hidden else m.DISPLAY_VISIBLE,
         cl_ord_id=order.cl_ord_id.encode("ascii"),
         appendage=build_appendage(options),
     )
@@ -65,7 +68,9 @@ def replace_packet(order: Order, original: Order) -> bytes:
         qty=order.order_qty,
         price=order.price,
         time_in_force=_time_in_force(order),
+        display=m.DISPLAY_HIDDEN if order.terms.is_hidden else m.DISPLAY_VISIBLE,
         cl_ord_id=order.cl_ord_id.encode("ascii"),
+        appendage=build_appendage(_options(order.terms)),
     )
     return soupbin.unsequenced(ouch.encode(message))
 
@@ -75,7 +80,23 @@ def cancel_packet(urn: int, qty: int) -> bytes:
     return soupbin.unsequenced(ouch.encode(m.CancelRequest(user_ref_num=urn, qty=qty)))
 
 
+def _options(terms: Terms) -> list[Option]:
+    """The optional fields that Enter and Replace have in common, in the order of their tags."""
+    options: list[Option] = []
+    if terms.display_qty:
+        options.append(Option(Tag.MAX_FLOOR, terms.display_qty))
+    if terms.is_post_only:
+        options.append(Option(Tag.POST_ONLY, ord("P")))
+    if terms.lives_s:
+        options.append(Option(Tag.EXPIRE_TIME, terms.lives_s))
+    if terms.self_trade:
+        options.append(Option(Tag.AIQ_STRATEGY, ord(terms.self_trade)))
+    return options
+
+
 def _time_in_force(order: Order) -> int:
+    if order.terms.lives_s:
+        return m.TIF_GTT
     code = TIME_IN_FORCE_CODE.get(order.time_in_force)
     if code is None:
         msg = f"{order.time_in_force!r} is none of DAY, IOC and FOK"

@@ -145,7 +145,7 @@ class Session(Generic[OrderT]):
 
     def enter(
         self, symbol: str, side: Side | str, qty: int, price: int | str | None, *, tif: str = "DAY",
-        firm: str = "", cl_ord_id: str = "",
+        firm: str = "", cl_ord_id: str = "", terms: o.Terms = o.NO_TERMS,
     ) -> OrderT:  # fmt: skip
         """A new order; price None is a market order. Raises: ClientError, ValueError."""
         self._check_ready()
@@ -157,10 +157,14 @@ class Session(Generic[OrderT]):
         order.time_in_force = "IOC" if price is None and tif == "DAY" else tif
         order.firm = firm
         order.cl_ord_id = cl_ord_id
+        order.terms = terms
         self._submit_order(order, requests.enter_packet(order))
         return order
 
-    def replace(self, order: Order, qty: int, price: int | str, *, cl_ord_id: str = "") -> OrderT:
+    def replace(
+        self, order: Order, qty: int, price: int | str, *, cl_ord_id: str = "",
+        terms: o.Terms = o.NO_TERMS,
+    ) -> OrderT:  # fmt: skip
         """An order to take the place of `order`; `qty` is the total, executed included."""
         self._check_ready()
         replacement = self._make_order(self._next_urn)
@@ -170,6 +174,7 @@ class Session(Generic[OrderT]):
         replacement.price = requests.price_units(price)
         replacement.firm = order.firm
         replacement.cl_ord_id = cl_ord_id
+        replacement.terms = terms
         replacement.original = order
         packet = requests.replace_packet(replacement, order)
         if not order.is_open:

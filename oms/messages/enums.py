@@ -252,6 +252,7 @@ class EventFlag(IntFlag):
     DISCONNECTED = 4  # ORDER_CANCELED: because its session is not logged in any more
     HAS_TERMS = 8  # ORDER_ACCEPTED / ORDER_REPLACED: the record before it is its ORDER_TERMS
     SELF_TRADED = 16  # ORDER_EXECUTED: in a call, and the other side has the same owner
+    HIDDEN = 32  # ORDER_CANCELED / ORDER_EXECUTED of an order that rests hidden; TRADE with one
 
 
 @unique
@@ -275,6 +276,7 @@ class Liquidity(IntEnum):
     """OUCH Executed liquidity flag."""
 
     ADDED = ord("A")
+    HIDDEN = ord("J")  # added, by an order that does not show
     REMOVED = ord("R")
     OPENING = ord("O")  # in the opening call
     CLOSING = ord("C")  # in the closing call

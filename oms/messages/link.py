@@ -255,6 +255,7 @@ class Directory(msgspec.Struct, frozen=True, array_like=True):
     account_defaults: LimitsView | None = None  # None: before genesis
     session_defaults: LimitsView | None = None
     default_limits: list[int] = []  # of accounts, the four of SET_LIMITS
+    rule_version: int = 1
 
 
 class PositionView(msgspec.Struct, frozen=True, array_like=True):
@@ -303,6 +304,9 @@ class OrderView(msgspec.Struct, frozen=True, array_like=True):
     price: int
     leaves_qty: int
     cum_qty: int
+    display_qty: int = 0  # an iceberg's part, while it has a reserve
+    is_hidden: bool = False
+    public_id: int = 0  # the public's number, where it is not the order_id
 
 
 class LevelView(msgspec.Struct, frozen=True, array_like=True):

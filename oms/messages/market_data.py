@@ -33,6 +33,7 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
     price: int
     qty: int
     side: str
+    is_hidden: bool = False  # with an order that no book showed
 
 
 class PhaseChange(msgspec.Struct, frozen=True, gc=False):

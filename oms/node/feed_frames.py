@@ -206,6 +206,7 @@ def _market_data(
             price=event.price,
             qty=event.qty,
             side=_SIDES[event.side],
+            is_hidden=bool(event.flags & EventFlag.HIDDEN),
         )
         return FrameKind.TRADE, trade
     if event.kind == EventKind.PHASE_CHANGED:

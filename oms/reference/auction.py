@@ -5,7 +5,7 @@ it work, and at the end of each entry. Promises: at most WORK_STEPS_MAX steps in
 in the next ones; until an instrument is done it stays in its phase (RULES A11, B5).
 """
 
-from oms.messages.enums import CancelReason, EventFlag, EventKind, Liquidity, Phase
+from oms.messages.enums import CancelReason, EventFlag, EventKind, Liquidity, Phase, Side
 from oms.reference import ledger, matcher, phase_change, phases, self_trade
 from oms.reference.call_price import CallPrice, find
 from oms.reference.events import Events
@@ -40,7 +40,7 @@ def _trade(venue: Venue, events: Events, instrument: Instrument, budget: Budget)
     """Best price first, first come first served, all of it at one price."""
     book, call = venue.book(instrument.instrument_id), instrument.call
     while call.price and budget.fills:
-        buy, sell = book.first(book.bids), book.first(book.asks)
+        buy, sell = book.first(Side.BUY), book.first(Side.SELL)
         if buy is None or sell is None or not sell.price <= call.price <= buy.price:
             break
         budget.fills -= 1

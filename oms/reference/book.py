@@ -31,51 +31,78 @@ class Book:
     def __init__(self) -> None:
         self.bids: SortedDict[int, Level] = SortedDict(neg)
         self.asks: SortedDict[int, Level] = SortedDict()
+        self.hidden_bids: SortedDict[int, Level] = SortedDict(neg)
+        self.hidden_asks: SortedDict[int, Level] = SortedDict()
 
-    def same_side(self, side: int) -> "SortedDict[int, Level]":
-        """The levels where an order of this side rests."""
-        return self.bids if side == Side.BUY else self.asks
+    def home(self, order: Order) -> "SortedDict[int, Level]":
+        """The levels where an order rests."""
+        if order.is_hidden:
+            return self.hidden_bids if order.side == Side.BUY else self.hidden_asks
+        return self.bids if order.side == Side.BUY else self.asks
 
     def opposite(self, side: int) -> "SortedDict[int, Level]":
-        """The levels an order of this side trades with."""
+        """The displayed levels an order of this side trades with."""
         return self.asks if side == Side.BUY else self.bids
+
+    def hidden_opposite(self, side: int) -> "SortedDict[int, Level]":
+        """The hidden levels an order of this side trades with."""
+        return self.hidden_asks if side == Side.BUY else self.hidden_bids
 
     def add(self, order: Order) -> None:
         """Put an order at the back of its level."""
-        self.same_side(order.side).setdefault(order.price, {})[order.order_id] = order
+        self.home(order).setdefault(order.price, {})[order.order_id] = order
 
     def remove(self, order: Order) -> None:
         """Take an order out, and its level when that is empty then."""
-        levels = self.same_side(order.side)
+        levels = self.home(order)
         del levels[order.price][order.order_id]
         if not levels[order.price]:
             del levels[order.price]
 
-    def first(self, levels: "SortedDict[int, Level]") -> Order | None:
-        """Who trades next of one side."""
-        return next(iter(levels.peekitem(0)[1].values())) if levels else None
+    def everyone(self, side: int) -> "SortedDict[int, Level]":
+        """The displayed levels of a side, each with the hidden orders of its price behind it."""
+        both: SortedDict[int, Level] = SortedDict(neg) if side == Side.BUY else SortedDict()
+        hidden = self.hidden_bids if side == Side.BUY else self.hidden_asks
+        for levels in (self.bids if side == Side.BUY else self.asks, hidden):
+            for price, level in levels.items():
+                both[price] = both.get(price, {}) | level
+        return both
+
+    def first(self, side: int) -> Order | None:
+        """Who trades next of one side, whatever the price."""
+        shown, hidden = (
+            (self.bids, self.hidden_bids) if side == Side.BUY else (self.asks, self.hidden_asks)
+        )
+        firsts = [levels.peekitem(0) for levels in (shown, hidden) if levels]
+        if not firsts:
+            return None
+        best = (max if side == Side.BUY else min)(price for price, _ in firsts)
+        level: Level = next(level for price, level in firsts if price == best)
+        return next(iter(level.values()))
 
     def first_opposite(self, side: int, worst_price: int) -> Order | None:
         """Who trades next with an order of this side that goes no further than `worst_price`."""
-        levels = self.opposite(side)
-        if not levels:
+        first = self.first(Side.SELL if side == Side.BUY else Side.BUY)
+        if first is None or is_worse(side, first.price, worst_price):
             return None
-        price, level = levels.peekitem(0)
-        if is_worse(side, price, worst_price):
-            return None
-        first: Order = next(iter(level.values()))
         return first
 
     def reachable(self, side: int, worst_price: int) -> Iterator[list[Order]]:
-        """Level by level the orders that one of this side could trade with, first come first."""
-        for price, level in self.opposite(side).items():
+        """Level by level the orders that one of this side could trade with, first come first; at
+        one price the displayed ones before the hidden ones.
+        """
+        shown, hidden = self.opposite(side), self.hidden_opposite(side)
+        prices = sorted({*shown, *hidden}, reverse=side != Side.BUY)
+        for price in prices:
             if is_worse(side, price, worst_price):
                 return
-            yield list(level.values())
+            for levels in (shown, hidden):
+                if price in levels:
+                    yield list(levels[price].values())
 
     def move_to_the_back(self, order: Order) -> None:
         """The order stands behind all others of its level now."""
-        level = self.same_side(order.side)[order.price]
+        level = self.home(order)[order.price]
         level[order.order_id] = level.pop(order.order_id)
 
     def top(self) -> Top:
@@ -85,15 +112,22 @@ class Book:
         return Top(bid_qty, bid_price, ask_qty, ask_price)
 
     def orders(self) -> Iterator[Order]:
-        """Every order: bids best first, then asks best first, each level first in first."""
-        for levels in (self.bids, self.asks):
+        """Every order: bids best first, then asks best first, then the hidden ones alike, each
+        level first in first.
+        """
+        for levels in self.ladders:
             for level in levels.values():
                 yield from level.values()
 
     @property
+    def ladders(self) -> tuple["SortedDict[int, Level]", ...]:
+        """Displayed bids and asks, hidden bids and asks."""
+        return self.bids, self.asks, self.hidden_bids, self.hidden_asks
+
+    @property
     def is_empty(self) -> bool:
         """Nothing rests."""
-        return not self.bids and not self.asks
+        return not any(self.ladders)
 
 
 def is_worse(side: int, price: int, worst_price: int) -> bool:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sortedcontainers import SortedDict
 
-from oms.messages.enums import OrdType
+from oms.messages.enums import OrdType, Side
 from oms.reference.book import Book, Level
 from oms.reference.order import Order
 from oms.reference.state import Instrument
@@ -26,16 +26,17 @@ class CallPrice(NamedTuple):
 
 def find(book: Book, instrument: Instrument) -> CallPrice:
     """Most shares, then the smallest surplus, then where it presses, then near the reference."""
-    if not book.bids or not book.asks:
+    all_bids, all_asks = book.everyone(Side.BUY), book.everyone(Side.SELL)
+    if not all_bids or not all_asks:
         return CallPrice()
-    high, low = book.bids.peekitem(0)[0], book.asks.peekitem(0)[0]
+    high, low = all_bids.peekitem(0)[0], all_asks.peekitem(0)[0]
     if high < low:
         return CallPrice()
-    bids = sorted((price, _open(level)) for price, level in book.bids.items() if price >= low)
-    asks = sorted((price, _open(level)) for price, level in book.asks.items() if price <= high)
+    bids = sorted((price, _open(level)) for price, level in all_bids.items() if price >= low)
+    asks = sorted((price, _open(level)) for price, level in all_asks.items() if price <= high)
     tick, reference = instrument.tick_size, instrument.reference()
-    buys = {(order.price, order.ord_type) for order in _orders(book.bids, bids)}
-    sells = {(order.price, order.ord_type) for order in _orders(book.asks, asks)}
+    buys = {(order.price, order.ord_type) for order in _orders(all_bids, bids)}
+    sells = {(order.price, order.ord_type) for order in _orders(all_asks, asks)}
     is_market_alone = (buys, sells) == ({(high, OrdType.MARKET)}, {(low, OrdType.MARKET)})
     near = {price + step for price, _ in (*bids, *asks) for step in (-tick, 0, tick)}
     near |= {reference // tick * tick, -(-reference // tick) * tick}

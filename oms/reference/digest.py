@@ -217,5 +217,5 @@ def order_words(o: Order) -> Iterator[int]:
     yield from (
         o.order_id, o.slot, o.session_id, o.user_ref_num, o.account_id, o.instrument_id, o.side,
         o.time_in_force, o.price, o.leaves, o.cum, o.capacity, o.cross_type, *words_of(o.firm),
-        o.expires_ns, o.reserve, o.peak, o.public_id, o.ord_type == OrdType.MARKET,
+        o.expires_ns, o.reserve, o.peak, o.public_id, o.ord_type == OrdType.MARKET, o.is_hidden,
     )  # fmt: skip

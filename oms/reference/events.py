@@ -168,7 +168,7 @@ class Events:
                 kind=EventKind.ORDER_CANCELED,
                 side=order.side,
                 reason=reason,
-                flags=flags,
+                flags=flags | _hidden(order),
                 session_id=order.session_id,
                 account_id=order.account_id,
                 instrument_id=order.instrument_id,
@@ -202,7 +202,7 @@ class Events:
                 kind=EventKind.ORDER_EXECUTED,
                 side=order.side,
                 reason=liquidity,
-                flags=flags,
+                flags=flags | _hidden(order),
                 session_id=order.session_id,
                 account_id=order.account_id,
                 instrument_id=order.instrument_id,
@@ -236,12 +236,15 @@ class Events:
             )
         )
 
-    def trade(self, incoming: Order, *, qty: int, price: int, match_id: int) -> None:
+    def trade(
+        self, incoming: Order, *, qty: int, price: int, match_id: int, is_hidden: bool
+    ) -> None:
         """TRADE: the match as the public sees it."""
         self.emit(
             Draft(
                 kind=EventKind.TRADE,
                 side=incoming.side,
+                flags=EventFlag.HIDDEN if is_hidden else 0,
                 instrument_id=incoming.instrument_id,
                 price=price,
                 qty=qty,
@@ -374,6 +377,10 @@ def _has_terms(order: Order, record: OrderRecord) -> bool:
             order.public_id,
         )
     )
+
+
+def _hidden(order: Order) -> int:
+    return EventFlag.HIDDEN if order.is_hidden else 0
 
 
 def _public_id(order: Order) -> bytes:

@@ -20,7 +20,7 @@ from oms.messages.enums import (
 )  # fmt: skip
 from oms.reference import ledger, limits, risk, self_trade
 from oms.reference.events import Events
-from oms.reference.order import CALL_TIMES, Order
+from oms.reference.order import CALL_TIMES, Order, liquidity_of
 from oms.reference.records import OrderRecord
 from oms.reference.state import NAMES_ANEW, Position, Session, Venue
 
@@ -121,6 +121,7 @@ def replace_order(venue: Venue, events: Events, session: Session, record: OrderR
         and record.price == order.price
         and order.cum < record.order_qty < order.cum + order.leaves
         and record.display_qty == order.peak
+        and risk.is_hiding(venue, record) == order.is_hidden
         and not order.is_for_call
         and record.time_in_force not in CALL_TIMES
     )
@@ -137,7 +138,7 @@ def replace_order(venue: Venue, events: Events, session: Session, record: OrderR
         order.ord_type = OrdType.LIMIT
         order.leaves = max(record.order_qty - order.cum, 0)
         order.hide(0)
-        order.public_id = 0
+        order.public_id, order.is_hidden = 0, False
         _enter(venue, events, order, order.price, record, EventKind.ORDER_REPLACED)
     events.book_top_if_changed(order.instrument_id, before)
 
@@ -276,14 +277,14 @@ def _match(
             order.cum += qty
         instrument.last_price = price
         events.executed(
-            resting, qty=qty, price=price, match_id=match_id, liquidity=Liquidity.ADDED,
+            resting, qty=qty, price=price, match_id=match_id, liquidity=liquidity_of(resting),
             record=None,
         )  # fmt: skip
         events.executed(
             incoming, qty=qty, price=price, match_id=match_id, liquidity=Liquidity.REMOVED,
             record=record,
         )  # fmt: skip
-        events.trade(incoming, qty=qty, price=price, match_id=match_id)
+        events.trade(incoming, qty=qty, price=price, match_id=match_id, is_hidden=resting.is_hidden)
         if resting.leaves == 0:
             venue.unlink(resting)
             venue.free_slot(resting)
@@ -316,6 +317,7 @@ def _rest_or_cancel(venue: Venue, events: Events, order: Order, record: OrderRec
 def _rest(venue: Venue, order: Order, record: OrderRecord) -> None:
     ledger.hold(venue, order, order.leaves)
     order.hide(record.display_qty)
+    order.is_hidden = risk.is_hiding(venue, record)
     venue.rest(order)
 
 

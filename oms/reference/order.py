@@ -5,7 +5,7 @@ Called by every file of this room. Promises: plain values only.
 
 import msgspec
 
-from oms.messages.enums import OrdType, TimeInForce
+from oms.messages.enums import Liquidity, OrdType, TimeInForce
 
 CALL_TIMES = frozenset((TimeInForce.AT_THE_OPEN, TimeInForce.AT_THE_CLOSE))
 
@@ -29,6 +29,7 @@ class Order(msgspec.Struct):
     expires_ns: int = 0  # when it goes, by the log's time; 0: no such time
     reserve: int = 0  # of the leaves: not shown
     peak: int = 0  # shown at a time while there is a reserve
+    is_hidden: bool = False  # rests where nobody sees it
     public_id: int = 0  # the public's number for it, where it is not its order_id
     slot: int = 0  # 0: never rested
     ord_type: int = OrdType.LIMIT  # of a resting one MARKET: it is in a call, at its collar price
@@ -57,3 +58,8 @@ class Order(msgspec.Struct):
         """Shown, or gone."""
         self.reserve -= qty
         self.peak = self.peak if self.reserve else 0
+
+
+def liquidity_of(resting: Order) -> Liquidity:
+    """What a resting order brings to a match."""
+    return Liquidity.HIDDEN if resting.is_hidden else Liquidity.ADDED

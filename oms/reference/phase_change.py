@@ -8,7 +8,7 @@ from enum import IntEnum
 
 from oms.bounds import TIMESTAMP_MAX
 from oms.messages import records
-from oms.messages.enums import EventKind, Phase, RejectReason
+from oms.messages.enums import EventKind, Phase, RejectReason, Side
 from oms.reference import phases
 from oms.reference.book import Book
 from oms.reference.events import Draft, Events
@@ -97,8 +97,8 @@ def _begin(venue: Venue, instrument: Instrument, next_phase: int) -> None:
 
 def is_crossed(book: Book) -> bool:
     """Whether somebody would buy for what somebody would sell for."""
-    top = book.top()
-    return bool(book.bids and book.asks) and top.bid_price >= top.ask_price
+    bid, ask = book.first(Side.BUY), book.first(Side.SELL)
+    return bid is not None and ask is not None and bid.price >= ask.price
 
 
 def _has_left(venue: Venue, instrument: Instrument) -> bool:

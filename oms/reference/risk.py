@@ -18,7 +18,7 @@ from oms.messages.enums import (
 from oms.reference import limits, phases, restriction
 from oms.reference.order import CALL_TIMES, Order
 from oms.reference.records import OrderRecord
-from oms.reference.state import Account, Instrument, Position, Recent, Session, Venue
+from oms.reference.state import HIDES, Account, Instrument, Position, Recent, Session, Venue
 
 LASTING = CALL_TIMES | {TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD, TimeInForce.GTT}
 _MARKET_TIMES = CALL_TIMES | {TimeInForce.DAY, TimeInForce.IOC, TimeInForce.FOK}
@@ -83,7 +83,7 @@ def check_new(venue: Venue, session: Session, record: OrderRecord) -> int:
         return RejectReason.BAD_EXPIRE_TIME
     reason = _terms(
         account, instrument, side=record.side, ord_type=record.ord_type, price=record.price,
-        order_qty=record.order_qty, record=record,
+        order_qty=record.order_qty, record=record, is_hidden=is_hiding(venue, record),
     )  # fmt: skip
     if reason:
         return reason
@@ -137,7 +137,7 @@ def check_replace(venue: Venue, session: Session, original: Order, record: Order
         return RejectReason.BAD_EXPIRE_TIME
     reason = _terms(
         account, instrument, side=original.side, ord_type=OrdType.LIMIT, price=record.price,
-        order_qty=record.order_qty, record=record,
+        order_qty=record.order_qty, record=record, is_hidden=is_hiding(venue, record),
     )  # fmt: skip
     if reason:
         return reason
@@ -162,6 +162,11 @@ def check_replace(venue: Venue, session: Session, original: Order, record: Order
         worst=record.price,
         freed_value=original.price * original.leaves,
     )
+
+
+def is_hiding(venue: Venue, record: OrderRecord) -> bool:
+    """Whether what enters with this record rests hidden."""
+    return record.display == ord("N") and venue.numbers.rule_version >= HIDES
 
 
 def _is_entry_off(venue: Venue, session: Session, account: Account, instrument: Instrument) -> bool:
@@ -204,7 +209,7 @@ def _are_extras_bad(record: OrderRecord, *, is_market: bool) -> bool:
 
 def _terms(
     account: Account, instrument: Instrument, *, side: int, ord_type: int, price: int,
-    order_qty: int, record: OrderRecord,
+    order_qty: int, record: OrderRecord, is_hidden: bool,
 ) -> int:  # fmt: skip
     """Quantity, price, collar and value: what can be judged from the order's own terms."""
     if not 0 < order_qty <= ORDER_QTY_MAX or order_qty % instrument.lot_size:
@@ -212,7 +217,8 @@ def _terms(
     if record.min_qty > order_qty or record.min_qty % instrument.lot_size:
         return RejectReason.BAD_MIN_QTY
     if record.display_qty and (
-        ord_type != OrdType.LIMIT
+        is_hidden
+        or ord_type != OrdType.LIMIT
         or record.time_in_force not in LASTING
         or record.display_qty > order_qty
         or record.display_qty * _DISPLAY_PART < order_qty

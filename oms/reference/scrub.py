@@ -72,7 +72,7 @@ def _slot_words(venue: Venue, window: range) -> Iterator[int]:
     """Orders, and free slots, each with the slot that comes behind it."""
     behind = dict(pairwise(reversed(venue.free_slots)))
     for book in venue.books:
-        for levels in (book.bids, book.asks):
+        for levels in book.ladders:
             for level in levels.values():
                 behind.update(pairwise(order.slot for order in level.values()))
     for slot in window:

@@ -9,7 +9,7 @@ import struct
 from oms.messages.enums import CancelReason, Liquidity, SelfTrade
 from oms.reference import ledger
 from oms.reference.events import Events
-from oms.reference.order import Order
+from oms.reference.order import Order, liquidity_of
 from oms.reference.records import OrderRecord
 from oms.reference.state import Venue
 
@@ -55,7 +55,7 @@ def prevent(
     price, both = resting.price, min(resting.leaves, incoming.leaves)
 
     def give_way(order: Order, qty: int, liquidity: Liquidity) -> None:
-        is_resting = liquidity == Liquidity.ADDED
+        is_resting = liquidity != Liquidity.REMOVED
         if is_resting:
             ledger.release(venue, order, qty)
         order.cut(qty)
@@ -74,6 +74,6 @@ def prevent(
 
     is_decrement = mode == SelfTrade.DECREMENT
     if mode != SelfTrade.CANCEL_NEWEST:
-        give_way(resting, both if is_decrement else resting.leaves, Liquidity.ADDED)
+        give_way(resting, both if is_decrement else resting.leaves, liquidity_of(resting))
     if mode != SelfTrade.CANCEL_OLDEST:
         give_way(incoming, both if is_decrement else incoming.leaves, Liquidity.REMOVED)

@@ -14,6 +14,7 @@ from oms.reference.book import Book
 from oms.reference.order import Order
 
 ECHOES = 2  # rule version from which on an order's terms are said again
+HIDES = 2  # rule version from which on an order may be hidden
 NAMES_ANEW = 2  # rule version from which on an order's public number changes
 I64_MAX = (1 << 63) - 1
 DISABLED = 0x80  # beside the Entitlement bits of a grant: its user has stopped new orders

@@ -57,6 +57,7 @@ def directory(venue: Venue) -> link.Directory:
         account_defaults=_limits(venue.account_limits[0]) if venue.capacities else None,
         session_defaults=_limits(venue.session_limits[0]) if venue.capacities else None,
         default_limits=list(venue.default_limits) if venue.capacities else [],
+        rule_version=n.rule_version,
     )  # fmt: skip
 
 
@@ -103,7 +104,8 @@ def session_orders(venue: Venue, session_id: int) -> list[link.OrderView]:
     return [
         link.OrderView(
             o.order_id, o.session_id, o.user_ref_num, o.account_id, o.instrument_id, o.side,
-            o.ord_type, o.time_in_force, o.price, o.leaves, o.cum,
+            o.ord_type, o.time_in_force, o.price, o.leaves, o.cum, o.peak, o.is_hidden,
+            o.public_id,
         )
         for o in sorted(orders, key=lambda order: order.order_id)
     ]  # fmt: skip

@@ -281,7 +281,7 @@ class Generator:
             price=rng.choice(PRICES) if is_market else self._price(venue, instrument, side),
             cl_ord_id=rng.randbytes(rng.choice((0, 14, 24))),
             firm=rng.randbytes(rng.choice((0, 4))),
-            display=rng.choice(b"YNAZ"),
+            display=rng.choice(b"YYYAZNN"),
             capacity=rng.choice(b"APRO"),
             iso=rng.choice(b"YN"),
             cross_type=rng.choice(b"NOC"),

@@ -167,7 +167,7 @@ def _signed(words: list[str], sign: Signature, options: dict[str, str]) -> c.Com
         case ["replace", orig, "by", number, qty, "@", price, *rest]:
             return c.ReplaceOrder(
                 *sign, _policy(options), _ref(orig), _ref(number), _tif(rest, options), int(qty),
-                world.units(price), options.pop("name", "").encode(), ord("Y"), ord("N"),
+                world.units(price), options.pop("name", "").encode(), _display(options), ord("N"),
                 RejectReason[options.pop("reason", "NONE")], **_extras(options),
             )  # fmt: skip
         case [side, qty, symbol, "@", price, number, *rest] if number.startswith("#"):
@@ -197,7 +197,7 @@ def _new_order(
         price=0 if is_market else world.units(price),
         cl_ord_id=options.pop("name", "").encode(),
         firm=b"",
-        display=ord("Y"),
+        display=_display(options),
         capacity=ord("A"),
         iso=ord("N"),
         cross_type=ord("N"),
@@ -215,6 +215,11 @@ def _extras(options: dict[str, str]) -> dict[str, int]:
         "expire_ns": _expire_ns(options),
         "display_qty": int(options.pop("show", "0")),
     }
+
+
+def _display(options: dict[str, str]) -> int:
+    """`hidden=1`, or `display=A`."""
+    return ord("N") if options.pop("hidden", "") else ord(options.pop("display", "Y"))
 
 
 def _expire_ns(options: dict[str, str]) -> int:

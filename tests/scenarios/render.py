@@ -87,7 +87,7 @@ def event(record: bytes) -> str:
             if e.reason == CancelReason.SELF_TRADE:
                 prevented = unpack_prevented(record)
                 text += f", not {prevented.qty} @ {price(prevented.price)}"
-            for flag in (EventFlag.MASS_CANCELED, EventFlag.DISCONNECTED):
+            for flag in (EventFlag.HIDDEN, EventFlag.MASS_CANCELED, EventFlag.DISCONNECTED):
                 text += f" {flag.name}" if e.flags & flag else ""
             text += _public_id(e)
             if e.reject_reason:
@@ -144,7 +144,8 @@ def _outcome(e: Event, record: bytes) -> str:
         case EventKind.SESSION_LOGGED_OUT:
             return f"{who} logged out, epoch {e.conn_epoch}"
         case EventKind.TRADE:
-            return f"trade {name} {side(e.side)} {e.qty} @ {price(e.price)}"
+            hidden = " hidden" if e.flags & EventFlag.HIDDEN else ""
+            return f"trade {name} {side(e.side)} {e.qty} @ {price(e.price)}{hidden}"
         case EventKind.BOOK_TOP:
             top = unpack_book_top(record)
             bid, ask = _quote(top.bid_qty, top.bid_price), _quote(top.ask_qty, top.ask_price)
@@ -192,6 +193,8 @@ def _quote(qty: int, value: int) -> str:
 def _terms(e: Event) -> str:
     limit = "market" if e.ord_type == OrdType.MARKET else price(e.price)
     text = f"{side(e.side)} {e.qty} {symbol(e.instrument_id)} @ {limit}"
+    if e.display == ord("N"):
+        text += " hidden"
     if e.ord_type == OrdType.MARKET_TO_LIMIT:
         text += " (best)"
     if e.time_in_force != TimeInForce.DAY:

@@ -78,6 +78,7 @@ class RecordedClient:
             default_account_id=credentials.default_account_id,
             accounts=venue.directory.accounts,
             instruments=venue.directory.instruments,
+            rule_version=venue.directory.rule_version,
         )
         asked = self.heard + 1 if from_seq is None else from_seq
         self.connection = venue.connected(self)

@@ -59,9 +59,13 @@ class Rig:
         self.session.take(self.now_ns)
         self.events += self.session.disconnected("lost")
 
-    def enter(self, qty: int = 100, **rest: str) -> Order:
+    def enter(
+        self, qty: int = 100, *, tif: str = "DAY", firm: str = "", cl_ord_id: str = ""
+    ) -> Order:
         """Any order."""
-        return self.session.enter("ALDER", "BUY", qty, "25.10", **rest)
+        return self.session.enter(
+            "ALDER", "BUY", qty, "25.10", tif=tif, firm=firm, cl_ord_id=cl_ord_id
+        )
 
     def kinds(self) -> list[str]:
         """Names of the events so far."""

@@ -36,7 +36,7 @@ BAD_TYPE = RejectReason.BAD_ORDER_TYPE
 NONE = RejectReason.NONE
 
 
-def translate(message: m.Inbound) -> OrderCommand:
+def translate(message: m.Inbound, *, rule_version: int = 2) -> OrderCommand:
     """The command for one message of a session with default account 1."""
     translator = Translator(
         session_id=2,
@@ -44,6 +44,7 @@ def translate(message: m.Inbound) -> OrderCommand:
         default_account_id=1,
         accounts={b"A1": 1, b"A2": 2},
         instruments={b"OAK": 1, b"ELM": 2},
+        rule_version=rule_version,
     )
     command = translator.translate(b"U" + ouch.encode(message), 1, 4, 5)
     as_pushed = msgspec.msgpack.decode(msgspec.msgpack.encode(command), type=Command)
@@ -218,7 +219,6 @@ def test_unknown_symbol_and_firm_are_id_zero() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"display": ord("N")},
         {"display": ord("A")},
         {"display": ord("Z")},
         {"iso": ord("Y")},
@@ -238,6 +238,17 @@ def test_cross_types_are_orders_for_a_call(letter: str, tif: int) -> None:
     command = order(cross_type=ord(letter))
     assert (command.time_in_force, command.refuse_reason) == (tif, 0)
     assert command.cross_type == ord(letter)
+
+
+def test_hidden_orders_pass_where_the_venue_can_hide_them() -> None:
+    """A venue of older rules would show them to everybody: there they are refused."""
+    enter = m.EnterOrder(7, ord("B"), 100, b"OAK", 991_000, display=ord("N"))
+    replace = m.ReplaceRequest(7, 8, 50, 991_000, display=ord("N"))
+    for message in (enter, replace):
+        for rule_version, reason in ((2, NONE), (1, NOT_OFFERED)):
+            command = translate(message, rule_version=rule_version)
+            assert isinstance(command, NewOrder | ReplaceOrder)
+            assert (command.display, command.refuse_reason) == (ord("N"), reason)
 
 
 @pytest.mark.parametrize("capacity", "APRO")
@@ -331,7 +342,7 @@ def test_replace_becomes_a_replace_order() -> None:
         (m.ReplaceRequest(7, 8, 50, m.PRICE_MARKET), BAD_TYPE),
         (m.ReplaceRequest(7, 8, 50, (1 << 64) - 1), BAD_TYPE),
         (m.ReplaceRequest(7, 8, 50, (1 << 64) - 2), NONE),
-        (m.ReplaceRequest(7, 8, 50, 1, display=ord("N")), NOT_OFFERED),
+        (m.ReplaceRequest(7, 8, 50, 1, display=ord("A")), NOT_OFFERED),
         (m.ReplaceRequest(7, 8, 50, 1, iso=ord("Y")), NOT_OFFERED),
         (m.ReplaceRequest(7, 8, 50, 1, appendage=b"\x05\x02A2  "), NONE),
     ],
@@ -425,8 +436,9 @@ def test_malformed_appendage_is_a_protocol_error(message: m.Inbound) -> None:
 def test_remembered_appendages_are_bounded() -> None:
     """A client that sends a new appendage each time takes no memory for it."""
     translator = Translator(
-        session_id=2, conn_epoch=3, default_account_id=1, accounts={}, instruments={}
-    )
+        session_id=2, conn_epoch=3, default_account_id=1, accounts={}, instruments={},
+        rule_version=2,
+    )  # fmt: skip
     for number in range(EXTRAS_KEPT_MAX + 2):
         appendage = build_appendage([Option(Tag.MIN_QTY, number)])
         message = m.EnterOrder(1, 66, 1, b"OAK", 1, appendage=appendage)
