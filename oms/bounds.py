@@ -20,6 +20,8 @@ BATCH_BYTES_MAX: Final = BATCH_HEADER_BYTES + BATCH_COMMANDS_MAX * COMMAND_BYTES
 WORK_STEPS_MAX: Final = 1024  # of a day-end sweep or of mass cancels in one entry: slots, orders
 SCAN_SLOTS_MAX: Final = 16_384  # slab slots one entry examines for mass cancels
 MASS_CANCELS_MAX: Final = 16  # not yet done; beyond: reject CAPACITY
+FEE_SCHEDULES_MAX: Final = 64  # beyond: reject CAPACITY
+FEE_RATE_MAX: Final = 1_000_000  # 10^-7 of a fill's value: a tenth; beyond: reject BAD_VALUE
 POSTING_KEYS_MAX: Final = 4096  # keys of deposits and transfers; beyond, the oldest is forgotten
 
 # --- identities (defaults of the genesis entry; ids are dense and start at 1)

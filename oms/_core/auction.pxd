@@ -12,13 +12,14 @@ from oms._core.calls cimport (
     Call, STAGE_CLEARING, STAGE_NONE, STAGE_QUEUED, STAGE_TRADING, call_queue_at, call_queue_pop,
 )
 from oms._core.directory cimport Instrument
+from oms._core.fees cimport charge, hold_fees
 from oms._core.hidden cimport first_level, is_crossed
 from oms._core.ledger cimport ledger_hold, ledger_settle
 from oms._core.machine cimport UNLIKELY
 from oms._core.mass_cancel cimport take_away
 from oms._core.order_book cimport BOOK_ASKS, BOOK_BIDS, Level
 from oms._core.order_events cimport order_executed
-from oms._core.order_pool cimport ORDER_MARKET, Order
+from oms._core.order_pool cimport ORDER_HAS_FEES, ORDER_MARKET, Order
 from oms._core.phase_change cimport change_phase
 from oms._core.phases cimport is_call
 from oms._core.removal cimport remove_order
@@ -128,6 +129,9 @@ cdef inline void fill_one(
         state.levels.market[order.level] -= qty
     order.leaves -= qty
     order.cum += qty
+    if UNLIKELY(order.flags & ORDER_HAS_FEES):
+        charge(state, order, False, price * qty)
+        hold_fees(state, order, order.leaves)
     order_executed(
         state, order, price, qty, state.numbers.match_id, liquidity, NULL
     ).flags |= flags

@@ -16,7 +16,8 @@ from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.limits cimport Limits, Recent, recent_at
 from oms._core.machine cimport INVARIANT, MIX
 from oms._core.order_pool cimport (
-    ORDER_HAS_RESERVE, ORDER_HIDDEN, ORDER_MARKET, Order, public_id_of,
+    FeeTerms, ORDER_HAS_FEES, ORDER_HAS_RESERVE, ORDER_HIDDEN, ORDER_MARKET, Order,
+    public_id_of,
 )
 from oms._core.sessions cimport Session, session_oldest, session_outcome
 from oms._core.state cimport CancelTask, KeyedPosting, State, grant_of, keyed_count, ring_of
@@ -90,6 +91,7 @@ cdef inline uint64_t state_digest(const State* state) noexcept nogil:
     take(&hash_, state.keys_taken)
     for place in range(keyed_count(state)):
         take_keyed(&hash_, &state.keyed[place])
+    take_fees(&hash_, state)
     if state.numbers.has_genesis:
         take_default_limits(&hash_, state)
         for i in range(state.numbers.account_count + 1):
@@ -197,6 +199,8 @@ cdef inline void take_account(Hash* hash_, const State* state, uint32_t i) noexc
     take(hash_, state.groups[i])
     take(hash_, account.self_trade)
     take(hash_, account.is_killed)
+    take(hash_, account.fee_schedule)
+    take(hash_, account.may_owe)
 
 
 cdef inline int compare_positions(const void* left, const void* right) noexcept nogil:
@@ -348,6 +352,26 @@ cdef inline void take_order(Hash* hash_, const State* state, uint32_t slot) noex
     take(hash_, public_id_of(&state.pool, order))
     take(hash_, (order.flags & ORDER_MARKET) != 0)
     take(hash_, (order.flags & ORDER_HIDDEN) != 0)
+    if order.flags & ORDER_HAS_FEES:
+        take_fee_terms(hash_, &state.pool.fees[slot])
+
+
+cdef inline void take_fees(Hash* hash_, const State* state) noexcept nogil:
+    """The fee schedules."""
+    cdef uint32_t i
+    take(hash_, state.fee_count)
+    for i in range(1, state.fee_count + 1):
+        take(hash_, <uint64_t><int64_t>state.fees[i].maker_rate)
+        take(hash_, <uint64_t><int64_t>state.fees[i].taker_rate)
+        take(hash_, state.fees[i].fee_account_id)
+
+
+cdef inline void take_fee_terms(Hash* hash_, const FeeTerms* terms) noexcept nogil:
+    take(hash_, <uint64_t><int64_t>terms.maker_rate)
+    take(hash_, <uint64_t><int64_t>terms.taker_rate)
+    take(hash_, terms.fee_account_id)
+    take(hash_, terms.carry)
+    take(hash_, <uint64_t>terms.held)
 
 
 cdef inline void take_keyed(Hash* hash_, const KeyedPosting* posting) noexcept nogil:

@@ -14,6 +14,7 @@ from oms._core.admin cimport (
 from oms._core.auction cimport calls_start, publish_calls, settle_calls
 from oms._core.day cimport apply_end_day, apply_start_day, expire_due, sweep_step
 from oms._core.digest cimport mix_header
+from oms._core.fees cimport apply_set_fees
 from oms._core.kill cimport apply_set_kill, change_entry
 from oms._core.look_ahead cimport LOOK_AHEAD_FROM, look_ahead
 from oms._core.machine cimport INVARIANT, IS_DEBUG, UNLIKELY
@@ -85,7 +86,10 @@ cdef inline bint is_entry(const uint8_t* data, uint64_t size) noexcept nogil:
 
 
 cdef inline bint is_admin_kind(uint8_t kind) noexcept nogil:
-    return COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_SET_RESTRICTION or kind == COMMAND_TRANSFER
+    return (
+        COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_SET_RESTRICTION
+        or kind == COMMAND_SET_FEES or kind == COMMAND_TRANSFER
+    )
 
 
 cdef inline void apply_command(State* state, const CommandRecord* command) noexcept nogil:
@@ -239,6 +243,8 @@ cdef inline uint8_t apply_admin(
         or kind == COMMAND_TRANSFER
     ):
         return apply_posting(state, command)
+    if kind == COMMAND_SET_FEES:
+        return apply_set_fees(state, command)
     if kind == COMMAND_SET_LIMITS:
         return apply_set_limits(state, <const AccountRecord*>command)
     if kind == COMMAND_SET_INSTRUMENT:

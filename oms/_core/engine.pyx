@@ -19,7 +19,9 @@ from oms._core.dispatch cimport apply_entry
 from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.limits cimport Limits
-from oms._core.order_pool cimport ORDER_HIDDEN, ORDER_MARKET, Order, public_id_of
+from oms._core.order_pool cimport (
+    ORDER_HAS_FEES, ORDER_HIDDEN, ORDER_MARKET, Order, public_id_of,
+)
 from oms._core.reserve cimport peak_of
 from oms._core.restore cimport read_snapshot
 from oms._core.scrub cimport scrub_digest
@@ -31,7 +33,8 @@ from oms._core.types cimport *
 from oms._core.walk cimport broken_promise
 
 from oms.messages.link import (
-    AccountView, BookView, Directory, FirmView, InstrumentView, LevelView, LimitsView, OrderView,
+    AccountView, BookView, Directory, FeeView, FirmView, InstrumentView, LevelView, LimitsView,
+    OrderView,
     PositionView, SessionView, Totals, UserView,
 )
 
@@ -192,6 +195,15 @@ cdef class Engine:
             is_killed=state.numbers.is_killed != 0,
             rule_version=state.numbers.rule_version,
             **_default_views(state),
+            fees=[
+                FeeView(
+                    schedule_id=i,
+                    maker_rate=state.fees[i].maker_rate,
+                    taker_rate=state.fees[i].taker_rate,
+                    fee_account_id=state.fees[i].fee_account_id,
+                )
+                for i in range(1, state.fee_count + 1)
+            ],
         )
 
     def account(self, uint32_t account_id):
@@ -214,6 +226,8 @@ cdef class Engine:
             live_orders=account.live_orders,
             exposure=INT64_MAX if account.exposure > INT64_MAX else <int64_t>account.exposure,
             limits=_limits_view(&state.account_limits[account_id]),
+            fee_schedule=account.fee_schedule,
+            is_overdrawn=account.cash < account.hold,
         )
 
     def session_orders(self, uint32_t session_id):
@@ -261,6 +275,8 @@ cdef class Engine:
             order = &state.pool.orders[i]
             if order.leaves and order.side == SIDE_BUY:
                 hold_of_orders += <int64_t>order.price * order.leaves
+                if order.flags & ORDER_HAS_FEES:
+                    hold_of_orders += state.pool.fees[i].held
         return Totals(
             cash_issued=state.numbers.cash_issued,
             cash_total=cash_total,

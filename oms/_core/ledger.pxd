@@ -23,13 +23,14 @@ cdef struct Account:
     int64_t short_limit
     uint8_t gate  # gate.pxd
     uint8_t self_trade  # SelfTrade of orders that say nothing; 0: they trade
-    uint8_t reserved[2]
+    uint8_t fee_schedule  # of its orders from now on; 0: they pay nothing
+    uint8_t reserved
     uint32_t live_orders
     wide exposure  # sum of price x leaves of the live orders
     uint32_t firm
     uint16_t participant_id  # at most PARTICIPANTS_MAX x IDENTITY_FACTOR
     uint8_t is_killed  # no new orders for it
-    uint8_t padding
+    uint8_t may_owe  # fees and busts may take its cash below its hold
     uint32_t restrictions  # of its positions, how many have one
     uint8_t unused[36]
 

@@ -67,6 +67,18 @@ static inline int64_t quorate_share(int64_t whole, int64_t part, int64_t of)
     return (int64_t)((__int128)whole * part / of);
 }
 
+/* What is due of an amount at a rate of 10^-7, less what was charged too much before (`carry`, in
+ * 10^-7 units), rounded up; the carry is then what was charged too much now. */
+static inline int64_t quorate_rated(int64_t rate, int64_t amount, int64_t *carry)
+{
+    const __int128 due = (__int128)rate * amount - *carry;
+    int64_t charged = (int64_t)(due / 10000000);
+    if (due % 10000000 > 0)
+        charged += 1;
+    *carry = (int64_t)((__int128)charged * 10000000 - due);
+    return charged;
+}
+
 /* 128 bytes of zeros. A memset of this size becomes `rep stos`, which costs more than an event. */
 typedef uint64_t quorate_pair __attribute__((vector_size(16), aligned(8), may_alias));
 

@@ -12,6 +12,7 @@ cdef extern from "machine.h" nogil:
     void zero_128 "quorate_zero_128"(void* target) noexcept
     uint64_t high_half "quorate_high"(uint64_t a, uint64_t b) noexcept
     int64_t share_of "quorate_share"(int64_t whole, int64_t part, int64_t of) noexcept
+    int64_t rated "quorate_rated"(int64_t rate, int64_t amount, int64_t* carry) noexcept
     void* take_pages "quorate_take"(size_t size) noexcept
     void release_pages "quorate_release"(void* pages, size_t size) noexcept
     void* grow_array "quorate_grow"(void* array, size_t size) noexcept

@@ -9,6 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from oms._core.calls cimport call_list_add
 from oms._core.directory cimport Instrument
+from oms._core.fees cimport charge_both, hold_fees
 from oms._core.hidden cimport book_of, first_level, hidden_left, hidden_link, is_hiding
 from oms._core.ledger cimport ledger_hold, ledger_settle
 from oms._core.machine cimport UNLIKELY, rare
@@ -18,7 +19,8 @@ from oms._core.order_book cimport (
 from oms._core.order_events cimport order_canceled, order_executed, traded
 from oms._core.order_index cimport index_add, index_remove
 from oms._core.order_pool cimport (
-    ORDER_HAS_RESERVE, ORDER_HIDDEN, ORDER_MARKET, ORDER_ON_AUCTION, Order, has_time,
+    ORDER_HAS_FEES, ORDER_HAS_RESERVE, ORDER_HIDDEN, ORDER_MARKET, ORDER_ON_AUCTION, Order,
+    has_time,
 )
 from oms._core.removal cimport order_freed
 from oms._core.reserve cimport refresh, shown_of, start_reserve
@@ -78,6 +80,8 @@ cdef inline void match_once(
     incoming.leaves -= qty
     incoming.cum += qty
     instrument.last_price = price
+    if UNLIKELY((resting.flags | incoming.flags) & ORDER_HAS_FEES):
+        charge_both(state, resting, incoming, price * qty)
     order_executed(state, resting, price, qty, match_id, added, NULL)
     order_executed(state, incoming, price, qty, match_id, LIQUIDITY_REMOVED, record)
     event = traded(state, instrument, incoming, price, qty, match_id)
@@ -168,7 +172,7 @@ cdef inline void rest_order(
         order.leaves,
     )
     index_add(&state.index, state.pool.orders, slot)
-    if UNLIKELY(asks_for_more(record)):
+    if UNLIKELY(asks_for_more(record) | (order.flags != 0)):
         rest_unusual(state, instrument, slot, tick, record)
         return
     book_link(
@@ -180,7 +184,7 @@ cdef inline void rest_unusual(
     State* state, Instrument* instrument, uint32_t slot, uint32_t tick,
     const OrderRecord* record,
 ) noexcept nogil:
-    """An order that hides, in whole or in part, or has a time."""
+    """An order that hides, in whole or in part, has a time, or pays fees."""
     cdef const Order* order = &state.pool.orders[slot]
     rare()
     if is_hiding(state, record):
@@ -191,6 +195,7 @@ cdef inline void rest_unusual(
         )
     if order.time_in_force > TIF_FOK:
         rest_for_a_time(state, slot, record)
+    hold_fees(state, order, order.leaves)
     if record.display_qty:
         start_reserve(state, slot, record.display_qty)
 

@@ -10,7 +10,9 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from oms._core.directory cimport Instrument
 from oms._core.machine cimport UNLIKELY, rare
 from oms._core.order_book cimport BOOK_ASKS, BOOK_BIDS, Level
-from oms._core.order_pool cimport ORDER_HAS_PUBLIC_ID, ORDER_HIDDEN, Order, public_id_of
+from oms._core.order_pool cimport (
+    ORDER_HAS_FEES, ORDER_HAS_PUBLIC_ID, ORDER_HIDDEN, Order, fees_of, public_id_of,
+)
 from oms._core.risk cimport asks_for_more
 from oms._core.sessions cimport Session
 from oms._core.state cimport State, add_event, may_enter, touch
@@ -184,6 +186,8 @@ cdef inline EventRecord* order_executed(
     event.cl_ord_id[0] = match_id
     if UNLIKELY(order.flags != 0):
         name_publicly(state, event, order)
+        if order.flags & ORDER_HAS_FEES:
+            event.cl_ord_id[1] = <uint64_t>fees_of(&state.pool, order).last
     return event
 
 

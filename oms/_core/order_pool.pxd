@@ -5,7 +5,7 @@ says (the last one freed first, else the next fresh one); slot 0 is scratch, so 
 unlinking write to a neighbor without asking whether there is one.
 """
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from oms._core.machine cimport INVARIANT, release_pages, take_pages
 from oms._core.types cimport TIF_GTD, TIF_IOC
@@ -40,19 +40,30 @@ cdef enum:
     ORDER_ON_AUCTION = 16  # at the open or at the close
     ORDER_MARKET = 32  # a market order that rests in a call, at its collar price
     ORDER_FOR_CALL = ORDER_ON_AUCTION | ORDER_MARKET  # goes when the call is over
+    ORDER_HAS_FEES = 64
     ORDER_HAS_PUBLIC_ID = 128
-    # all that there are
-    ORDER_FLAGS = ORDER_HAS_RESERVE | ORDER_HIDDEN | ORDER_FOR_CALL | ORDER_HAS_PUBLIC_ID
+    ORDER_COLD = ORDER_HAS_FEES | ORDER_HAS_PUBLIC_ID  # told by arrays by slot
+    ORDER_FLAGS = ORDER_HAS_RESERVE | ORDER_HIDDEN | ORDER_FOR_CALL | ORDER_COLD  # all there are
 
 # What an iceberg does not show; touched only for orders with the flag.
 cdef struct Reserve:
     uint32_t qty  # of the order's leaves
     uint32_t peak  # shown at a time
 
+# What an order pays, settled when it was accepted; touched only for orders with the flag. In 10^-7.
+cdef struct FeeTerms:
+    int32_t maker_rate
+    int32_t taker_rate
+    uint32_t fee_account_id  # who gets it
+    uint32_t carry  # of 10^-7 units: charged too much so far, below one unit
+    int64_t held  # of its hold: for fees
+    int64_t last  # of its last fill; no part of the state
+
 cdef struct OrderPool:
     Order* orders  # orders_max + 1 of them
     Reserve* reserves  # by slot
     uint64_t* public_ids  # by slot; touched only for orders with the flag
+    FeeTerms* fees  # by slot; 0: of the order that is coming in and has no slot yet
     uint32_t reserved  # live orders with a reserve
     uint32_t free_head  # the slot freed last; 0: none
     uint32_t free_count
@@ -66,6 +77,7 @@ cdef inline void pool_open(OrderPool* pool, uint32_t orders_max) noexcept nogil:
     pool.orders = <Order*>take_pages((<size_t>orders_max + 1) * sizeof(Order))
     pool.reserves = <Reserve*>take_pages((<size_t>orders_max + 1) * sizeof(Reserve))
     pool.public_ids = <uint64_t*>take_pages((<size_t>orders_max + 1) * sizeof(uint64_t))
+    pool.fees = <FeeTerms*>take_pages((<size_t>orders_max + 1) * sizeof(FeeTerms))
     pool.orders_max = orders_max
 
 
@@ -73,6 +85,7 @@ cdef inline void pool_close(OrderPool* pool) noexcept nogil:
     release_pages(pool.orders, (<size_t>pool.orders_max + 1) * sizeof(Order))
     release_pages(pool.reserves, (<size_t>pool.orders_max + 1) * sizeof(Reserve))
     release_pages(pool.public_ids, (<size_t>pool.orders_max + 1) * sizeof(uint64_t))
+    release_pages(pool.fees, (<size_t>pool.orders_max + 1) * sizeof(FeeTerms))
 
 
 cdef inline bint is_lasting(uint8_t time_in_force) noexcept nogil:
@@ -110,3 +123,9 @@ cdef inline uint64_t public_id_of(const OrderPool* pool, const Order* order) noe
     if not order.flags & ORDER_HAS_PUBLIC_ID:
         return 0
     return pool.public_ids[<size_t>(order - <const Order*>pool.orders)]
+
+
+cdef inline FeeTerms* fees_of(const OrderPool* pool, const Order* order) noexcept nogil:
+    """What an order with the flag pays, in the slab or on its way there."""
+    cdef size_t place = (<size_t>order - <size_t>pool.orders) // sizeof(Order)
+    return &pool.fees[place if place <= pool.orders_max else 0]

@@ -8,6 +8,7 @@ from it.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
 from oms._core.directory cimport Instrument
+from oms._core.fees cimport settle_terms
 from oms._core.hidden cimport first_level, is_hiding
 from oms._core.ledger cimport position_make
 from oms._core.limit_checks cimport take_rate
@@ -24,7 +25,7 @@ from oms._core.order_events cimport (
 )
 from oms._core.order_index cimport index_add, index_find, index_remove, index_take_out
 from oms._core.order_pool cimport (
-    ORDER_FOR_CALL, ORDER_HIDDEN, Order, has_time, is_lasting, pool_take,
+    ORDER_FOR_CALL, ORDER_HAS_FEES, ORDER_HIDDEN, Order, has_time, is_lasting, pool_take,
 )
 from oms._core.removal cimport (
     order_freed, reduce_in_place, release_and_unlink, remove_order,
@@ -84,6 +85,8 @@ cdef inline void new_order(
         slot = take_slot(state, session, record.account_id)
         order = &state.pool.orders[slot]
     write_order(state, order, record, terms.position)
+    if UNLIKELY(state.accounts[record.account_id].fee_schedule != 0):
+        settle_terms(state, order, True)
     if UNLIKELY(record.ord_type == TYPE_MARKET_TO_LIMIT):
         market_to_limit(state, session, order, best, &terms, record)
         top_changed(state, instrument, record.instrument_id, &before)
@@ -91,7 +94,7 @@ cdef inline void new_order(
     if UNLIKELY(best and record.post_only):
         if record.post_only == POST_ONLY_SLIDE and slide(state, instrument, order, best, &terms):
             slot = take_slot(state, session, order.account_id)
-            state.pool.orders[slot] = order[0]
+            put_aside_order(state, order, slot)
         stay_behind(state, EVENT_ORDER_ACCEPTED, order, 0, slot, terms.tick, record)
         top_changed(state, instrument, record.instrument_id, &before)
         return
@@ -110,6 +113,13 @@ cdef inline uint32_t take_slot(
     session.live_orders += 1
     state.accounts[account_id].live_orders += 1
     return pool_take(&state.pool)
+
+
+cdef inline void put_aside_order(State* state, const Order* order, uint32_t slot) noexcept nogil:
+    """An order that was written aside comes into its slot."""
+    state.pool.orders[slot] = order[0]
+    if UNLIKELY(order.flags & ORDER_HAS_FEES):
+        state.pool.fees[slot] = state.pool.fees[0]
 
 
 cdef inline void write_order(
@@ -152,11 +162,11 @@ cdef inline void trade_new_order(
         return
     if is_lasting(order.time_in_force) and not is_market:
         slot = take_slot(state, session, order.account_id)
-        state.pool.orders[slot] = order[0]
+        put_aside_order(state, order, slot)
         rest_order(state, instrument, slot, terms.tick, record)
     elif UNLIKELY(instrument.is_crossable):
         slot = take_slot(state, session, order.account_id)
-        state.pool.orders[slot] = order[0]
+        put_aside_order(state, order, slot)
         rest_in_call(state, instrument, slot, terms.tick, record)
     else:
         cancel_remainder(state, instrument, order, is_market, record)
@@ -257,6 +267,7 @@ cdef inline void replace_order(
     cdef Terms terms
     cdef Top before
     cdef uint32_t best
+    cdef bint had_fees
     cdef uint8_t reason
     if UNLIKELY(slot == 0 or record.user_ref_num <= session.last_user_ref_num):
         superfluous(state, record)
@@ -291,7 +302,10 @@ cdef inline void replace_order(
         timer_drop(&state.timers, slot)
     state.numbers.order_id += 1
     order.order_id = state.numbers.order_id
+    had_fees = order.flags & ORDER_HAS_FEES
     order.flags = 0
+    if UNLIKELY(state.accounts[order.account_id].fee_schedule != 0):
+        settle_terms(state, order, not had_fees)
     order.user_ref_num = record.user_ref_num
     order.time_in_force = record.time_in_force
     order.price = <uint32_t>record.price

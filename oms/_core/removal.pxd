@@ -8,6 +8,7 @@ day's sweep. Promises: what is in use is what rests; an order's record stays rea
 from libc.stdint cimport int64_t, uint32_t
 
 from oms._core.calls cimport call_list_remove
+from oms._core.fees cimport hold_fees
 from oms._core.hidden cimport book_of, hidden_left
 from oms._core.ledger cimport ledger_hold
 from oms._core.machine cimport UNLIKELY
@@ -56,6 +57,7 @@ cdef inline void release_and_unlink(State* state, uint32_t slot) noexcept nogil:
 cdef inline void unlink_unusual(State* state, uint32_t slot) noexcept nogil:
     """Take an order with flags out of its level; it keeps those that its last event says."""
     cdef Order* order = &state.pool.orders[slot]
+    hold_fees(state, order, 0)
     stop_reserve(state, slot)
     leave_call(state, order, slot)
     book_unlink(&state.levels, book_of(state, order), state.pool.orders, slot)
@@ -81,6 +83,7 @@ cdef inline void reduce_in_place(
     order.leaves -= cut
     state.levels.levels[order.level].qty -= cut
     if UNLIKELY(order.flags != 0):
+        hold_fees(state, order, order.leaves)
         cut_reserve(state, slot, cut)
         if order.flags & ORDER_MARKET:
             state.levels.market[order.level] -= cut

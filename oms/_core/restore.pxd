@@ -17,19 +17,19 @@ from oms._core.machine cimport INVARIANT
 from oms._core.order_book cimport book_link
 from oms._core.order_index cimport index_add, index_find
 from oms._core.order_pool cimport (
-    ORDER_FLAGS, ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, ORDER_HIDDEN, ORDER_ON_AUCTION, Order,
-    Reserve, has_time, is_lasting,
+    ORDER_FLAGS, ORDER_HAS_FEES, ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, ORDER_HIDDEN,
+    ORDER_ON_AUCTION, Order, Reserve, has_time, is_lasting,
 )
 from oms._core.reader cimport Reader, expect, get, get_block, get_money, get_up_to
 from oms._core.restore_calls cimport read_calls
+from oms._core.restore_money cimport read_fee_terms, read_fees, read_keyed
 from oms._core.sessions cimport Session, session_oldest
 from oms._core.snapshot cimport (
     SNAPSHOT_HEADER_WORDS, SNAPSHOT_MAGIC, SNAPSHOT_VERSION, SNAPSHOT_VERSION_OLDEST, checksum,
 )
 from oms._core.mass_cancel cimport is_scope
 from oms._core.state cimport (
-    CancelTask, Capacities, KeyedPosting, Numbers, State, TASKS_MAX, grant_of, keyed_count,
-    state_open,
+    CancelTask, Capacities, Numbers, State, TASKS_MAX, grant_of, state_open,
 )
 from oms._core.restore_limits cimport read_limits
 from oms._core.timers cimport timer_add
@@ -91,6 +91,7 @@ cdef inline bint read_snapshot(
         read_tasks(state, &reader)
     if reader.is_sound and reader.version >= 3:
         read_keyed(state, &reader)
+        read_fees(state, &reader)
     if reader.is_sound and reader.version >= 3:
         read_calls(state, &reader)
     if reader.is_sound:
@@ -176,6 +177,10 @@ cdef inline void read_account(Reader* reader, Account* account) noexcept nogil:
     account.is_killed = <uint8_t>(word >> 24)
     account.firm = <uint32_t>(word >> 32)
     expect(reader, account.self_trade <= SELF_TRADE_DECREMENT and account.is_killed <= 1)
+    if reader.version >= 3:
+        word = get_up_to(reader, 0x1FF)
+        account.fee_schedule = <uint8_t>word
+        account.may_owe = <uint8_t>(word >> 8)
 
 
 cdef inline void read_sessions(State* state, Reader* reader) noexcept nogil:
@@ -314,6 +319,8 @@ cdef inline void read_order(State* state, Reader* reader, uint8_t* is_seen) noex
         state.pool.reserved += 1
     if order.flags & ORDER_HAS_PUBLIC_ID:
         state.pool.public_ids[slot] = get_up_to(reader, state.numbers.order_id)
+    if order.flags & ORDER_HAS_FEES:
+        read_fee_terms(state, reader, order, slot)
     state.sessions[order.session_id].live_orders += 1
     state.accounts[order.account_id].live_orders += 1
     state.pool.live += 1
@@ -373,16 +380,3 @@ cdef inline void read_tasks(State* state, Reader* reader) noexcept nogil:
         disconnects += task.is_disconnect
     expect(reader, disconnects <= 2)
     expect(reader, state.work.count - disconnects <= MASS_CANCELS_MAX)
-
-
-cdef inline void read_keyed(State* state, Reader* reader) noexcept nogil:
-    """The ring of keys, none of them 0."""
-    cdef uint32_t i
-    state.keys_taken = get_up_to(reader, <uint64_t>1 << 62)
-    if reader.count - reader.at < keyed_count(state) * (sizeof(KeyedPosting) // sizeof(uint64_t)):
-        state.keys_taken = 0
-        reader.is_sound = False
-        return
-    get_block(reader, state.keyed, keyed_count(state) * sizeof(KeyedPosting))
-    for i in range(keyed_count(state)):
-        expect(reader, state.keyed[i].key != 0)

@@ -8,6 +8,7 @@ money 10^-4 currency units. Products fit: PRICE_MAX x ORDER_QTY_MAX is below 2^6
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from oms._core.directory cimport Instrument, reference_of, tick_of
+from oms._core.fees cimport fee_asked
 from oms._core.gate cimport check_gate, gate_of
 from oms._core.ledger cimport Account, Position, position_find
 from oms._core.limit_checks cimport (
@@ -15,7 +16,7 @@ from oms._core.limit_checks cimport (
 )
 from oms._core.hidden cimport is_hiding
 from oms._core.machine cimport UNLIKELY, rare
-from oms._core.order_pool cimport Order, is_lasting
+from oms._core.order_pool cimport ORDER_HAS_FEES, Order, fees_of, is_lasting
 from oms._core.phases cimport is_for_phase
 from oms._core.restriction cimport Asked
 from oms._core.sessions cimport Session
@@ -168,6 +169,7 @@ cdef inline uint8_t check_new(
     cdef bint is_market = record.ord_type != TYPE_LIMIT
     cdef Asked asked
     cdef uint32_t gate
+    cdef int64_t fee = 0
     cdef uint8_t reason
     terms.worst = 0
     terms.tick = 0
@@ -225,7 +227,9 @@ cdef inline uint8_t check_new(
             )
         if reason:
             return reason
-    reason = check_funds(account, position, record.side, qty, terms.worst, 0, 0)
+    if UNLIKELY(account.fee_schedule != 0):
+        fee = fee_asked(state, account, record.side, terms.worst * qty, 0)
+    reason = check_funds(account, position, record.side, qty, terms.worst, 0, -fee)
     if reason:
         return reason
     if UNLIKELY(state.pool.live >= state.pool.orders_max) or UNLIKELY(
@@ -293,6 +297,7 @@ cdef inline uint8_t check_change(
     cdef const Position* position = &state.positions.positions[original.position]
     cdef int64_t qty = <int64_t>record.order_qty - original.cum
     cdef int64_t freed = <int64_t>original.price * original.leaves
+    cdef uint32_t carry = 0
     cdef uint8_t reason
     if UNLIKELY(gate & GATE_RATE) and not take_rate(
         state, record.session_id, original.account_id, False
@@ -307,6 +312,11 @@ cdef inline uint8_t check_change(
         )
         if reason:
             return reason
+    if UNLIKELY(original.flags & ORDER_HAS_FEES):
+        freed += fees_of(&state.pool, original).held
+        carry = fees_of(&state.pool, original).carry
+    if UNLIKELY(account.fee_schedule != 0):
+        freed -= fee_asked(state, account, original.side, terms.worst * qty, carry)
     return check_funds(
         account, position, original.side, qty, terms.worst, original.leaves, freed
     )

@@ -9,8 +9,8 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from oms._core.digest cimport (
     Hash, hash_end, hash_start, take, take_account, take_counters, take_default_limits,
-    take_grants, take_instrument, take_keyed, take_limits, take_order, take_participant,
-    take_position, take_session, take_tasks, take_user,
+    take_fees, take_grants, take_instrument, take_keyed, take_limits, take_order,
+    take_participant, take_position, take_session, take_tasks, take_user,
 )
 from oms._core.ledger cimport Position
 from oms._core.state cimport State, keyed_count
@@ -49,6 +49,7 @@ cdef inline uint64_t scrub_digest(const State* state, uint64_t step) noexcept no
     window = window_at(step, keyed_count(state), SCRUB_ENTITIES)
     for place in range(window.first, window.last + 1):
         take_keyed(&hash_, &state.keyed[place - 1])
+    take_fees(&hash_, state)
     if state.numbers.has_genesis:
         take_limits_of(&hash_, state, step)
     return hash_end(&hash_)

@@ -17,10 +17,13 @@ from oms._core.hidden cimport LADDERS, ladder_at
 from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.limits cimport Limits, Recent, recent_at
-from oms._core.order_pool cimport ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, Order, Reserve, has_time
+from oms._core.order_pool cimport (
+    FeeTerms, ORDER_HAS_FEES, ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, Order, Reserve, has_time,
+)
 from oms._core.sessions cimport Session, session_oldest, session_outcome
 from oms._core.state cimport (
-    CancelTask, Capacities, KeyedPosting, Numbers, State, grant_of, keyed_count, ring_of,
+    CancelTask, Capacities, FeeSchedule, KeyedPosting, Numbers, State, grant_of, keyed_count,
+    ring_of,
 )
 from oms._core.timers cimport timer_due
 from oms._core.trail cimport mix_lanes
@@ -100,6 +103,8 @@ cdef inline void write_snapshot(Writer* writer, const State* state) noexcept nog
         put_block(writer, state.work.tasks, state.work.count * sizeof(CancelTask))
         put(writer, state.keys_taken)
         put_block(writer, state.keyed, keyed_count(state) * sizeof(KeyedPosting))
+        put(writer, state.fee_count)
+        put_block(writer, &state.fees[1], state.fee_count * sizeof(FeeSchedule))
         write_calls(writer, state)
         write_limits(writer, state)
     writer.words[2] = writer.count
@@ -152,6 +157,7 @@ cdef inline void write_account(Writer* writer, const Account* account) noexcept 
         account.participant_id | <uint64_t>account.self_trade << 16
         | <uint64_t>account.is_killed << 24 | <uint64_t>account.firm << 32,
     )
+    put(writer, account.fee_schedule | <uint64_t>account.may_owe << 8)
 
 
 cdef inline void write_limits(Writer* writer, const State* state) noexcept nogil:
@@ -241,8 +247,16 @@ cdef inline void write_orders(Writer* writer, const State* state) noexcept nogil
                         put_block(writer, &state.pool.reserves[slot], sizeof(Reserve))
                     if state.pool.orders[slot].flags & ORDER_HAS_PUBLIC_ID:
                         put(writer, state.pool.public_ids[slot])
+                    if state.pool.orders[slot].flags & ORDER_HAS_FEES:
+                        write_fee_terms(writer, &state.pool.fees[slot])
                     slot = state.pool.orders[slot].next
                 level = level_next(&walk)
+
+
+cdef inline void write_fee_terms(Writer* writer, const FeeTerms* terms) noexcept nogil:
+    put(writer, <uint32_t>terms.maker_rate | <uint64_t><uint32_t>terms.taker_rate << 32)
+    put(writer, terms.fee_account_id | <uint64_t>terms.carry << 32)
+    put(writer, <uint64_t>terms.held)
 
 
 cdef inline void write_order(Writer* writer, const Order* order, uint32_t slot) noexcept nogil:

@@ -4,7 +4,7 @@ Called by every part below. Promises: nothing here is an address that matters: a
 of ids, slots and numbers. Arrays take memory only where they are touched.
 """
 
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
@@ -23,7 +23,7 @@ from oms._core.timers cimport TimerHeap, timers_close, timers_open
 from oms._core.trail cimport Trail, trail_on
 from oms._core.types cimport (
     ENTITLED_ENTER, EVENT_BYTES, EventRecord, MASS_CANCELS_MAX, OUTCOME_WINDOW,
-    POSTING_KEYS_MAX,
+    FEE_SCHEDULES_MAX, POSTING_KEYS_MAX,
 )
 
 cdef struct Capacities:
@@ -98,6 +98,13 @@ cdef struct KeyedPosting:
     uint32_t to_account_id
     uint32_t kind
 
+# What the orders of an account pay of each fill, in 10^-7 of its value; below zero: are paid.
+cdef struct FeeSchedule:
+    int32_t maker_rate
+    int32_t taker_rate
+    uint32_t fee_account_id  # who gets it, or pays it
+    uint32_t reserved
+
 cdef struct State:
     Numbers numbers
     uint32_t gate  # gate.pxd
@@ -125,6 +132,8 @@ cdef struct State:
     KeyedPosting* keyed  # the last POSTING_KEYS_MAX, a ring
     uint64_t keys_taken
     Calls calls
+    FeeSchedule fees[FEE_SCHEDULES_MAX + 1]  # by schedule_id; 0: none
+    uint32_t fee_count
 
 
 cdef inline size_t grants_size(const State* state) noexcept nogil:

@@ -39,6 +39,7 @@ cdef enum:
     COMMAND_SET_KILL = 48
     COMMAND_SET_RISK = 49
     COMMAND_SET_RESTRICTION = 50
+    COMMAND_SET_FEES = 52
     COMMAND_TRANSFER = 53
 
 cdef enum:
@@ -236,6 +237,8 @@ cdef enum:
     SCAN_SLOTS_MAX = 16384
     MASS_CANCELS_MAX = 16
     POSTING_KEYS_MAX = 4096  # a power of two
+    FEE_SCHEDULES_MAX = 64
+    FEE_RATE_MAX = 1000000  # 10^-7 of a fill's value
     OUTCOME_WINDOW = 4096  # a power of two
     PRICE_MAX = 2000000000
     ORDER_QTY_MAX = 0x7FFFFFFF
@@ -408,6 +411,16 @@ cdef struct DepositRecord:
     int64_t cost
     uint64_t unused[7]
 
+cdef struct FeesRecord:
+    uint64_t head[4]
+    uint32_t schedule_id
+    uint32_t account_id
+    int32_t maker_rate
+    int32_t taker_rate
+    uint32_t fee_account_id
+    uint32_t reserved
+    uint64_t unused[9]
+
 cdef struct PhaseRecord:
     uint64_t head[4]
     uint32_t instrument_id
@@ -473,7 +486,7 @@ cdef struct EventRecord:
     uint8_t time_in_force
     uint8_t display
     uint8_t capacity
-    uint64_t cl_ord_id[3]  # executed, trade: first the match_id; of an order: last its public_id
+    uint64_t cl_ord_id[3]  # match_id, fee (executed); of an order: last its public_id
     uint32_t firm
     uint8_t iso
     uint8_t cross_type
@@ -543,6 +556,7 @@ cdef inline void check_layouts() noexcept nogil:
     INVARIANT(sizeof(SessionRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(GrantRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(DepositRecord) == COMMAND_BYTES)
+    INVARIANT(sizeof(FeesRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(PhaseRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(DayRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(SelfTradeRecord) == COMMAND_BYTES)

@@ -16,12 +16,14 @@ app = typer.Typer(
 )
 instrument_app = typer.Typer(help="Instruments.", no_args_is_help=True, rich_markup_mode=None)
 account_app = typer.Typer(help="Accounts.", no_args_is_help=True, rich_markup_mode=None)
+fees_app = typer.Typer(help="Fee schedules.", no_args_is_help=True, rich_markup_mode=None)
 participant_app = typer.Typer(help="Participants.", no_args_is_help=True, rich_markup_mode=None)
 user_app = typer.Typer(help="Logins.", no_args_is_help=True, rich_markup_mode=None)
 day_app = typer.Typer(help="The trading day.", no_args_is_help=True, rich_markup_mode=None)
 show_app = typer.Typer(help="Show what there is.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(instrument_app, name="instrument")
 app.add_typer(account_app, name="account")
+app.add_typer(fees_app, name="fees")
 app.add_typer(participant_app, name="participant")
 app.add_typer(user_app, name="user")
 app.add_typer(day_app, name="day")
@@ -211,6 +213,32 @@ def instrument_set(
         reference_price, tick_size, lot_size, price_collar_bps, market_collar_bps
     )
     work.instrument_set(data, symbol, change)
+
+
+@fees_app.command("set")
+def fees_set(
+    schedule: Annotated[int, typer.Argument(min=1, help="Its number; schedules have no holes.")],
+    data: Data,
+    to: Annotated[str, typer.Option(help="The account that gets the fees.")],
+    maker: Annotated[str, typer.Option(help="Basis points of a fill; below 0: a rebate.")] = "0",
+    taker: Annotated[str, typer.Option(help="Basis points of a fill.")] = "0",
+) -> None:
+    """Set the rates of a schedule, for orders from now on."""
+    from oms.cli import admin_work as work
+
+    work.fees_set(data, schedule, to, maker=maker, taker=taker)
+
+
+@fees_app.command("give")
+def fees_give(
+    account: Account,
+    schedule: Annotated[int, typer.Argument(min=0, help="Its number; 0: no fees.")],
+    data: Data,
+) -> None:
+    """Say which schedule an account's orders have from now on."""
+    from oms.cli import admin_work as work
+
+    work.fees_give(data, account, schedule)
 
 
 @participant_app.command("add")

@@ -63,7 +63,12 @@ def directory(data: Path, *, linearizable: bool, as_json: bool) -> None:
             "-" if own is None else str(own.out_seq),
             rights,
         )
-    print_tables(instruments, accounts, users_table)
+    fees = table("", ("fee schedule", "maker", "taker", "goes to"))
+    for schedule in found.fees:
+        rates = (schedule.maker_rate, schedule.taker_rate)
+        shown = (f"{to_text(rate * 10, 1)} bps" for rate in rates)
+        fees.add_row(str(schedule.schedule_id), *shown, firms[schedule.fee_account_id])
+    print_tables(instruments, accounts, users_table, *([fees] if found.fees else []))
 
 
 def account(data: Path, firm: str, *, linearizable: bool, as_json: bool) -> None:
@@ -78,7 +83,9 @@ def account(data: Path, firm: str, *, linearizable: bool, as_json: bool) -> None
         return
     symbols = {i.instrument_id: i.symbol.strip("\0 ") for i in names.directory.instruments}
     columns = ("cash", "hold", "max value", "max quantity", "long", "short")
-    money = table(f"account {firm} at log index {found.applied_index}", columns)
+    schedule = f", fee schedule {found.fee_schedule}" if found.fee_schedule else ""
+    schedule += ", OVERDRAWN" if found.is_overdrawn else ""
+    money = table(f"account {firm} at log index {found.applied_index}{schedule}", columns)
     money.add_row(
         to_text(found.cash),
         to_text(found.hold),

@@ -130,6 +130,25 @@ def transfer(
     _applied(event, f"{what} from account {source} to {target}")
 
 
+def fees_set(data: Path, schedule: int, to: str, *, maker: str, taker: str) -> None:
+    """What a schedule's orders pay."""
+    maker_rate, taker_rate = _rate(maker, "maker"), _rate(taker, "taker")
+    with administrator(data) as session:
+        account_id = names_of(session).account(to).account_id
+        event = session.execute(
+            c.SetFees(*_UNSIGNED, schedule, 0, maker_rate, taker_rate, account_id)
+        )
+    _applied(event, f"schedule {schedule}: {maker} bps for makers, {taker} bps for takers")
+
+
+def fees_give(data: Path, account: str, schedule: int) -> None:
+    """Which schedule an account has."""
+    with administrator(data) as session:
+        account_id = names_of(session).account(account).account_id
+        event = session.execute(c.SetFees(*_UNSIGNED, schedule, account_id))
+    _applied(event, f"account {account} has schedule {schedule}")
+
+
 def limits(
     data: Path,
     account: str,
@@ -359,6 +378,14 @@ def _units(text: str, what: str) -> int:
         return to_units(text, what)
     except ValueError as error:
         raise _wrong(f"{what} cannot be used", str(error)) from error
+
+
+def _rate(text: str, what: str) -> int:
+    """Basis points as 10^-7."""
+    rate, rest = divmod(_units(text, what), 10)
+    if rest:
+        raise _wrong(f"{what} cannot be used", f"{text!r} is not a whole number of 0.001")
+    return rate
 
 
 def _units_or(text: str | None, now: int, what: str) -> int:

@@ -19,6 +19,7 @@ U8 = Annotated[int, Meta(ge=0, le=0xFF)]
 U16 = Annotated[int, Meta(ge=0, le=0xFFFF)]
 U32 = Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)]
 U64 = Annotated[int, Meta(ge=0)]  # msgpack itself refuses more than 64 bits
+I32 = Annotated[int, Meta(ge=-(1 << 31), le=(1 << 31) - 1)]
 I64 = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 ClOrdId = Annotated[bytes, Meta(max_length=CL_ORD_ID_BYTES_MAX)]
 Firm = Annotated[bytes, Meta(max_length=FIRM_BYTES)]
@@ -427,6 +428,20 @@ class SetRestriction(msgspec.Struct, frozen=True, array_like=True, gc=False, tag
     options: U8 = 0  # LimitOption
 
 
+class SetFees(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=52):
+    """Say what a schedule's orders pay, or (account not 0) which schedule an account's are of."""
+
+    session_id: U32
+    conn_epoch: U32
+    client_seq: U64
+    not_after_ns: I64
+    schedule_id: U32
+    account_id: U32 = 0
+    maker_rate: I32 = 0  # 10^-7 of a fill's value; below zero: a rebate
+    taker_rate: I32 = 0
+    fee_account_id: U32 = 0  # who gets it
+
+
 class Transfer(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=53):
     """Move money (instrument 0) or shares with their cost from one account to another."""
 
@@ -483,6 +498,7 @@ AdminCommand = (
     | SetSelfTrade
     | SetKill
     | SetRestriction
+    | SetFees
     | Transfer
     | SetRisk
 )

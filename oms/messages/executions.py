@@ -36,6 +36,7 @@ class OrderEvent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     last_price: int = 0
     match_id: int = 0
     liquidity: str = ""  # ADDED or REMOVED
+    fee: int = 0  # executed: what the account paid, 10^-4 currency units; below zero: was paid
     canceled_qty: int = 0
     cancel_reason: str = ""
     reject_reason: str = ""

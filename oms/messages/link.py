@@ -239,6 +239,15 @@ class SessionView(msgspec.Struct, frozen=True, array_like=True):
     limits: LimitsView | None = None
 
 
+class FeeView(msgspec.Struct, frozen=True, array_like=True):
+    """A fee schedule. Rates in 10^-7 of a fill's value; below zero: a rebate."""
+
+    schedule_id: int
+    maker_rate: int
+    taker_rate: int
+    fee_account_id: int  # who gets it
+
+
 class Directory(msgspec.Struct, frozen=True, array_like=True):
     """Who and what there is, at `applied_index`."""
 
@@ -256,6 +265,7 @@ class Directory(msgspec.Struct, frozen=True, array_like=True):
     session_defaults: LimitsView | None = None
     default_limits: list[int] = []  # of accounts, the four of SET_LIMITS
     rule_version: int = 1
+    fees: list[FeeView] = []
 
 
 class PositionView(msgspec.Struct, frozen=True, array_like=True):
@@ -288,6 +298,8 @@ class AccountView(msgspec.Struct, frozen=True, array_like=True):
     live_orders: int = 0
     exposure: int = 0  # value of the live orders; at most 2^63 - 1 is shown
     limits: LimitsView | None = None
+    fee_schedule: int = 0  # of its orders from now on; 0: none
+    is_overdrawn: bool = False  # fees or a bust took its cash below its hold
 
 
 class OrderView(msgspec.Struct, frozen=True, array_like=True):

@@ -93,6 +93,10 @@ _LAYOUTS: Final = {
         r.RESTRICTION,
         ("instrument_id", "account_id", "restriction", "options"),
     ),
+    _K.SET_FEES: (
+        r.FEES,
+        ("schedule_id", "account_id", "maker_rate", "taker_rate", "fee_account_id"),
+    ),
     _K.TRANSFER: (r.DEPOSIT, _TRANSFER),
     _K.ADMIN_MASS_CANCEL: (r.MASS_CANCEL, _MASS_CANCEL),
 }

@@ -67,6 +67,9 @@ GRANT: Final = struct.Struct(_HEAD + "III84x")
 DEPOSIT: Final = struct.Struct(_HEAD + "IIqQI4xq56x")
 # phase: 32 u32 instrument_id  36 u8 phase  40 i64 call_ns
 PHASE: Final = struct.Struct(_HEAD + "IB3xq80x")
+# fees: 32 u32 schedule_id  36 u32 account_id  40 i32 maker_rate  44 i32 taker_rate
+# 48 u32 fee_account_id
+FEES: Final = struct.Struct(_HEAD + "IIiiI76x")
 # day: 32 u32 trading_date  40 i64 midnight_ns
 DAY: Final = struct.Struct(_HEAD + "I4xq80x")
 # self trade: 32 u32 account_id  36 u32 group  40 u8 mode
@@ -87,7 +90,7 @@ EMPTY: Final = struct.Struct(_HEAD + "96x")
 
 for _layout in (
     ORDER, ENTRY, LOGIN, GENESIS, INSTRUMENT, PARTICIPANT, ACCOUNT, USER, SESSION, GRANT, DEPOSIT,
-    PHASE, DAY, SELF_TRADE, KILL, RISK, RESTRICTION, MASS_CANCEL, EMPTY,
+    FEES, PHASE, DAY, SELF_TRADE, KILL, RISK, RESTRICTION, MASS_CANCEL, EMPTY,
 ):  # fmt: skip
     assert _layout.size == COMMAND_BYTES
 
@@ -235,6 +238,13 @@ def _deposit_shares(b: bytearray, o: int, m: c.DepositShares) -> None:
     )  # fmt: skip
 
 
+def _set_fees(b: bytearray, o: int, m: c.SetFees) -> None:
+    FEES.pack_into(
+        b, o, *_head(_K.SET_FEES, m), m.schedule_id, m.account_id, m.maker_rate, m.taker_rate,
+        m.fee_account_id,
+    )  # fmt: skip
+
+
 def _transfer(b: bytearray, o: int, m: c.Transfer) -> None:
     DEPOSIT.pack_into(
         b, o, *_head(_K.TRANSFER, m), m.from_account_id, m.instrument_id, m.amount, m.key,
@@ -323,6 +333,7 @@ _register(c.SetSelfTrade, _set_self_trade)
 _register(c.SetKill, _set_kill)
 _register(c.SetRisk, _set_risk)
 _register(c.SetRestriction, _set_restriction)
+_register(c.SetFees, _set_fees)
 _register(c.Transfer, _transfer)
 
 
@@ -349,6 +360,7 @@ def pack_batch(timestamp_ns: int, commands: list[c.Command]) -> bytes:
 #   84 u32 leaves_qty  88 u32 orig_user_ref_num  92 u8 ord_type  93 u8 time_in_force
 #   94 u8 display  95 u8 capacity
 #   96 24s cl_ord_id (accepted, replaced, rejected)  |  96 u64 match_id (executed, trade)
+#   104 i64 fee (executed: what its account paid; below zero: was paid)
 #   112 u64 public_id (canceled, executed, restated: the order's, where it is not its order_id)
 #   120 4s firm  124 u8 iso  125 u8 cross_type  126 u8 reject_reason (a cancel that answers an
 #   invalid replace)  127 u8 reserved
@@ -364,6 +376,7 @@ def pack_batch(timestamp_ns: int, commands: list[c.Command]) -> bytes:
 EVENT: Final = struct.Struct("<BBBBIQQQqIIQIIQqIIIBBBB24s4sBBBx")
 assert EVENT.size == EVENT_BYTES
 _MATCH_ID = struct.Struct("<Q")
+_FEE = struct.Struct("<q")
 _PUBLIC_ID = struct.Struct("<16xQ")
 _BOOK_TOP = struct.Struct("<QqQ8xq")
 _TERMS = struct.Struct("<qIIIBBBxqi4xQ")
@@ -380,7 +393,8 @@ _EVENT_FIELDS = [
     ("qty", "<u4", 80), ("leaves_qty", "<u4", 84), ("orig_user_ref_num", "<u4", 88),
     ("ord_type", "u1", 92), ("time_in_force", "u1", 93), ("display", "u1", 94),
     ("capacity", "u1", 95), ("cl_ord_id", "S24", 96), ("match_id", "<u8", 96),
-    ("public_id", "<u8", 112), ("firm", "S4", 120), ("iso", "u1", 124), ("cross_type", "u1", 125),
+    ("fee", "<i8", 104), ("public_id", "<u8", 112),
+    ("firm", "S4", 120), ("iso", "u1", 124), ("cross_type", "u1", 125),
     ("reject_reason", "u1", 126), ("bid_qty", "<u8", 64), ("bid_price", "<i8", 72),
     ("ask_qty", "<u8", 80), ("ask_price", "<i8", 96), ("volume", "<u8", 64),
     ("imbalance", "<u8", 80),
@@ -432,6 +446,12 @@ class Event(NamedTuple):
         """The match of an ORDER_EXECUTED or TRADE (the first 8 bytes of the cl_ord_id field)."""
         (match_id,) = _MATCH_ID.unpack_from(self.cl_ord_id)
         return int(match_id)
+
+    @property
+    def fee(self) -> int:
+        """What an ORDER_EXECUTED cost its account; below zero: what it was paid."""
+        (fee,) = _FEE.unpack_from(self.cl_ord_id, 8)
+        return int(fee)
 
     @property
     def public_id(self) -> int:

@@ -114,6 +114,7 @@ def _executed(event: Event, symbol: str) -> OrderEvent:
         last_price=event.price,
         match_id=event.match_id,
         liquidity=_LIQUIDITY[event.reason],
+        fee=event.fee,
         public_id=event.public_id,
     )
 

@@ -17,7 +17,16 @@ from oms.messages.enums import (
     RejectReason,
     SelfTrade,
 )  # fmt: skip
-from oms.reference import day, kill, mass_cancel, phase_change, phases, postings, risk_admin
+from oms.reference import (
+    day,
+    fees,
+    kill,
+    mass_cancel,
+    phase_change,
+    phases,
+    postings,
+    risk_admin,
+)  # fmt: skip
 from oms.reference.book import Book
 from oms.reference.events import Draft, Events
 from oms.reference.records import HEAD_FIELDS, Head
@@ -262,6 +271,10 @@ def _set_self_trade(venue: Venue, _events: Events, record: bytes) -> Result:
     return Result(RejectReason.NONE, account_id)
 
 
+def _set_fees(venue: Venue, _events: Events, record: bytes) -> Result:
+    return Result(*fees.set_fees(venue, record))
+
+
 def _set_kill(venue: Venue, _events: Events, record: bytes) -> Result:
     return Result(*kill.set_kill(venue, record))
 
@@ -291,6 +304,7 @@ _HANDLERS: dict[CommandKind, Callable[[Venue, Events, bytes], Result]] = {
     _K.END_DAY: _end_day,
     _K.SET_SELF_TRADE: _set_self_trade,
     _K.SET_KILL: _set_kill,
+    _K.SET_FEES: _set_fees,
 }
 _POSTINGS = frozenset((_K.DEPOSIT_CASH, _K.DEPOSIT_SHARES, _K.TRANSFER))
 KINDS = frozenset((*_HANDLERS, *_POSTINGS, _K.ADMIN_MASS_CANCEL, _K.SET_RISK, _K.SET_RESTRICTION))

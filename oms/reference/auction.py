@@ -6,7 +6,7 @@ in the next ones; until an instrument is done it stays in its phase (RULES A11, 
 """
 
 from oms.messages.enums import CancelReason, EventFlag, EventKind, Liquidity, Phase, Side
-from oms.reference import ledger, matcher, phase_change, phases, self_trade
+from oms.reference import fees, ledger, matcher, phase_change, phases, self_trade
 from oms.reference.call_price import CallPrice, find
 from oms.reference.events import Events
 from oms.reference.mass_cancel import Budget
@@ -70,8 +70,10 @@ def _fill(venue: Venue, events: Events, instrument: Instrument, buy: Order, sell
         ledger.settle(venue, order, price=call.price, qty=qty)
         order.leaves -= qty
         order.cum += qty
+        fee = fees.charge(venue, order, is_maker=False, amount=call.price * qty)
+        ledger.hold_fees(venue, order, order.leaves)
         events.executed(
-            order, qty=qty, price=call.price, match_id=match_id, record=None,
+            order, qty=qty, price=call.price, match_id=match_id, record=None, fee=fee,
             liquidity=_LIQUIDITY.get(Phase(instrument.phase), Liquidity.HALT),
             flags=EventFlag.SELF_TRADED if is_own else 0,
         )  # fmt: skip

@@ -83,6 +83,7 @@ def _state_words(venue: Venue) -> Iterator[int]:
     yield venue.numbers.keys_taken
     for posting in venue.keyed:
         yield from keyed_words(posting)
+    yield from fee_words(venue)
     if venue.capacities is not None:
         yield from venue.default_limits
         for limits in (*venue.account_limits, *venue.session_limits):
@@ -111,6 +112,13 @@ def task_words(venue: Venue) -> Iterator[int]:
         )  # fmt: skip
     yield len(venue.uncrossing)
     yield from venue.uncrossing
+
+
+def fee_words(venue: Venue) -> Iterator[int]:
+    """The fee schedules."""
+    yield len(venue.fees)
+    for f in venue.fees:
+        yield from (f.maker_rate, f.taker_rate, f.fee_account_id)
 
 
 def keyed_words(k: KeyedPosting) -> Iterator[int]:
@@ -174,7 +182,7 @@ def account_words(a: Account) -> Iterator[int]:
     yield from (
         a.account_id, a.participant_id, *words_of(a.firm), a.cash, a.hold, a.max_order_qty,
         a.max_order_value, a.long_limit, a.short_limit, a.topic_seq, a.owner_group, a.self_trade,
-        a.is_killed,
+        a.is_killed, a.fee_schedule, a.may_owe,
     )  # fmt: skip
 
 
@@ -219,3 +227,7 @@ def order_words(o: Order) -> Iterator[int]:
         o.time_in_force, o.price, o.leaves, o.cum, o.capacity, o.cross_type, *words_of(o.firm),
         o.expires_ns, o.reserve, o.peak, o.public_id, o.ord_type == OrdType.MARKET, o.is_hidden,
     )  # fmt: skip
+    if o.fees:
+        yield from (
+            o.fees.maker_rate, o.fees.taker_rate, o.fees.fee_account_id, o.fee_carry, o.fee_held,
+        )  # fmt: skip

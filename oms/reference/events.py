@@ -22,6 +22,7 @@ _ACCOUNT_KINDS = frozenset(
 _INSTRUMENT_KINDS = range(EventKind.TRADE, EventKind.AUCTION_TRADE + 1)
 _U32 = 0xFFFF_FFFF
 _TERMS_END = struct.Struct("<qi4xQ")  # expire_ns, peg_offset, public_id
+_EXECUTED = struct.Struct("<Qq")  # match_id, fee
 _PUBLIC_ID_AT = 16  # in the field of cl_ord_id
 
 
@@ -194,6 +195,7 @@ class Events:
         match_id: int,
         liquidity: int,
         record: OrderRecord | None,
+        fee: int,
         flags: int = 0,
     ) -> None:
         """ORDER_EXECUTED for one side of a match; the record stands on the incoming side only."""
@@ -213,7 +215,7 @@ class Events:
                 price=price,
                 qty=qty,
                 leaves_qty=order.leaves,
-                cl_ord_id=match_id.to_bytes(_PUBLIC_ID_AT, "little") + _public_id(order),
+                cl_ord_id=_EXECUTED.pack(match_id, fee) + _public_id(order),
             )
         )
 

@@ -6,6 +6,7 @@ sums over all accounts only change by deposits (docs/rules.md, NEW_ORDER).
 
 from oms.bounds import MONEY_MAX
 from oms.messages.enums import Side
+from oms.reference import fees
 from oms.reference.order import Order
 from oms.reference.state import Account, Position, Venue
 
@@ -31,6 +32,15 @@ def hold(venue: Venue, order: Order, qty: int) -> None:
 def release(venue: Venue, order: Order, qty: int) -> None:
     """Give back what was set aside for `qty` of a resting order."""
     hold(venue, order, -qty)
+
+
+def hold_fees(venue: Venue, order: Order, leaves: int) -> None:
+    """Set aside what a resting order with these leaves may have to pay in fees; 0: it leaves."""
+    needed = (
+        fees.most(order.fees, order.side, order.price * leaves, order.fee_carry) if leaves else 0
+    )
+    venue.accounts[order.account_id - 1].hold += needed - order.fee_held
+    order.fee_held = needed
 
 
 def settle(venue: Venue, order: Order, *, price: int, qty: int) -> None:

@@ -18,7 +18,7 @@ from oms.messages.enums import (
     Side,
     TimeInForce,
 )  # fmt: skip
-from oms.reference import ledger, limits, risk, self_trade
+from oms.reference import fees, ledger, limits, risk, self_trade
 from oms.reference.events import Events
 from oms.reference.order import CALL_TIMES, Order, liquidity_of
 from oms.reference.records import OrderRecord
@@ -56,6 +56,7 @@ def new_order(venue: Venue, events: Events, session: Session, record: OrderRecor
         expires_ns=risk.expires_ns(record, venue.numbers.last_timestamp),
         ord_type=record.ord_type,
     )
+    fees.settle_terms(venue, order)
     worst = risk.worst_price(
         venue.instruments[order.instrument_id - 1],
         side=order.side,
@@ -95,8 +96,7 @@ def cancel_order(venue: Venue, events: Events, session: Session, record: OrderRe
         venue.free_slot(order)
     else:
         cut = order.cum + order.leaves - record.order_qty
-        ledger.release(venue, order, cut)
-        order.cut(cut)
+        shorten(venue, order, cut)
         events.canceled(order, cut, CancelReason.USER, record)
     events.book_top_if_changed(order.instrument_id, before)
 
@@ -139,6 +139,7 @@ def replace_order(venue: Venue, events: Events, session: Session, record: OrderR
         order.leaves = max(record.order_qty - order.cum, 0)
         order.hide(0)
         order.public_id, order.is_hidden = 0, False
+        fees.settle_terms(venue, order)
         _enter(venue, events, order, order.price, record, EventKind.ORDER_REPLACED)
     events.book_top_if_changed(order.instrument_id, before)
 
@@ -146,7 +147,15 @@ def replace_order(venue: Venue, events: Events, session: Session, record: OrderR
 def remove(venue: Venue, order: Order) -> None:
     """Take a live order out of the book and give back its holds; the slot stays its own."""
     ledger.release(venue, order, order.leaves)
+    ledger.hold_fees(venue, order, 0)
     venue.unlink(order)
+
+
+def shorten(venue: Venue, order: Order, cut: int) -> None:
+    """A live order loses shares without a trade, and keeps its place."""
+    ledger.release(venue, order, cut)
+    order.cut(cut)
+    ledger.hold_fees(venue, order, order.leaves)
 
 
 def take_away(
@@ -183,8 +192,7 @@ def _replace_refused(
 
 def _cut_in_place(venue: Venue, order: Order, record: OrderRecord) -> None:
     """A replace that only reduces: same place, same order_id, another user_ref_num."""
-    ledger.release(venue, order, order.cum + order.leaves - record.order_qty)
-    order.cut(order.cum + order.leaves - record.order_qty)
+    shorten(venue, order, order.cum + order.leaves - record.order_qty)
     order.time_in_force = record.time_in_force
     venue.stop_timer(order)
     order.expires_ns = risk.expires_ns(record, venue.numbers.last_timestamp)
@@ -276,13 +284,16 @@ def _match(
             order.leaves -= qty
             order.cum += qty
         instrument.last_price = price
+        maker_fee = fees.charge(venue, resting, is_maker=True, amount=price * qty)
+        ledger.hold_fees(venue, resting, resting.leaves)
+        taker_fee = fees.charge(venue, incoming, is_maker=False, amount=price * qty)
         events.executed(
             resting, qty=qty, price=price, match_id=match_id, liquidity=liquidity_of(resting),
-            record=None,
+            record=None, fee=maker_fee,
         )  # fmt: skip
         events.executed(
             incoming, qty=qty, price=price, match_id=match_id, liquidity=Liquidity.REMOVED,
-            record=record,
+            record=record, fee=taker_fee,
         )  # fmt: skip
         events.trade(incoming, qty=qty, price=price, match_id=match_id, is_hidden=resting.is_hidden)
         if resting.leaves == 0:
@@ -316,6 +327,7 @@ def _rest_or_cancel(venue: Venue, events: Events, order: Order, record: OrderRec
 
 def _rest(venue: Venue, order: Order, record: OrderRecord) -> None:
     ledger.hold(venue, order, order.leaves)
+    ledger.hold_fees(venue, order, order.leaves)
     order.hide(record.display_qty)
     order.is_hidden = risk.is_hiding(venue, record)
     venue.rest(order)

@@ -10,6 +10,14 @@ from oms.messages.enums import Liquidity, OrdType, TimeInForce
 CALL_TIMES = frozenset((TimeInForce.AT_THE_OPEN, TimeInForce.AT_THE_CLOSE))
 
 
+class FeeSchedule(msgspec.Struct, frozen=True):
+    """What an order pays of each fill, in 10^-7 of its value; below zero: is paid."""
+
+    maker_rate: int
+    taker_rate: int
+    fee_account_id: int  # who gets it, or pays it
+
+
 class Order(msgspec.Struct):
     """An order. `leaves` is open, `cum` is done in its whole chain of replaces."""
 
@@ -31,6 +39,9 @@ class Order(msgspec.Struct):
     peak: int = 0  # shown at a time while there is a reserve
     is_hidden: bool = False  # rests where nobody sees it
     public_id: int = 0  # the public's number for it, where it is not its order_id
+    fees: FeeSchedule | None = None  # what it pays, as of its acceptance or last replace
+    fee_carry: int = 0  # in 10^-7 units: charged too much so far, below one unit
+    fee_held: int = 0  # of its account's hold
     slot: int = 0  # 0: never rested
     ord_type: int = OrdType.LIMIT  # of a resting one MARKET: it is in a call, at its collar price
 

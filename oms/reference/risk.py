@@ -15,7 +15,7 @@ from oms.messages.enums import (
     Side,
     TimeInForce,
 )
-from oms.reference import limits, phases, restriction
+from oms.reference import fees, limits, phases, restriction
 from oms.reference.order import CALL_TIMES, Order
 from oms.reference.records import OrderRecord
 from oms.reference.state import HIDES, Account, Instrument, Position, Recent, Session, Venue
@@ -161,6 +161,7 @@ def check_replace(venue: Venue, session: Session, original: Order, record: Order
         qty=record.order_qty - original.cum,
         worst=record.price,
         freed_value=original.price * original.leaves,
+        original=original,
     )
 
 
@@ -245,7 +246,7 @@ def _terms(
 
 def _funds(
     venue: Venue, account: Account, position: Position, *, side: int, qty: int, worst: int,
-    freed_value: int = 0,
+    freed_value: int = 0, original: Order | None = None,
 ) -> int:  # fmt: skip
     """Position limit, value, shares and cash for `qty` more on this side."""
     if side == Side.BUY:
@@ -261,8 +262,11 @@ def _funds(
         return reason
     if side == Side.SELL and qty > position.qty - position.held_qty:
         return RejectReason.INSUFFICIENT_SHARES
-    given_back = freed_value if side == Side.BUY else 0
-    if side == Side.BUY and worst * qty > account.cash - (account.hold - given_back):
+    schedule = fees.schedule_of(venue, account.account_id)
+    carry = original.fee_carry if original and original.fees else 0
+    fee = fees.most(schedule, side, worst * qty, carry)
+    given_back = freed_value + (original.fee_held if original else 0)
+    if side == Side.BUY and worst * qty + fee > account.cash - (account.hold - given_back):
         return RejectReason.INSUFFICIENT_CASH
     return RejectReason.NONE
 

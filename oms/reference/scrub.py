@@ -54,6 +54,7 @@ def _words(venue: Venue, step: int) -> Iterator[int]:
     yield venue.numbers.keys_taken
     for posting in _in(venue.keyed, step, ENTITIES):
         yield from digest.keyed_words(posting)
+    yield from digest.fee_words(venue)
     if venue.capacities is None:
         return
     yield from venue.default_limits

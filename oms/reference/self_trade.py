@@ -59,6 +59,8 @@ def prevent(
         if is_resting:
             ledger.release(venue, order, qty)
         order.cut(qty)
+        if is_resting:
+            ledger.hold_fees(venue, order, order.leaves)
         if mode == SelfTrade.DECREMENT:
             order.cum += qty
         events.canceled(

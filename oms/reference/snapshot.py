@@ -9,7 +9,7 @@ import zlib
 import msgspec
 
 from oms.reference.book import Book
-from oms.reference.order import Order
+from oms.reference.order import FeeSchedule, Order
 from oms.reference.state import (
     Account,
     CancelTask,
@@ -47,6 +47,7 @@ class _Saved(msgspec.Struct, array_like=True):
     account_limits: list[Limits] = []
     session_limits: list[Limits] = []
     default_limits: list[int] = []
+    fees: list[FeeSchedule] = []
 
 
 def save(venue: Venue) -> bytes:
@@ -70,6 +71,7 @@ def save(venue: Venue) -> bytes:
             venue.account_limits,
             venue.session_limits,
             venue.default_limits,
+            venue.fees,
         )
     )
     return _MARKER + zlib.crc32(body).to_bytes(_CRC_BYTES, "little") + body
@@ -100,6 +102,7 @@ def load(data: bytes) -> Venue:
     venue.account_limits = saved.account_limits
     venue.session_limits = saved.session_limits
     venue.default_limits = saved.default_limits
+    venue.fees = saved.fees
     for account_id, instrument_id, position in saved.positions:
         venue.positions[account_id, instrument_id] = position
     for user_id, account_id, bits in saved.grants:

@@ -11,7 +11,7 @@ from sortedcontainers import SortedDict
 from oms.bounds import OUTCOME_WINDOW
 from oms.messages.enums import Side
 from oms.reference.book import Book
-from oms.reference.order import Order
+from oms.reference.order import FeeSchedule, Order
 
 ECHOES = 2  # rule version from which on an order's terms are said again
 HIDES = 2  # rule version from which on an order may be hidden
@@ -83,6 +83,8 @@ class Account(msgspec.Struct):
     owner_group: int = 0  # accounts of one group are one owner; 0: this account alone
     self_trade: int = 0  # SelfTrade of orders that say nothing
     is_killed: bool = False  # no new orders for it
+    fee_schedule: int = 0  # of its orders from now on; 0: they pay nothing
+    may_owe: bool = False  # fees and busts may take its cash below its hold
 
 
 class Recent(msgspec.Struct):
@@ -263,6 +265,7 @@ class Venue:
         self.session_limits: list[Limits] = [Limits()]
         self.default_limits = [I64_MAX, I64_MAX, I64_MAX, 0]  # as in SET_LIMITS
         self.tasks: list[CancelTask] = []  # mass cancels not yet done, oldest first
+        self.fees: list[FeeSchedule] = []  # by schedule_id, from 1
         self.keyed: list[KeyedPosting] = []  # the last POSTING_KEYS_MAX, a ring
         self.uncrossing: list[int] = []  # instruments whose call is being settled, oldest first
         self.touched: dict[int, None] = {}  # books in a call that changed in this entry

@@ -58,6 +58,10 @@ def directory(venue: Venue) -> link.Directory:
         session_defaults=_limits(venue.session_limits[0]) if venue.capacities else None,
         default_limits=list(venue.default_limits) if venue.capacities else [],
         rule_version=n.rule_version,
+        fees=[
+            link.FeeView(number, f.maker_rate, f.taker_rate, f.fee_account_id)
+            for number, f in enumerate(venue.fees, 1)
+        ],
     )  # fmt: skip
 
 
@@ -81,7 +85,7 @@ def account(venue: Venue, account_id: int) -> link.AccountView | None:
     return link.AccountView(
         a.account_id, a.cash, a.hold, a.max_order_qty, a.max_order_value, a.long_limit,
         a.short_limit, positions, 0, a.is_killed, a.live_orders, min(a.exposure, I64_MAX),
-        _limits(venue.account_limits[account_id]),
+        _limits(venue.account_limits[account_id]), a.fee_schedule, a.cash < a.hold,
     )  # fmt: skip
 
 
@@ -138,5 +142,7 @@ def totals(venue: Venue) -> link.Totals:
         shares_issued={i.instrument_id: i.shares_issued for i in venue.instruments},
         shares_total=shares,
         hold_total=sum(a.hold for a in venue.accounts),
-        hold_of_orders=sum(o.price * o.leaves for o in venue.live.values() if o.side == Side.BUY),
+        hold_of_orders=sum(
+            o.price * o.leaves + o.fee_held for o in venue.live.values() if o.side == Side.BUY
+        ),
     )

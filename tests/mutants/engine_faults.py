@@ -55,7 +55,7 @@ MATCHING: Final = [
     ),
     Change(
         "display forgotten", "an iceberg that comes to rest shows everything", "matcher.pxd",
-        "record.display_qty != 0", "0", "if UNLIKELY(record.display_qty != 0):",
+        "start_reserve(state, slot, record.display_qty)", "pass",
     ),
     Change(
         "refresh keeps its place", "an iceberg that shows more stays in front", "reserve.pxd",

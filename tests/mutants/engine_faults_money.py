@@ -43,4 +43,30 @@ MONEY: Final = [
         "turned around", "a sale of more than there is closes all of it", "ledger.pxd",
         "moved if moved < whole else whole", "moved", "(moved if moved < whole else whole)",
     ),
+    Change(
+        "fee rounded down", "a fee is rounded in the account's favour", "fees.pxd",
+        "terms.carry = <uint32_t>carry",
+        "terms.carry = <uint32_t>(carry if carry < 5000000 else 0)",
+    ),
+    Change(
+        "carry lost", "each fill is rounded by itself", "fees.pxd",
+        "carry = terms.carry", "carry = 0",
+    ),
+    Change(
+        "fee from nowhere", "who gets a fee gets it, and nobody pays", "fees.pxd",
+        "state.accounts[order.account_id].cash -= terms.last", "pass",
+    ),
+    Change(
+        "fee not held", "a resting buy holds nothing for its fee", "fees.pxd",
+        "state.accounts[order.account_id].hold += needed - terms.held", "pass",
+    ),
+    Change(
+        "fee not asked for", "a buy needs no money for its fee", "risk.pxd",
+        "-fee", "0", "check_funds(account, position, record.side, qty, terms.worst, 0, -fee)",
+    ),
+    Change(
+        "maker's rate for takers", "the incoming order pays as the resting one", "fees.pxd",
+        "terms.maker_rate if is_maker else terms.taker_rate", "terms.maker_rate",
+        "terms.maker_rate if is_maker else terms.taker_rate, amount, &carry",
+    ),
 ]

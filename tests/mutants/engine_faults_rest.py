@@ -34,12 +34,14 @@ CHECKS: Final = [
         "if <int64_t>order_qty > account.max_order_qty:",
     ),
     Change(
-        "open buys forgotten", "the position limit does not see what is open", "risk.pxd",
+        "open buys forgotten", "the position limit does not see what is open",
+        "limit_checks.pxd",
         "position.qty + position.open_buys + added", "position.qty + added",
         "(is_buy & (position.qty + position.open_buys + added > account.long_limit))",
     ),
     Change(
-        "short limit off by one", "the short limit may be passed by a share", "risk.pxd",
+        "short limit off by one", "the short limit may be passed by a share",
+        "limit_checks.pxd",
         "-account.short_limit", "-account.short_limit - 1", "added < -account.short_limit",
     ),
     Change(
@@ -54,7 +56,7 @@ CHECKS: Final = [
     Change(
         "own hold in the way", "a replace does not give its own hold back first", "risk.pxd",
         "<int64_t>original.price * original.leaves", "0",
-        "terms.worst, original.leaves, <int64_t>original.price * original.leaves,",
+        "freed = <int64_t>original.price * original.leaves",
     ),
     Change(
         "lot not checked", "any quantity is a multiple of the lot", "risk.pxd",

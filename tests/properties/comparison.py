@@ -127,6 +127,8 @@ def _label(events: bytes, offset: int) -> str:
         return f"{label} {render.name_of(RejectReason, event.reason)}"
     if event.kind == EventKind.ADMIN_REJECTED:
         return f"{label} {render.name_of(RejectReason, event.reason)}"
+    if event.kind == EventKind.ORDER_EXECUTED and event.fee:
+        return f"{label} {'fee' if event.fee > 0 else 'rebate'}"
     if event.kind == EventKind.ORDER_CANCELED:
         label += f" {render.name_of(CancelReason, event.reason)}"
         label += " DISCONNECTED" if event.flags & EventFlag.DISCONNECTED else ""

@@ -91,6 +91,7 @@ class Generator:
             (1, self._query),
             (1, self._refused),
             (3, self._posting),
+            (1, self._fees),
             (0 if self._is_deep else 1, self._limits),
             (0 if self._is_deep else 1, self._set_instrument),
             (1, self._phase),
@@ -492,6 +493,9 @@ class Generator:
 
     def _posting(self, venue: Venue) -> c.Command | None:
         return money.posting(self._rng, venue, self._admin_sign(venue))
+
+    def _fees(self, venue: Venue) -> c.Command | None:
+        return money.fees(self._rng, venue, self._admin_sign(venue))
 
     def _limits(self, venue: Venue) -> c.Command | None:
         values = list(venues.limits(self._rng))

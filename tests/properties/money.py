@@ -1,4 +1,4 @@
-"""Random deposits and transfers, with keys that come again.
+"""Random deposits and transfers, with keys that come again; random fees.
 
 Called by the generator. Promises: deterministic in the given random source; amounts and ids are
 often wrong, keys are often those of postings that the venue remembers.
@@ -6,7 +6,7 @@ often wrong, keys are often those of postings that the venue remembers.
 
 from random import Random
 
-from oms.bounds import MONEY_MAX
+from oms.bounds import FEE_RATE_MAX, FEE_SCHEDULES_MAX, MONEY_MAX
 from oms.messages import commands as c
 from oms.messages.enums import CommandKind
 from oms.reference.state import KeyedPosting, Venue
@@ -14,6 +14,7 @@ from oms.reference.state import KeyedPosting, Venue
 Sign = tuple[int, int, int, int]
 _I64_MAX = (1 << 63) - 1
 _AMOUNTS = (0, 1, -1, 500, -500, 10**9, -(10**9), MONEY_MAX, _I64_MAX, -_I64_MAX - 1)
+_RATES = (0, 1, -1, 3_333, -2_000, 250_001, FEE_RATE_MAX, -FEE_RATE_MAX, FEE_RATE_MAX + 1)
 _COSTS = (0, 0, 0, 1, 777, 10**9, MONEY_MAX, MONEY_MAX + 1, -1)
 
 
@@ -34,6 +35,16 @@ def posting(rng: Random, venue: Venue, sign: Sign) -> c.Command:
             instrument = rng.choice((0, instrument))
             amount = rng.choice((amount, rng.randint(1, 3_000)))
             return c.Transfer(*sign, account, other, instrument, amount, key)
+
+
+def fees(rng: Random, venue: Venue, sign: Sign) -> c.Command:
+    """A schedule, or an account's schedule; rates are often such that they round."""
+    schedule = rng.choice((1, 1, 2, 3, rng.randint(0, len(venue.fees) + 2), FEE_SCHEDULES_MAX + 1))
+    account = rng.randint(0, len(venue.accounts) + 1)
+    if rng.random() < 0.6:
+        return c.SetFees(*sign, rng.choice((0, schedule)), account or 1)
+    maker, taker = (rng.choice(_RATES) for _ in range(2))
+    return c.SetFees(*sign, schedule, 0, maker, taker, account)
 
 
 def _repeated(rng: Random, sign: Sign, known: KeyedPosting) -> c.Command:

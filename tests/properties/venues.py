@@ -17,6 +17,8 @@ MIDNIGHT_NS = 1_767_571_200_000_000_000
 FIRST_DATE = 20260105
 FREE = (0, 0, 0, 0)
 I64_MAX = (1 << 63) - 1
+FEES_SHARE = 0.4
+RATES = (-2_000, 1, 3_333, 30_000, 999_999)
 PROTOCOLS = (Protocol.OUCH, Protocol.OUCH, Protocol.OUCH, Protocol.FIX, Protocol.HTTP)
 
 
@@ -126,6 +128,10 @@ def _identities(rng: Random, instruments: int, accounts: int, users: int) -> lis
             for n in range(1, instruments + 1)
             if rng.random() < 0.6
         ]
+    if rng.random() < FEES_SHARE:
+        maker, taker = rng.sample(RATES, 2)
+        made.append(c.SetFees(*FREE, 1, 0, maker, taker, rng.randint(1, accounts)))
+        made += [c.SetFees(*FREE, 1, n) for n in range(1, accounts + 1) if rng.random() < 0.7]
     for _ in range(rng.randint(0, 4)):  # failures in genesis mode
         made.insert(rng.randint(0, len(made)), c.DepositCash(*FREE, 99, 1))
     made.append(c.StartDay(*FREE, FIRST_DATE, MIDNIGHT_NS))

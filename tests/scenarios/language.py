@@ -53,6 +53,8 @@ RAW_TYPES: dict[str, type[c.Command]] = {
         c.SetInstrument, c.SetPhase, c.StartDay, c.EndDay, c.MassCancel, c.AdminMassCancel,
         c.SetSelfTrade, c.SetKill, c.SetRestriction, c.SetRisk, c.DisableEntry, c.EnableEntry,
         c.Transfer,
+        c.SetSelfTrade, c.SetKill, c.SetRestriction, c.DisableEntry, c.EnableEntry, c.Transfer,
+        c.SetFees,
     )
 }  # fmt: skip
 _RISK_WORDS: dict[str, tuple[RiskField, tuple[str, ...]]] = {
@@ -324,6 +326,12 @@ def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> c.Admi
                 *sign, world.account_id(name), world.instrument_id(symbol), int(qty),
                 int(options.pop("key", "0")), world.units(options.pop("cost", "0")),
             )  # fmt: skip
+        case ["fees", schedule]:
+            account = world.account_id(options.pop("to", "0"))
+            maker, taker = (int(options.pop(name, "0")) for name in ("maker", "taker"))
+            return c.SetFees(*sign, int(schedule), 0, maker, taker, account)
+        case ["fees", schedule, "for", name]:
+            return c.SetFees(*sign, int(schedule), world.account_id(name))
         case ["transfer", name, to, what, amount]:
             is_cash = what == "cash"
             return c.Transfer(

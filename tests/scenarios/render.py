@@ -97,8 +97,9 @@ def event(record: bytes) -> str:
             added = name_of(Liquidity, e.reason).lower()
             done = f"{e.qty} @ {price(e.price)}"
             own = ", its own" if e.flags & EventFlag.SELF_TRADED else ""
+            fee = f", fee {price(e.fee)}" if e.fee else ""
             text = f"{who} executed #{e.user_ref_num} {done} {added}, {e.leaves_qty} left{own}"
-            return text + _public_id(e)
+            return text + fee + _public_id(e)
         case EventKind.ORDER_RESTATED:
             text = f"{who} restated #{e.user_ref_num}: shows {e.qty} of {e.leaves_qty}"
             return text + _public_id(e)

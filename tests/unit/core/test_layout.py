@@ -49,6 +49,8 @@ BOUNDS = [
     "PRICE_MAX", "ORDER_QTY_MAX", "HARD_ORDERS_MAX", "INSTRUMENTS_MAX", "PARTICIPANTS_MAX",
     "ACCOUNTS_MAX", "USERS_MAX", "SESSIONS_MAX", "POSITIONS_MAX", "SCAN_SLOTS_MAX",
     "MASS_CANCELS_MAX", "POSTING_KEYS_MAX", "DUPLICATES_MAX", "ORDER_RATE_MAX",
+    "MASS_CANCELS_MAX", "POSTING_KEYS_MAX",
+    "FEE_SCHEDULES_MAX", "FEE_RATE_MAX",
 ]  # fmt: skip
 
 
@@ -114,6 +116,8 @@ def test_event_fields_are_where_readers_look() -> None:
         if name == "match_id":
             where = auction["match_id"]
             assert where == (layout["cl_ord_id"][0], 8)
+        if name == "fee":
+            where = (layout["cl_ord_id"][0] + 8, 8)
         if name == "public_id":
             where = (layout["cl_ord_id"][0] + 16, 8)
         assert where == (offset, kind.itemsize), name
@@ -229,6 +233,11 @@ CASES: list[tuple[str, c.Command, list[str]]] = [
         "DepositRecord",
         c.Transfer(*HEAD, 1, 2, 3, 4, 5),
         ["to_account_id", "instrument_id", "amount", "key"],
+    ),
+    (
+        "FeesRecord",
+        c.SetFees(*HEAD, 1, 2, 3, 4, 5),
+        ["schedule_id", "account_id", "maker_rate", "taker_rate", "fee_account_id"],
     ),
     ("PhaseRecord", c.SetPhase(*HEAD, 1, 2, 3), ["instrument_id", "phase", "call_ns"]),
     ("DayRecord", c.StartDay(*HEAD, 1, 2), ["trading_date", "midnight_ns"]),

@@ -79,6 +79,10 @@ LAYOUTS: dict[CommandKind, dict[str, tuple[int, int]]] = {
     },
     CommandKind.DEPOSIT_CASH: DEPOSIT,
     CommandKind.DEPOSIT_SHARES: DEPOSIT,
+    CommandKind.SET_FEES: {
+        "schedule_id": (32, 4), "account_id": (36, 4), "maker_rate": (40, 4),
+        "taker_rate": (44, 4), "fee_account_id": (48, 4), **HEAD,
+    },
     CommandKind.TRANSFER: {
         "from_account_id": (32, 4), "to_account_id": (56, 4), **DEPOSIT,
     },
@@ -143,6 +147,7 @@ SAMPLES: dict[CommandKind, c.Command] = {
     CommandKind.GRANT: c.Grant(*SIGN, 10, 9, 31),
     CommandKind.DEPOSIT_CASH: c.DepositCash(*SIGN, 9, -12_345, 0x0102030405060708),
     CommandKind.DEPOSIT_SHARES: c.DepositShares(*SIGN, 9, 7, 1 << 40, 5, 1 << 41),
+    CommandKind.SET_FEES: c.SetFees(*SIGN, 7, 0x31323334, -0x11121314, 0x21222324, 9),
     CommandKind.TRANSFER: c.Transfer(*SIGN, 9, 0x31323334, 7, 1 << 42, 6),
     CommandKind.SET_LIMITS: c.SetLimits(*SIGN, 9, (1 << 63) - 1, 6, 7, 8),
     CommandKind.SET_INSTRUMENT: c.SetInstrument(*SIGN, 7, 10, 100, 5_000_000, 0, 10_000),

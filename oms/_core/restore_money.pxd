@@ -1,0 +1,57 @@
+"""Keys, fee schedules and orders' fees out of a snapshot's words.
+
+Called by restore. Promises: as there; what is held for fees goes into the accounts' holds again.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+from oms._core.order_pool cimport FeeTerms, Order
+from oms._core.reader cimport Reader, expect, get, get_block, get_money, get_up_to
+from oms._core.state cimport FeeSchedule, KeyedPosting, State, has_account, keyed_count
+from oms._core.types cimport FEE_RATE_MAX, FEE_SCHEDULES_MAX
+
+
+cdef inline void read_keyed(State* state, Reader* reader) noexcept nogil:
+    """The ring of keys, none of them 0."""
+    cdef uint32_t i
+    state.keys_taken = get_up_to(reader, <uint64_t>1 << 62)
+    get_block(reader, state.keyed, keyed_count(state) * sizeof(KeyedPosting))
+    if not reader.is_sound:
+        state.keys_taken = 0
+    for i in range(keyed_count(state)):
+        expect(reader, state.keyed[i].key != 0)
+
+
+cdef inline bint is_rate_good(int32_t rate) noexcept nogil:
+    return -FEE_RATE_MAX <= rate <= FEE_RATE_MAX
+
+
+cdef inline void read_fees(State* state, Reader* reader) noexcept nogil:
+    """The schedules, and that every account's schedule is one of them."""
+    cdef const FeeSchedule* schedule
+    cdef uint32_t i
+    state.fee_count = <uint32_t>get_up_to(reader, FEE_SCHEDULES_MAX)
+    get_block(reader, &state.fees[1], state.fee_count * sizeof(FeeSchedule))
+    for i in range(1, state.fee_count + 1):
+        schedule = &state.fees[i]
+        expect(reader, is_rate_good(schedule.maker_rate) and is_rate_good(schedule.taker_rate))
+        expect(reader, has_account(state, schedule.fee_account_id) and schedule.reserved == 0)
+    for i in range(1, state.numbers.account_count + 1):
+        expect(reader, state.accounts[i].fee_schedule <= state.fee_count)
+
+
+cdef inline void read_fee_terms(
+    State* state, Reader* reader, const Order* order, uint32_t slot
+) noexcept nogil:
+    cdef FeeTerms* terms = &state.pool.fees[slot]
+    cdef uint64_t word = get(reader)
+    terms.maker_rate = <int32_t><uint32_t>word
+    terms.taker_rate = <int32_t><uint32_t>(word >> 32)
+    expect(reader, is_rate_good(terms.maker_rate) and is_rate_good(terms.taker_rate))
+    word = get(reader)
+    terms.fee_account_id = <uint32_t>word
+    terms.carry = <uint32_t>(word >> 32)
+    expect(reader, has_account(state, terms.fee_account_id) and terms.carry < 10000000)
+    terms.held = get_money(reader)
+    if reader.is_sound:
+        state.accounts[order.account_id].hold += terms.held
