@@ -73,6 +73,31 @@ class CapacityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     users_max: Positive = bounds.USERS_MAX
     sessions_max: Positive = bounds.SESSIONS_MAX
     positions_max: Positive = bounds.POSITIONS_MAX
+    duplicates_max: Positive = bounds.DUPLICATES_MAX
+
+
+class SessionLimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What every session follows until it has limits of its own; 0: no limit."""
+
+    order_rate: Natural = 0  # commands within the window
+    cancel_reserve: Natural = 0  # of these, for cancels alone
+    rate_window_ms: Positive = 1_000
+    max_open_orders: Natural = 0
+
+
+class AccountLimitsConfig(SessionLimitsConfig, frozen=True, forbid_unknown_fields=True):
+    """What every account follows until it has limits of its own; 0: no limit."""
+
+    duplicate_window_ms: Natural = 0
+    max_exposure: str = "0"
+    short_sale: bool = True
+
+
+class RiskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The defaults of limits; `oms admin set-risk` changes them, and makes exceptions."""
+
+    accounts: AccountLimitsConfig = AccountLimitsConfig()
+    sessions: SessionLimitsConfig = SessionLimitsConfig()
 
 
 class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,6 +108,7 @@ class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     accounts: list[AccountConfig]
     users: list[UserConfig]
     capacity: CapacityConfig = CapacityConfig()
+    risk: RiskConfig = RiskConfig()
 
 
 class NodeAddress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

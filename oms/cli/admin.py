@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from oms.cli import admin_risk
+
 app = typer.Typer(
     help="Change and show accounts, instruments, limits, phases, the day.",
     no_args_is_help=True,
@@ -21,6 +23,7 @@ participant_app = typer.Typer(help="Participants.", no_args_is_help=True, rich_m
 user_app = typer.Typer(help="Logins.", no_args_is_help=True, rich_markup_mode=None)
 day_app = typer.Typer(help="The trading day.", no_args_is_help=True, rich_markup_mode=None)
 show_app = typer.Typer(help="Show what there is.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(admin_risk.app)
 app.add_typer(instrument_app, name="instrument")
 app.add_typer(account_app, name="account")
 app.add_typer(fees_app, name="fees")
@@ -342,6 +345,14 @@ def show_account(
     from oms.cli import admin_show as show
 
     show.account(data, account, linearizable=linearizable, as_json=as_json)
+
+
+@show_app.command("risk")
+def show_risk(data: Data, *, linearizable: Linearizable = False, as_json: Json = False) -> None:
+    """Kill switches, restrictions, limits of sessions, and the defaults."""
+    from oms.cli import admin_show as show
+
+    show.risk(data, linearizable=linearizable, as_json=as_json)
 
 
 @show_app.command("book")

@@ -7,7 +7,9 @@ import json
 from pathlib import Path
 
 import msgspec
+from rich.table import Table
 
+from oms.cli.admin_risk_work import limits_rows, restriction_names
 from oms.cli.admin_work import administrator, names_of
 from oms.cli.tables import print_tables, table
 from oms.local.decimals import to_text
@@ -111,7 +113,54 @@ def account(data: Path, firm: str, *, linearizable: bool, as_json: bool) -> None
             f"{item.open_sell_qty:,}",
             f"{item.held_qty:,}",
         )
-    print_tables(money, positions, profit)
+    print_tables(money, positions, profit, _limits(found))
+
+
+def _limits(found: link.AccountView) -> Table:
+    """The limits of `set-risk`, and whether they follow the default."""
+    killed = ", new orders refused" if found.is_killed else ""
+    live = f"{found.live_orders:,} live orders of {to_text(found.exposure)}{killed}"
+    made = table(live, ("limit", "value", "from"), left=3)
+    for row in limits_rows(found.limits) if found.limits else ():
+        made.add_row(*row)
+    return made
+
+
+def risk(data: Path, *, linearizable: bool, as_json: bool) -> None:
+    """Kill switches, restrictions of instruments, limits of sessions, and the defaults."""
+    with administrator(data) as session:
+        found = session.read(link.GetDirectory(linearizable=linearizable), link.Directory)
+    if as_json:
+        _print_json(msgspec.structs.replace(found, users=[]))
+        return
+    users = {user.user_id: user.name.strip("\0 ") for user in found.users}
+    stopped = table(
+        f"log index {found.applied_index}; new orders of the venue are "
+        + ("refused" if found.is_killed else "let in"),
+        ("instrument", "new orders", "restriction"),
+        left=3,
+    )
+    for item in found.instruments:
+        said = ", ".join(restriction_names(item.restriction))
+        stopped.add_row(item.symbol.strip("\0 "), _entry(is_killed=item.is_killed), said)
+    limits = table("", ("of", "new orders", "limit", "value", "from"), left=5)
+    for name, view in (("accounts", found.account_defaults), ("users", found.session_defaults)):
+        for row in _set_rows(view):
+            limits.add_row(f"all {name}", "", *row[:2], "")
+    for own in found.sessions:
+        for row in _set_rows(own.limits):
+            limits.add_row(users[own.user_id], _entry(is_killed=own.is_killed), *row)
+    print_tables(stopped, limits)
+
+
+def _entry(*, is_killed: bool) -> str:
+    return "refused" if is_killed else "let in"
+
+
+def _set_rows(limits: link.LimitsView | None) -> list[tuple[str, str, str]]:
+    """Those of the limits that are set, or one line that says that none is."""
+    rows = limits_rows(limits) if limits else []
+    return [row for row in rows if row[1] not in {"none", "allowed"}] or [("none", "", "")]
 
 
 def book(data: Path, symbol: str, depth: int, *, linearizable: bool, as_json: bool) -> None:

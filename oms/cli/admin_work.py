@@ -92,24 +92,24 @@ def names_of(session: AdminSession) -> Names:
 
 def deposit(data: Path, account: str, amount: str, key: int) -> None:
     """Cash in or out."""
-    units = _units(amount, "amount")
+    cash = units(amount, "amount")
     with administrator(data) as session:
         account_id = names_of(session).account(account).account_id
-        event = session.execute(c.DepositCash(*_UNSIGNED, account_id, units, key))
-    _applied(event, f"{to_text(units)} into account {account}")
+        event = session.execute(c.DepositCash(*_UNSIGNED, account_id, cash, key))
+    applied(event, f"{to_text(cash)} into account {account}")
 
 
 def shares(data: Path, account: str, symbol: str, quantity: int, *, key: int, cost: str) -> None:
     """Shares in or out."""
-    units = _units(cost, "cost")
+    paid = units(cost, "cost")
     with administrator(data) as session:
         names = names_of(session)
         account_id = names.account(account).account_id
         instrument_id = names.instrument(symbol).instrument_id
         event = session.execute(
-            c.DepositShares(*_UNSIGNED, account_id, instrument_id, quantity, key, units)
+            c.DepositShares(*_UNSIGNED, account_id, instrument_id, quantity, key, paid)
         )
-    _applied(event, f"{quantity:,} {symbol} into account {account}")
+    applied(event, f"{quantity:,} {symbol} into account {account}")
 
 
 def transfer(
@@ -117,8 +117,8 @@ def transfer(
 ) -> None:
     """Cash or shares from one account to another."""
     if symbol is not None and not amount.isdecimal():
-        raise _wrong("quantity cannot be used", f"{amount!r} is not a whole number above zero")
-    quantity = _units(amount, "amount") if symbol is None else int(amount)
+        raise wrong("quantity cannot be used", f"{amount!r} is not a whole number above zero")
+    quantity = units(amount, "amount") if symbol is None else int(amount)
     with administrator(data) as session:
         names = names_of(session)
         from_id, to_id = names.account(source).account_id, names.account(target).account_id
@@ -127,7 +127,7 @@ def transfer(
             c.Transfer(*_UNSIGNED, from_id, to_id, instrument_id, quantity, key)
         )
     what = to_text(quantity) if symbol is None else f"{quantity:,} {symbol}"
-    _applied(event, f"{what} from account {source} to {target}")
+    applied(event, f"{what} from account {source} to {target}")
 
 
 def fees_set(data: Path, schedule: int, to: str, *, maker: str, taker: str) -> None:
@@ -159,7 +159,7 @@ def limits(
     short_limit: int | None,
 ) -> None:
     """Some of an account's limits; the others are read first and sent again."""
-    value = None if max_order_value is None else _units(max_order_value, "max_order_value")
+    value = None if max_order_value is None else units(max_order_value, "max_order_value")
     with administrator(data) as session:
         account_id = names_of(session).account(account).account_id
         now = session.read(link.GetAccount(account_id), link.AccountView)
@@ -173,7 +173,7 @@ def limits(
                 _or(short_limit, now.short_limit),
             )
         )
-    _applied(event, f"limits of account {account}")
+    applied(event, f"limits of account {account}")
 
 
 def grant(data: Path, user: str, account: str, rights: str) -> None:
@@ -183,26 +183,26 @@ def grant(data: Path, user: str, account: str, rights: str) -> None:
         names = names_of(session)
         account_id = 0 if account == "venue" else names.account(account).account_id
         event = session.execute(c.Grant(*_UNSIGNED, names.user(user).user_id, account_id, bits))
-    _applied(event, f"{user} may {rights} for {account}")
+    applied(event, f"{user} may {rights} for {account}")
 
 
 def phase(data: Path, symbol: str, name: str, seconds: float) -> None:
     """The phase of one instrument or all; a call may end by itself."""
     if name.upper() not in Phase.__members__:
-        raise _wrong(f"{name!r} is no phase", f"there are {', '.join(Phase.__members__)}")
+        raise wrong(f"{name!r} is no phase", f"there are {', '.join(Phase.__members__)}")
     with administrator(data) as session:
         one = 0 if symbol == "all" else names_of(session).instrument(symbol).instrument_id
         call_ns = round(seconds * _NS_PER_S)
         event = session.execute(c.SetPhase(*_UNSIGNED, one, Phase[name.upper()], call_ns))
-    _applied(event, f"{symbol} is {name.upper()}")
+    applied(event, f"{symbol} is {name.upper()}")
 
 
 def cancel(data: Path, scope: CancelScope) -> None:
     """Every live order within the scope; the venue does it in bounded pieces."""
     if scope == CancelScope() and not scope.is_all:
-        raise _wrong("this would cancel every order", "say so with --all, or say whose")
+        raise wrong("this would cancel every order", "say so with --all, or say whose")
     if scope.side is not None and scope.side.upper() not in {"BUY", "SELL"}:
-        raise _wrong(f"{scope.side!r} is no side", "there are BUY and SELL")
+        raise wrong(f"{scope.side!r} is no side", "there are BUY and SELL")
     with administrator(data) as session:
         names = names_of(session)
         event = session.execute(
@@ -224,7 +224,7 @@ def cancel(data: Path, scope: CancelScope) -> None:
         )
         if value is not None
     ]
-    _applied(event, f"live orders are canceled: {', '.join(whose) or 'all'}")
+    applied(event, f"live orders are canceled: {', '.join(whose) or 'all'}")
 
 
 def instrument_add(data: Path, symbol: str, change: InstrumentChange, phase_name: str) -> None:
@@ -244,9 +244,9 @@ def instrument_add(data: Path, symbol: str, change: InstrumentChange, phase_name
         try:
             command = add_instrument(config, number)
         except ValueError as error:
-            raise _wrong("this instrument cannot be added", str(error)) from error
+            raise wrong("this instrument cannot be added", str(error)) from error
         event = session.execute(command)
-    _applied(event, f"instrument {number} {symbol}")
+    applied(event, f"instrument {number} {symbol}")
 
 
 def instrument_set(data: Path, symbol: str, change: InstrumentChange) -> None:
@@ -264,19 +264,19 @@ def instrument_set(data: Path, symbol: str, change: InstrumentChange) -> None:
                 _or(change.market_collar_bps, now.market_collar_bps),
             )
         )
-    _applied(event, f"instrument {symbol}")
+    applied(event, f"instrument {symbol}")
 
 
 def participant_add(data: Path, name: str) -> None:
     """One more participant; its number is the first that is free."""
     if not name.isascii() or not 0 < len(name) <= NAME_BYTES_MAX:
-        raise _wrong(f"{name!r} is no participant's name", "1 to 16 ASCII characters")
+        raise wrong(f"{name!r} is no participant's name", "1 to 16 ASCII characters")
     with administrator(data) as session:
         directory = names_of(session).directory
         known = [item.participant_id for item in directory.accounts]
         known += [item.participant_id for item in directory.users]
         number, event = _first_free(session, 1 + max(known, default=0), name)
-    _applied(event, f"participant {number} {name}")
+    applied(event, f"participant {number} {name}")
 
 
 def _first_free(session: AdminSession, number: int, name: str) -> tuple[int, Event]:
@@ -292,18 +292,18 @@ def _first_free(session: AdminSession, number: int, name: str) -> tuple[int, Eve
 
 def account_add(data: Path, config: AccountConfig) -> None:
     """One more account, with its first cash. `config.participant` is a number."""
-    cash = _units(config.cash, "cash")
+    cash = units(config.cash, "cash")
     with administrator(data) as session:
         number = len(names_of(session).directory.accounts) + 1
         try:
             command = add_account(config, number, int(config.participant))
         except ValueError as error:
-            raise _wrong("this account cannot be added", str(error)) from error
+            raise wrong("this account cannot be added", str(error)) from error
         event = session.execute(command)
-        _applied(event, f"account {number} {config.firm}")
+        applied(event, f"account {number} {config.firm}")
         if cash:
             event = session.execute(c.DepositCash(*_UNSIGNED, number, cash))
-            _applied(event, f"{to_text(cash)} into account {config.firm}")
+            applied(event, f"{to_text(cash)} into account {config.firm}")
 
 
 def user_add(
@@ -312,7 +312,7 @@ def user_add(
     """One more login: user, session, rights. Without a password one is made up and printed."""
     chosen = password or random_password()
     if not chosen.isascii() or not 0 < len(chosen) <= len(random_password()):
-        raise _wrong("this password cannot be used", "1 to 10 ASCII characters (SoupBinTCP)")
+        raise wrong("this password cannot be used", "1 to 10 ASCII characters (SoupBinTCP)")
     with administrator(data) as session:
         names = names_of(session)
         accounts = [names.account(firm) for firm in firms]
@@ -322,19 +322,19 @@ def user_add(
         try:
             command = add_user(name, chosen, user_id, participant_id)
         except ValueError as error:
-            raise _wrong("this login cannot be added", str(error)) from error
-        _applied(session.execute(command), f"user {user_id} {name.upper()}")
+            raise wrong("this login cannot be added", str(error)) from error
+        applied(session.execute(command), f"user {user_id} {name.upper()}")
         for account in accounts:
             bits = OWN_ACCOUNT
             event = session.execute(c.Grant(*_UNSIGNED, user_id, account.account_id, bits))
-            _applied(event, f"{name.upper()} may use account {account.firm.strip()}")
+            applied(event, f"{name.upper()} may use account {account.firm.strip()}")
         options = SessionOption.CANCEL_ON_DISCONNECT if cancel_on_disconnect else 0
         event = session.execute(
             c.OpenSession(
                 *_UNSIGNED, session_id, user_id, accounts[0].account_id, Protocol.OUCH, int(options)
             )
         )
-        _applied(event, f"session {session_id} of {name.upper()}")
+        applied(event, f"session {session_id} of {name.upper()}")
     if not password:
         _say(f"password {chosen}  (it is not kept anywhere)")
 
@@ -346,22 +346,23 @@ def day_start(data: Path, date: int | None) -> None:
         try:
             day = datetime.strptime(str(date), "%Y%m%d").replace(tzinfo=UTC)
         except ValueError as error:
-            raise _wrong(f"{date} is no date", "write it as yyyymmdd") from error
+            raise wrong(f"{date} is no date", "write it as yyyymmdd") from error
         now_ns = int(day.timestamp()) * 1_000_000_000
     trading_date, midnight_ns = trading_day(now_ns)
     with administrator(data) as session:
         event = session.execute(c.StartDay(*_UNSIGNED, trading_date, midnight_ns))
-    _applied(event, f"the day {trading_date} is open")
+    applied(event, f"the day {trading_date} is open")
 
 
 def day_end(data: Path) -> None:
     """Close the day."""
     with administrator(data) as session:
         event = session.execute(c.EndDay(*_UNSIGNED))
-    _applied(event, "the day is closed; DAY orders expire")
+    applied(event, "the day is closed; DAY orders expire")
 
 
-def _applied(event: Event, text: str) -> None:
+def applied(event: Event, text: str) -> None:
+    """Say that it was done, and where in the log's events."""
     _say(f"applied (event {event.event_seq}): {text}")
 
 
@@ -373,11 +374,12 @@ def _or(wanted: int | None, now: int) -> int:
     return now if wanted is None else wanted
 
 
-def _units(text: str, what: str) -> int:
+def units(text: str, what: str) -> int:
+    """Decimal text as 10^-4 units. Raises: SettingsError."""
     try:
         return to_units(text, what)
     except ValueError as error:
-        raise _wrong(f"{what} cannot be used", str(error)) from error
+        raise wrong(f"{what} cannot be used", str(error)) from error
 
 
 def _rate(text: str, what: str) -> int:
@@ -389,7 +391,7 @@ def _rate(text: str, what: str) -> int:
 
 
 def _units_or(text: str | None, now: int, what: str) -> int:
-    return now if text is None else _units(text, what)
+    return now if text is None else units(text, what)
 
 
 def _rights(text: str) -> int:
@@ -398,18 +400,19 @@ def _rights(text: str) -> int:
         if name == "NONE":
             continue
         if name not in Entitlement.__members__:
-            raise _wrong(f"{name!r} is no right", f"there are {', '.join(Entitlement.__members__)}")
+            raise wrong(f"{name!r} is no right", f"there are {', '.join(Entitlement.__members__)}")
         bits |= Entitlement[name]
     return int(bits)
 
 
 def _known(name: str, names: list[str], kind: str) -> str:
     if name not in names:
-        raise _wrong(f"there is no {kind} {name!r}", f"there are {', '.join(names) or 'none'}")
+        raise wrong(f"there is no {kind} {name!r}", f"there are {', '.join(names) or 'none'}")
     return name
 
 
-def _wrong(what: str, why: str) -> SettingsError:
+def wrong(what: str, why: str) -> SettingsError:
+    """An argument that cannot be used, to be raised."""
     return SettingsError(
         what=what, why=why, do="change the argument; nothing was sent to the venue", read=_READ
     )

@@ -15,15 +15,34 @@ from typing import Final
 from oms.bounds import (
     BATCH_COMMANDS_MAX,
     FIRM_BYTES,
+    LIMIT_WINDOW_MAX_NS,
     MONEY_MAX,
+    ORDER_RATE_MAX,
     SYMBOL_BYTES_MAX,
     USER_NAME_BYTES_MAX,
 )
-from oms.config import AccountConfig, InstrumentConfig, SettingsError, UserConfig, VenueConfig
+from oms.config import (
+    AccountConfig,
+    AccountLimitsConfig,
+    InstrumentConfig,
+    RiskConfig,
+    SessionLimitsConfig,
+    SettingsError,
+    UserConfig,
+    VenueConfig,
+)
 from oms.local.decimals import to_units
 from oms.local.samples import demo_config, replay_config
 from oms.messages import commands as c
-from oms.messages.enums import Entitlement, Phase, Protocol, SessionOption
+from oms.messages.enums import (
+    Entitlement,
+    Phase,
+    Protocol,
+    RiskField,
+    RiskScope,
+    SessionOption,
+    ShortSale,
+)
 from oms.messages.records import pack_batch
 
 __all__ = [
@@ -50,6 +69,7 @@ SALT_BYTES: Final = 16
 OWN_ACCOUNT: Final = (
     Entitlement.ENTER | Entitlement.CANCEL | Entitlement.DROP_COPY | Entitlement.READ
 )
+_MS_NS: Final = 1_000_000
 _UNSIGNED: Final = (0, 0, 0, 0)  # session, epoch, client_seq, not_after: genesis mode has none
 
 
@@ -83,6 +103,7 @@ def build_genesis(config: VenueConfig, cluster_id: int, now_ns: int) -> list[byt
         users_max=capacity.users_max,
         sessions_max=capacity.sessions_max,
         positions_max=capacity.positions_max,
+        duplicates_max=capacity.duplicates_max,
     )
     everything: list[c.Command] = [genesis, *commands]
     return [
@@ -185,6 +206,7 @@ def _admin_commands(config: VenueConfig, now_ns: int) -> list[c.Command]:
         ),
         *_users(config.users, participants, account_ids),
         *_deposits(config.accounts, account_ids, symbols),
+        *_default_limits(config.risk),
         c.StartDay(*_UNSIGNED, trading_date=trading_date, midnight_ns=midnight_ns),
     ]
 
@@ -241,6 +263,61 @@ def _deposits(
             if quantity
         ]
     return deposits
+
+
+def _default_limits(risk: RiskConfig) -> list[c.Command]:
+    """SET_RISK of the defaults, where the configuration says other than the engine."""
+    accounts, sessions = risk.accounts, risk.sessions
+    of_accounts = c.SetRisk(
+        *_UNSIGNED,
+        RiskScope.ACCOUNT,
+        0,
+        RiskField.ORDER_RATE
+        | RiskField.OPEN_ORDERS
+        | RiskField.DUPLICATES
+        | RiskField.EXPOSURE
+        | RiskField.SHORT_SALE,
+        short_sale=ShortSale.ALLOWED if accounts.short_sale else ShortSale.FORBIDDEN,
+        duplicate_window_ns=accounts.duplicate_window_ms * _MS_NS,
+        max_exposure=to_units(accounts.max_exposure, "risk of accounts, max_exposure"),
+        **_rate(accounts, "risk of accounts"),
+    )
+    of_sessions = c.SetRisk(
+        *_UNSIGNED,
+        RiskScope.SESSION,
+        0,
+        RiskField.ORDER_RATE | RiskField.OPEN_ORDERS,
+        **_rate(sessions, "risk of sessions"),
+    )
+    if of_accounts.duplicate_window_ns > LIMIT_WINDOW_MAX_NS or of_accounts.max_exposure < 0:
+        msg = "risk of accounts: duplicate_window_ms is above an hour, or max_exposure below zero"
+        raise ValueError(msg)
+    made: list[c.Command] = []
+    if accounts != AccountLimitsConfig():
+        made.append(of_accounts)
+    if sessions != SessionLimitsConfig():
+        made.append(of_sessions)
+    return made
+
+
+def _rate(limits: SessionLimitsConfig, what: str) -> dict[str, int]:
+    window_ns = limits.rate_window_ms * _MS_NS
+    if limits.order_rate == 0 and limits.cancel_reserve == 0:
+        return {"max_open_orders": limits.max_open_orders}
+    if (
+        limits.cancel_reserve >= limits.order_rate
+        or limits.order_rate > ORDER_RATE_MAX
+        or window_ns > LIMIT_WINDOW_MAX_NS
+    ):
+        msg = f"{what}: cancel_reserve is below order_rate, that at most {ORDER_RATE_MAX:,},"
+        msg += " and rate_window_ms at most an hour"
+        raise ValueError(msg)
+    return {
+        "max_open_orders": limits.max_open_orders,
+        "order_rate": limits.order_rate,
+        "cancel_reserve": limits.cancel_reserve,
+        "rate_window_ns": window_ns,
+    }
 
 
 def _numbered(names: list[str], what: str) -> dict[str, int]:

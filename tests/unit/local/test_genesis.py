@@ -8,7 +8,16 @@ import msgspec
 import pytest
 
 from oms.bounds import BATCH_COMMANDS_MAX, BATCH_HEADER_BYTES, COMMAND_BYTES
-from oms.config import AccountConfig, InstrumentConfig, SettingsError, UserConfig, VenueConfig
+from oms.config import (
+    AccountConfig,
+    AccountLimitsConfig,
+    InstrumentConfig,
+    RiskConfig,
+    SessionLimitsConfig,
+    SettingsError,
+    UserConfig,
+    VenueConfig,
+)
 from oms.local.genesis import build_genesis, hash_password, trading_day
 from oms.local.samples import SYMBOLS, demo_config, replay_config
 from oms.messages.enums import (
@@ -18,6 +27,7 @@ from oms.messages.enums import (
     Phase,
     Protocol,
     SessionOption,
+    ShortSale,
 )
 from oms.messages.link import AccountView, Directory, Totals
 from oms.messages.record_fields import batch_commands
@@ -271,3 +281,29 @@ def test_contradiction_in_the_configuration_is_refused_before_anything_is_made(w
         config = msgspec.structs.replace(config, instruments=[InstrumentConfig(symbol="ELM")])
     with pytest.raises(SettingsError, match=words):
         build_genesis(config, CLUSTER_ID, NOW_NS)
+
+
+def test_defaults_of_limits_are_in_force(make_engine: Callable[[], EngineLike]) -> None:
+    """What `[risk]` says holds for every account and session, also for those that come later."""
+    risk = RiskConfig(
+        accounts=AccountLimitsConfig(
+            order_rate=10, cancel_reserve=2, max_exposure="5.00", short_sale=False
+        ),
+        sessions=SessionLimitsConfig(max_open_orders=7),
+    )
+    directory = applied(make_engine(), small_config(risk=risk)).directory()
+    of_accounts, of_sessions = directory.account_defaults, directory.session_defaults
+    assert of_accounts is not None
+    assert of_sessions is not None
+    assert (of_accounts.order_rate, of_accounts.cancel_reserve) == (10, 2)
+    assert (of_accounts.rate_window_ns, of_accounts.max_exposure) == (10**9, 50_000)
+    assert of_accounts.short_sale == ShortSale.FORBIDDEN
+    assert of_sessions.max_open_orders == 7
+    assert all(session.limits == of_sessions for session in directory.sessions)
+
+
+def test_limits_that_contradict_themselves_stop_the_start() -> None:
+    """A rate that only cancels may use would refuse every order."""
+    risk = RiskConfig(sessions=SessionLimitsConfig(order_rate=2, cancel_reserve=2))
+    with pytest.raises(SettingsError, match="cancel_reserve is below order_rate"):
+        build_genesis(small_config(risk=risk), CLUSTER_ID, NOW_NS)
