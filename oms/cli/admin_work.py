@@ -138,7 +138,7 @@ def fees_set(data: Path, schedule: int, to: str, *, maker: str, taker: str) -> N
         event = session.execute(
             c.SetFees(*_UNSIGNED, schedule, 0, maker_rate, taker_rate, account_id)
         )
-    _applied(event, f"schedule {schedule}: {maker} bps for makers, {taker} bps for takers")
+    applied(event, f"schedule {schedule}: {maker} bps for makers, {taker} bps for takers")
 
 
 def fees_give(data: Path, account: str, schedule: int) -> None:
@@ -146,7 +146,7 @@ def fees_give(data: Path, account: str, schedule: int) -> None:
     with administrator(data) as session:
         account_id = names_of(session).account(account).account_id
         event = session.execute(c.SetFees(*_UNSIGNED, schedule, account_id))
-    _applied(event, f"account {account} has schedule {schedule}")
+    applied(event, f"account {account} has schedule {schedule}")
 
 
 def limits(
@@ -384,9 +384,9 @@ def units(text: str, what: str) -> int:
 
 def _rate(text: str, what: str) -> int:
     """Basis points as 10^-7."""
-    rate, rest = divmod(_units(text, what), 10)
+    rate, rest = divmod(units(text, what), 10)
     if rest:
-        raise _wrong(f"{what} cannot be used", f"{text!r} is not a whole number of 0.001")
+        raise wrong(f"{what} cannot be used", f"{text!r} is not a whole number of 0.001")
     return rate
 
 
