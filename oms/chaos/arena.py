@@ -1,8 +1,9 @@
 """The venue that chaos is made in: three nodes on disks that do as they are told, two gateways, and
-a relay on every link.
+networks between them that can be cut.
 
 Called by `run.py` and by tests. Where forgetful disks cannot be mounted the nodes have ordinary
 ones, and `why_no_power` says so: then there are no power cuts and no full, failing or slow disks.
+Where network namespaces cannot be made a relay stands on every link (`why_no_networks`).
 Belongs to one thread but for `kill`. Leaves no process; files are left where the caller said.
 """
 
@@ -14,8 +15,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
+from oms.chaos import networks
 from oms.chaos.forgetful_disk import ForgetfulDisk, why_not
 from oms.chaos.links import Links
+from oms.chaos.networks import Networks
 from oms.chaos.relay import Relays
 from oms.chaos.switch import FOLDER, Switch, path_of
 from oms.config import VenueConfig
@@ -30,13 +33,23 @@ READ: Final = "docs/chaos.md"
 class Arena:
     """Made by `arena`, running."""
 
-    def __init__(self, venue: LocalVenue, links: Links, why_no_power: str) -> None:
+    def __init__(
+        self, venue: LocalVenue, links: Links | Networks, why_no_power: str, why_no_networks: str
+    ) -> None:
         self.venue = venue
         self.links = links
         self.why_no_power = why_no_power  # "": power can be cut
+        self.why_no_networks = why_no_networks  # "": packets are lost; else relays hold them
         self.disks: dict[str, ForgetfulDisk] = {}
         self.switches = {node_id: self._switch(node_id) for node_id in self.node_ids}
         self._next_number = len(self.switches) + 1
+
+    @property
+    def networks(self) -> str:
+        """How they are cut, for the reader."""
+        if self.why_no_networks:
+            return f"a relay on every link holds what is sent ({self.why_no_networks})"
+        return "each process in a network of its own, and a router that loses packets"
 
     @property
     def node_ids(self) -> list[str]:
@@ -134,13 +147,15 @@ def arena(
     node_module: str = NODE_MODULE,
 ) -> Iterator[Arena]:
     """A running venue in `folder`. Raises: VenueError, StartCanceled."""
-    why_no_power = why_not() or ""
+    why_no_power, why_no_networks = why_not() or "", networks.why_not()
     with ExitStack() as stack:
+        router = None if why_no_networks else stack.enter_context(networks.Router())
         relays = stack.enter_context(Relays())
         venue = LocalVenue.format(folder, config, gateway_count=GATEWAYS)
         venue.node_module = node_module
         (folder / FOLDER).mkdir()
-        made = Arena(venue, Links(venue, relays), why_no_power)
+        links = Networks(venue, relays, router) if router else Links(venue, relays)
+        made = Arena(venue, links, why_no_power, why_no_networks)
         stack.callback(made.close)
         for node_id in [] if why_no_power else made.node_ids:
             made.disks[node_id] = ForgetfulDisk.over(folder / node_id)

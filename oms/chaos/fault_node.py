@@ -2,8 +2,9 @@
 
 Started by the arena in place of `oms.node.main`. It is the product's node; a few of its functions
 are wrapped so that they look at the switch (`switch.py`) on their way, its clock is wrong by what
-the switch says, and its segments are small, so that journals go on to the next one often. The
-product itself cannot be told to die, and pays nothing for this.
+the switch says, its segments are small, so that journals go on to the next one often, and a process
+beside it copies the state for every snapshot, as if that were large. The product itself cannot be
+told to die, and pays nothing for this.
 """
 
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
 from oms.chaos.switch import Blow, Place, Switch, path_of
+from oms.node import state_copy
 from oms.node.clock import Clock
 from oms.node.egress import Egress
 from oms.node.main import main
@@ -89,6 +91,7 @@ class Places:
         defaults = RaftLog.__init__.__kwdefaults__ or {}
         assert "segment_bytes" in defaults
         defaults["segment_bytes"] = SEGMENT_BYTES
+        setattr(state_copy, "SNAPSHOT_COPY_BYTES_MAX", 0)  # noqa: B010  # a constant for mypy
 
     def _before(self, place: Place, function: Callable[_P, _R]) -> Callable[_P, _R]:
         def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:

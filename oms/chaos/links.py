@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from oms.chaos.doors import Doors
 from oms.chaos.relay import Relay, Relays
 from oms.chaos.relay_flow import Way
 from oms.config import GatewaySettings, NodeAddress, NodeSettings, load
@@ -20,7 +21,7 @@ from oms.local.venue import LocalVenue
 _BOTH: Final = (Way.UP, Way.DOWN)
 
 
-class Links:
+class Links(Doors):
     """All links of one venue: node to node, gateway to node, client to gateway."""
 
     def __init__(self, venue: LocalVenue, relays: Relays) -> None:
@@ -29,7 +30,7 @@ class Links:
         self._known: dict[tuple[str, str], Relay] = {}  # by who connects, and to what
         # Every relay at a node, with the way that leads away from it.
         self._at_node: dict[str, list[tuple[Relay, Way]]] = {}
-        self._doors = {item.name: relays.link(item.listen) for item in venue.folder.venue.gateways}
+        super().__init__(venue, relays)
         self.lay()
 
     def lay(self) -> None:
@@ -39,12 +40,6 @@ class Links:
             self._relay_gateway(gateway.name)
         for node in self._venue.nodes:
             self._relay_node(node.node_id)
-
-    @property
-    def doors(self) -> list[tuple[str, int]]:
-        """Where clients connect."""
-        split = [relay.address.rpartition(":") for relay in self._doors.values()]
-        return [(host, int(port)) for host, _, port in split]
 
     def isolate(self, node_id: str) -> None:
         """Nothing reaches this node or leaves it."""
@@ -61,11 +56,6 @@ class Links:
         """Nothing reaches this node; everybody hears it."""
         for relay, away in self._at_node[node_id]:
             relay.hold(Way.DOWN if away is Way.UP else Way.UP)
-
-    def flap(self) -> None:
-        """Every client's connection breaks, with what is on its way."""
-        for relay in self._doors.values():
-            relay.drop()
 
     def mend(self) -> None:
         """Every link works."""

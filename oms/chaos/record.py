@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from oms.chaos.arena import Arena
 from oms.chaos.run import Outcome, Plan
 from oms.chaos.timeline import Mark, Second
 
@@ -25,6 +26,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     ended: str  # UTC
     machine: str
     why_no_power: str  # "": disks that forget what was not synced
+    networks: str  # how they are cut
     trading_s: float
     acknowledged: int
     lost: int
@@ -43,7 +45,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     marks: list[Mark]
 
 
-def record_of(outcome: Outcome, plan: Plan, *, command: str, why_no_power: str) -> RunRecord:
+def record_of(outcome: Outcome, plan: Plan, arena: Arena, command: str) -> RunRecord:
     """Of a run that was judged."""
     verdict, done = outcome.verdict, outcome.done
     named = verdict.lost + verdict.duplicated + verdict.reordered
@@ -52,7 +54,8 @@ def record_of(outcome: Outcome, plan: Plan, *, command: str, why_no_power: str) 
         seed=plan.seed,
         ended=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         machine=f"{os.cpu_count()} cores, {platform.system()} {platform.release()}",
-        why_no_power=why_no_power,
+        why_no_power=arena.why_no_power,
+        networks=arena.networks,
         trading_s=round(outcome.seconds, 1),
         acknowledged=outcome.acknowledged,
         lost=verdict.lost,

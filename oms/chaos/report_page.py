@@ -173,7 +173,7 @@ def _again(record: RunRecord) -> str:
         ("violations of other kinds", f"{record.other_violations:,}"),
         ("instants at which processes were ended", f"{len(in_flight):,}"),
         ("of these with orders in flight", f"{with_orders:,}, {sum(in_flight):,} orders in all"),
-        ("networks", "a TCP relay on every link holds what is sent while it is cut"),
+        ("networks", escape(record.networks)),
         (
             "disks",
             escape(record.why_no_power)

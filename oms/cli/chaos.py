@@ -18,7 +18,7 @@ from typing import Final
 
 import uvloop
 
-from oms.chaos.arena import READ, arena
+from oms.chaos.arena import READ, Arena, arena
 from oms.chaos.forgetful_disk import DiskError
 from oms.chaos.kinds import FaultName
 from oms.chaos.record import record_of
@@ -70,7 +70,7 @@ def chaos(wish: Wish) -> int:
     work = Path(tempfile.mkdtemp(prefix="quorate-"))
     interrupts = Interrupts()
     try:
-        outcome, why_no_power = _run(work / VENUE, plan, interrupts)
+        outcome, running = _run(work / VENUE, plan, interrupts)
     except StartCanceled:
         _say("interrupted; every process is gone")
         shutil.rmtree(work)
@@ -83,7 +83,7 @@ def chaos(wish: Wish) -> int:
     else:
         shutil.rmtree(work)
     command = shlex.join(["oms", *sys.argv[1:]])
-    record = record_of(outcome, plan, command=command, why_no_power=why_no_power)
+    record = record_of(outcome, plan, running, command)
     save_record(record, folder)
     if wish.report is not None:
         wish.report.write_text(page(record), encoding="utf-8")
@@ -105,11 +105,12 @@ def parse_names(names: Sequence[str]) -> list[FaultName]:
     return [known[name] for name in names]
 
 
-def _run(path: Path, plan: Plan, interrupts: Interrupts) -> tuple[Outcome, str]:
+def _run(path: Path, plan: Plan, interrupts: Interrupts) -> tuple[Outcome, Arena]:
     config = demo_config(plan.seed)
-    _say(f"seed {plan.seed}: starting three nodes and two gateways, a relay on every link ...")
+    _say(f"seed {plan.seed}: starting three nodes and two gateways ...")
     try:
         with arena(path, config, is_canceled=interrupts.is_set) as running:
+            _say(f"networks: {running.networks}")
             if running.why_no_power:
                 _say(f"NO POWER CUTS: {running.why_no_power}")
             run = Run(running, config, plan, _say)
@@ -124,7 +125,7 @@ def _run(path: Path, plan: Plan, interrupts: Interrupts) -> tuple[Outcome, str]:
         if known is None:
             raise
         raise _cut_off(known.exceptions[0]) from group
-    return outcome, running.why_no_power
+    return outcome, running
 
 
 async def _until_interrupted(run: Run, interrupts: Interrupts) -> Outcome:

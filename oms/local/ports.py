@@ -39,8 +39,8 @@ def free_ports(count: int) -> list[int]:
 
 def is_listening(pid: int, port: int) -> bool:
     """Whether this very process listens there: a stranger on the port would answer as well."""
-    inodes = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
-    with contextlib.suppress(FileNotFoundError):  # the process ended
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the process ended
+        inodes = {f"socket:[{inode}]" for inode in _listening_inodes(pid, port)}
         return any(_link(entry) in inodes for entry in Path(f"/proc/{pid}/fd").iterdir())
     return False
 
@@ -52,8 +52,9 @@ def _link(entry: Path) -> str:
         return ""
 
 
-def _listening_inodes(port: int) -> list[str]:
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+def _listening_inodes(pid: int, port: int) -> list[str]:
+    """In the network that the process lives in."""
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
     return [
         row[_INODE]
         for row in rows

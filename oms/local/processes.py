@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -39,15 +39,18 @@ class PidRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What is started: its name in this venue, its module, and its settings file."""
+    """What is started: its name in this venue, its module, its settings file, and where."""
 
     name: str
     module: str
     settings: Path
+    enter: tuple[str, ...] = field(
+        default=(), kw_only=True
+    )  # a command that runs the rest, in the same process
 
     def command(self) -> list[str]:
         """The argument vector."""
-        return [sys.executable, "-m", self.module, "--settings", str(self.settings)]
+        return [*self.enter, sys.executable, "-m", self.module, "--settings", str(self.settings)]
 
 
 class Processes:

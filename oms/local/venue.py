@@ -54,6 +54,7 @@ class LocalVenue:
     def __init__(self, folder: DataFolder) -> None:
         self.folder = folder
         self.node_module = ""  # what a node's process runs; "": the product's
+        self.enter: dict[str, list[str]] = {}  # by process: the command that runs its command
         self._processes = Processes(folder.run, folder.logs)
         self._requests: NodeRequests | None = None
 
@@ -288,9 +289,11 @@ class LocalVenue:
         return [node.node_id for node in self.nodes if self.folder.is_lost(node.node_id)]
 
     def _program(self, name: str) -> Program:
+        module, settings = _GATEWAY_MODULE, self.folder.gateway_settings(name)
         if any(node.node_id == name for node in self.nodes):
-            return Program(name, self.node_module or _NODE_MODULE, self.folder.node_settings(name))
-        return Program(name, _GATEWAY_MODULE, self.folder.gateway_settings(name))
+            module = self.node_module or _NODE_MODULE
+            settings = self.folder.node_settings(name)
+        return Program(name, module, settings, enter=tuple(self.enter.get(name, ())))
 
     def _listens(self, name: str, port: int) -> bool:
         pid = self._processes.pid(name)

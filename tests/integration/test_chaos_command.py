@@ -39,7 +39,6 @@ def oms(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 KILLS = {
     "kill-leader": 1,
-    "kill-pair": 2,
     "kill-all": 3,
     "die-appended": 1,
     "die-voted": 2,
