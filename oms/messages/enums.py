@@ -322,13 +322,13 @@ class RejectReason(IntEnum):
     BAD_MIN_QTY = 20  # above the order's quantity, or not a multiple of the lot
     BAD_EXPIRE_TIME = 21  # over already, beyond the end of time, or there without GTD or GTT
     ENTRY_OFF = 22  # stopped for the venue, session, account or instrument, or by oneself
+    BAD_DISPLAY = 23  # of what does not rest, above the order, below a thousandth, or off the lot
+    RESTRICTED = 26  # the instrument's restriction, or the account's own in it
     DUPLICATE_ORDER = 27  # like one that the account entered a moment ago
     RATE_LIMIT = 28  # too many commands of the session or account in too short a time
     OPEN_ORDERS_LIMIT = 29  # of the session, or of the account
     EXPOSURE_LIMIT = 30  # value of the account's live orders
     SHORT_NOT_ALLOWED = 31  # the account may not sell short
-    RESTRICTED = 26  # the instrument's restriction, or the account's own in it
-    BAD_DISPLAY = 23  # of what does not rest, above the order, below a thousandth, or off the lot
     # admin commands only
     NOT_ADMIN = 32
     UNKNOWN_ID = 33
