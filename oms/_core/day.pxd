@@ -11,6 +11,7 @@ from oms._core.mass_cancel cimport take_away
 from oms._core.order_events cimport number_in_session
 from oms._core.order_pool cimport ORDER_FOR_CALL, Order
 from oms._core.phase_change cimport change_phase, move_phase
+from oms._core.restate cimport start_restating
 from oms._core.sessions cimport Session, session_oldest
 from oms._core.state cimport State, add_event
 from oms._core.timers cimport next_due
@@ -52,6 +53,7 @@ cdef inline uint8_t apply_start_day(State* state, const DayRecord* record) noexc
         return REJECT_WRONG_DAY
     state.numbers.is_day_open = 1
     state.gate = venue_gate(state)
+    start_restating(state)
     state.numbers.trading_date = record.trading_date
     state.numbers.midnight_ns = record.midnight_ns
     for i in range(1, state.numbers.session_count + 1):

@@ -87,6 +87,8 @@ cdef inline uint64_t state_digest(const State* state) noexcept nogil:
     take_sessions(&hash_, state)
     take_orders(&hash_, state)
     take(&hash_, <uint64_t>state.numbers.cash_issued)
+    take(&hash_, state.restating.up_to)
+    take(&hash_, state.restating.last_number)
     take_tasks(&hash_, state)
     take(&hash_, state.keys_taken)
     for place in range(keyed_count(state)):

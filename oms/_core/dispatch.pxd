@@ -28,6 +28,7 @@ from oms._core.orders cimport (
 )
 from oms._core.phase_change cimport apply_set_phase, end_due_calls
 from oms._core.postings cimport apply_posting
+from oms._core.restate cimport restate_step
 from oms._core.sessions cimport Session, session_outcome, session_remember
 from oms._core.state cimport State, add_event, grant_of, session_of
 from oms._core.trail cimport trail_end, trail_on, trail_start
@@ -55,6 +56,8 @@ cdef inline void apply_entry(
     calls_start(state)
     if UNLIKELY(state.numbers.sweep_slot != 0):
         sweep_step(state)
+    if UNLIKELY(state.restating.up_to != 0):
+        restate_step(state)
     if UNLIKELY(state.timers.count != 0):
         expire_due(state)
     if UNLIKELY(state.calls.timers.count != 0):

@@ -106,7 +106,7 @@ cdef class Engine:
         cdef int64_t due_ns = self.next_due_ns
         return (
             self.state.numbers.sweep_slot != 0 or self.state.work.count != 0
-            or self.state.calls.count != 0
+            or self.state.calls.count != 0 or self.state.restating.up_to != 0
             or (due_ns != 0 and due_ns <= self.state.numbers.last_timestamp)
         )
 

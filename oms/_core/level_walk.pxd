@@ -6,7 +6,7 @@ not change during a walk.
 
 from libc.stdint cimport uint32_t
 
-from oms._core.ladder cimport Ladder, entry_level
+from oms._core.ladder cimport Ladder, chunk_position, entry_level, ladder_part
 from oms._core.order_book cimport LevelPool
 
 cdef struct LevelWalk:
@@ -23,6 +23,17 @@ cdef inline void level_start(
     walk.ladder = ladder
     walk.part = ladder.part_count
     walk.left = 0
+
+
+cdef inline void level_start_at(
+    LevelWalk* walk, const LevelPool* pool, const Ladder* ladder, uint32_t key
+) noexcept nogil:
+    """As `level_start`, without the levels that are better than `key`."""
+    level_start(walk, pool, ladder)
+    if ladder.part_count == 0:
+        return
+    walk.part = ladder_part(ladder, key)
+    walk.left = chunk_position(&pool.chunks.chunks[ladder.parts[walk.part].chunk], key + 1)
 
 
 cdef inline uint32_t level_next(LevelWalk* walk) noexcept nogil:

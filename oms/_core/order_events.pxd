@@ -20,7 +20,8 @@ from oms._core.types cimport (
     BookTopRecord, EVENT_BOOK_TOP, EVENT_CANCEL_REJECTED, EVENT_COMMAND_IGNORED,
     EVENT_ORDER_CANCELED, EVENT_ORDER_EXECUTED, EVENT_ORDER_REJECTED, EVENT_ORDER_RESTATED,
     EVENT_ORDER_TERMS, EVENT_TRADE, EventRecord, FLAG_HAS_TERMS, FLAG_HIDDEN, FLAG_LIVE,
-    OrderRecord, POLICY_UNKNOWN_IS_IGNORED, REJECT_ORDER_NOT_CANCELABLE, RULES_ECHO, TermsRecord,
+    OrderRecord, POLICY_UNKNOWN_IS_IGNORED, REJECT_ORDER_NOT_CANCELABLE, RESTATED_DISPLAY,
+    RULES_ECHO, TermsRecord,
 )
 
 cdef struct Top:
@@ -145,19 +146,18 @@ cdef inline void name_publicly(
 
 
 cdef inline void order_restated(
-    State* state, uint32_t slot, uint32_t shown, uint8_t reason
+    State* state, uint32_t slot, uint32_t shown, uint64_t public_id
 ) noexcept nogil:
     """ORDER_RESTATED: the public knows a live order under a new number; it shows `shown`."""
     cdef Order* order = &state.pool.orders[slot]
     cdef EventRecord* event
-    state.numbers.order_id += 1
     order.flags |= ORDER_HAS_PUBLIC_ID
-    state.pool.public_ids[slot] = state.numbers.order_id
+    state.pool.public_ids[slot] = public_id
     event = add_event(state, EVENT_ORDER_RESTATED)
     number_in_session(state, event, order.session_id, NULL)
     number_in_account(state, event, order.account_id)
     event.side = order.side
-    event.reason = reason
+    event.reason = RESTATED_DISPLAY
     event.instrument_id = order.instrument_id
     event.user_ref_num = order.user_ref_num
     event.order_id = order.order_id

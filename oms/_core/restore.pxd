@@ -22,6 +22,7 @@ from oms._core.order_pool cimport (
 )
 from oms._core.reader cimport Reader, expect, get, get_block, get_money, get_up_to
 from oms._core.restore_calls cimport read_calls
+from oms._core.restate cimport look_from_start
 from oms._core.restore_money cimport read_fee_terms, read_fees, read_keyed
 from oms._core.sessions cimport Session, session_oldest
 from oms._core.snapshot cimport (
@@ -96,6 +97,10 @@ cdef inline bint read_snapshot(
         read_calls(state, &reader)
     if reader.is_sound:
         read_limits(state, &reader)
+    if reader.is_sound and reader.version >= 3:
+        state.restating.up_to = get_up_to(&reader, state.numbers.order_id)
+        state.restating.last_number = get_up_to(&reader, state.numbers.order_id)
+        look_from_start(state)
     set_gates(state)
     return reader.is_sound and reader.at == reader.count and broken_promise(state) == 0
 

@@ -44,6 +44,8 @@ cdef inline uint64_t scrub_digest(const State* state, uint64_t step) noexcept no
     take_slots(&hash_, state, window_at(step, state.pool.highest, SCRUB_SLOTS))
     take_directory(&hash_, state, step)
     take(&hash_, <uint64_t>state.numbers.cash_issued)
+    take(&hash_, state.restating.up_to)
+    take(&hash_, state.restating.last_number)
     take_tasks(&hash_, state)
     take(&hash_, state.keys_taken)
     window = window_at(step, keyed_count(state), SCRUB_ENTITIES)

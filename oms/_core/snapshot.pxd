@@ -107,6 +107,8 @@ cdef inline void write_snapshot(Writer* writer, const State* state) noexcept nog
         put_block(writer, &state.fees[1], state.fee_count * sizeof(FeeSchedule))
         write_calls(writer, state)
         write_limits(writer, state)
+        put(writer, state.restating.up_to)
+        put(writer, state.restating.last_number)
     writer.words[2] = writer.count
     writer.words[3] = checksum(writer.words, writer.count)
 

@@ -105,6 +105,15 @@ cdef struct FeeSchedule:
     uint32_t fee_account_id  # who gets it, or pays it
     uint32_t reserved
 
+# Orders of the day before that are to be restated: those with a public number up to `up_to`.
+cdef struct Restating:
+    uint64_t up_to  # 0: none
+    uint64_t last_number  # the last one given of those that were set aside for them
+    uint32_t instrument_id  # from here on: where to go on looking; no part of the state
+    uint32_t which  # of its ladders
+    uint32_t key  # of the level
+    uint32_t reserved
+
 cdef struct State:
     Numbers numbers
     uint32_t gate  # gate.pxd
@@ -128,6 +137,7 @@ cdef struct State:
     uint64_t* windows  # sessions_max + 1 windows
     Capacities capacities
     TimerHeap timers
+    Restating restating
     Tasks work
     KeyedPosting* keyed  # the last POSTING_KEYS_MAX, a ring
     uint64_t keys_taken

@@ -217,7 +217,10 @@ cdef inline int broken_level(
             return 29
         if state.numbers.rule_version >= RULES_NAME_ANEW:
             # First come, first served: who comes to a level's end has the youngest number there.
-            if arrival_of(state, order) <= arrived:
+            if arrival_of(state, order) <= arrived and (
+                arrived <= state.restating.up_to
+                or arrival_of(state, order) > state.restating.up_to
+            ):
                 return 50
             arrived = arrival_of(state, order)
         before = slot

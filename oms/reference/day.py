@@ -16,7 +16,7 @@ from oms.messages.enums import (
 )
 from oms.reference import matcher, phase_change
 from oms.reference.events import Draft, Events
-from oms.reference.state import Venue
+from oms.reference.state import NAMES_ANEW, Venue
 
 
 def start(venue: Venue, events: Events, *, trading_date: int, midnight_ns: int) -> int:
@@ -25,6 +25,9 @@ def start(venue: Venue, events: Events, *, trading_date: int, midnight_ns: int) 
     if numbers.is_day_open or numbers.sweep_slot or trading_date <= numbers.trading_date:
         return RejectReason.WRONG_DAY
     numbers.is_day_open = True
+    if numbers.rule_version >= NAMES_ANEW and venue.live:
+        numbers.restate_up_to = numbers.restate_last = numbers.next_order_id - 1
+        numbers.next_order_id += len(venue.live)
     numbers.trading_date = trading_date
     numbers.midnight_ns = midnight_ns
     for session in venue.sessions:
@@ -67,6 +70,25 @@ def sweep_step(venue: Venue, events: Events) -> None:
     numbers.sweep_slot = 0
     _tell_sessions(venue, events, ord("E"))
     events.emit(Draft(kind=EventKind.DAY_ENDED, order_id=numbers.trading_date))
+
+
+def restate_step(venue: Venue, events: Events) -> None:
+    """Orders of the day before come into the new one under new public numbers, book by book."""
+    numbers = venue.numbers
+    if numbers.restate_up_to == 0:
+        return
+    waiting = [
+        order
+        for book in venue.books
+        for order in book.orders()
+        if not order.is_hidden and (order.public_id or order.order_id) <= numbers.restate_up_to
+    ]
+    for order in waiting[:WORK_STEPS_MAX]:
+        numbers.restate_last += 1
+        order.public_id = numbers.restate_last
+        events.restated(order)
+    if len(waiting) <= WORK_STEPS_MAX:
+        numbers.restate_up_to = numbers.restate_last = 0
 
 
 def expire_due(venue: Venue, events: Events) -> None:

@@ -79,6 +79,8 @@ def _state_words(venue: Venue) -> Iterator[int]:
         yield from session_words(session)
     yield from _order_words(venue)
     yield venue.numbers.cash_issued
+    yield venue.numbers.restate_up_to
+    yield venue.numbers.restate_last
     yield from task_words(venue)
     yield venue.numbers.keys_taken
     for posting in venue.keyed:

@@ -70,6 +70,7 @@ class Engine:
         budget = mass_cancel.Budget()
         self._venue.touched.clear()
         day.sweep_step(self._venue, events)
+        day.restate_step(self._venue, events)
         day.expire_due(self._venue, events)
         phase_change.end_due_calls(self._venue, events)
         auction.run(self._venue, events, budget)
@@ -145,7 +146,7 @@ class Engine:
         """Bounded work is unfinished: sweep, mass cancels, uncrosses, orders whose time is over."""
         venue = self._venue
         is_overdue = 0 < self.next_due_ns <= venue.numbers.last_timestamp
-        is_queued = bool(venue.tasks) or bool(venue.uncrossing)
+        is_queued = bool(venue.tasks or venue.uncrossing or venue.numbers.restate_up_to)
         return venue.numbers.sweep_slot > 0 or is_queued or is_overdue
 
     @property

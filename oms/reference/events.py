@@ -219,13 +219,13 @@ class Events:
             )
         )
 
-    def restated(self, order: Order, reason: RestatedReason) -> None:
+    def restated(self, order: Order) -> None:
         """ORDER_RESTATED: the public knows a live order under another number."""
         self.emit(
             Draft(
                 kind=EventKind.ORDER_RESTATED,
                 side=order.side,
-                reason=reason,
+                reason=RestatedReason.DISPLAY,
                 session_id=order.session_id,
                 account_id=order.account_id,
                 instrument_id=order.instrument_id,

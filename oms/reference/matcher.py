@@ -14,7 +14,6 @@ from oms.messages.enums import (
     Policy,
     PostOnly,
     RejectReason,
-    RestatedReason,
     Side,
     TimeInForce,
 )  # fmt: skip
@@ -309,7 +308,7 @@ def refresh(venue: Venue, events: Events, order: Order) -> None:
     venue.book(order.instrument_id).move_to_the_back(order)
     if venue.numbers.rule_version >= NAMES_ANEW:
         order.public_id = _next_order_id(venue)
-        events.restated(order, RestatedReason.DISPLAY)
+        events.restated(order)
 
 
 def _rest_or_cancel(venue: Venue, events: Events, order: Order, record: OrderRecord) -> None:

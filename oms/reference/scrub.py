@@ -50,6 +50,8 @@ def _words(venue: Venue, step: int) -> Iterator[int]:
     for session in _in(venue.sessions, step, HEAVY):
         yield from digest.session_words(session)
     yield venue.numbers.cash_issued
+    yield venue.numbers.restate_up_to
+    yield venue.numbers.restate_last
     yield from digest.task_words(venue)
     yield venue.numbers.keys_taken
     for posting in _in(venue.keyed, step, ENTITIES):

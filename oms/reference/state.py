@@ -233,6 +233,8 @@ class Counters(msgspec.Struct):
     midnight_ns: int = 0
     is_day_open: bool = False
     sweep_slot: int = 0
+    restate_up_to: int = 0  # displayed orders with a public number up to it are to be restated
+    restate_last: int = 0  # the last number given of those that were set aside for them
     cluster_id: int = 0
     rule_version: int = 0
     genesis_left: int = 0
