@@ -8,6 +8,7 @@ from typing import Final
 
 from tests.mutants.engine_faults_money import MONEY
 from tests.mutants.engine_faults_rest import CHANGES_REST
+from tests.mutants.engine_faults_risk import RISK
 from tests.mutants.planting import Change
 
 # fmt: off
@@ -163,4 +164,4 @@ QUEUES: Final = [
     ),
 ]
 
-CHANGES: Final = [*MATCHING, *QUEUES, *CHANGES_REST, *MONEY]
+CHANGES: Final = [*MATCHING, *QUEUES, *CHANGES_REST, *MONEY, *RISK]
