@@ -8,6 +8,7 @@ import pytest
 
 from oms.chaos.links import Links
 from oms.chaos.relay import Relays
+from oms.cli.cluster_replace import replace
 from oms.config import GatewaySettings, NodeSettings, load
 from oms.local.samples import demo_config
 from oms.local.venue import LocalVenue
@@ -96,3 +97,27 @@ def test_the_others_are_not_touched_and_what_was_kept_arrives(ends: Ends) -> Non
     ends.links.mend()
     ends.dialed.settimeout(WAIT_S)
     assert ends.dialed.recv(1) == b"x"
+
+
+def test_relays_stand_before_a_node_that_took_anothers_place(tmp_path: Path) -> None:
+    """Its settings are new, and so are the others': without relays nobody could cut it off."""
+    venue = LocalVenue.format(tmp_path / "venue", demo_config(1), gateway_count=2)
+    with Relays() as relays:
+        links = Links(venue, relays)
+        doors = links.doors
+        assert replace(venue.folder.path, "n1", "n4") == 0
+        venue.reopen()
+        links.lay()
+        real = {node.node_id: node for node in venue.nodes}
+        assert sorted(real) == ["n2", "n3", "n4"]
+        for gateway in ("g1", "g2"):
+            for node in load(venue.folder.gateway_settings(gateway), GatewaySettings).nodes:
+                assert {node.pull, node.pub, node.router}.isdisjoint(
+                    {real[node.node_id].pull, real[node.node_id].pub, real[node.node_id].router}
+                )
+        for dialer, dialed in (("n2", "n3"), ("n2", "n4"), ("n3", "n4")):
+            seen = load(venue.folder.node_settings(dialer), NodeSettings).nodes
+            [relayed] = [node.raft for node in seen if node.node_id == dialed]
+            assert relayed != real[dialed].raft
+        links.isolate("n4")
+        assert links.doors == doors, "clients know them"
