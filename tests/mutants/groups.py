@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Protocol, cast
 
 Hunt = Callable[[str], str]  # name of a fault -> what caught it; empty: it survived
 
-GROUPS: Final = {"engine": "tests.mutants.engine"}
+GROUPS: Final = {"engine": "tests.mutants.engine", "log": "tests.mutants.log"}
 
 
 class Fault(NamedTuple):

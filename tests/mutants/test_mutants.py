@@ -17,6 +17,7 @@ from tests.mutants.groups import GROUPS, load_group
 from tests.mutants.planting import Change, StaleFault, plant
 
 SAMPLE: Final = 10
+LOG_SAMPLE: Final = 2
 FAULTS_MIN: Final = 30
 
 
@@ -63,4 +64,14 @@ def test_a_sample_of_the_engines_faults_is_caught() -> None:
     print(f"seed {seed!r}")
     faults = chosen(["engine"], only=[], sample=SAMPLE, seed=seed)["engine"]
     survived = [done.fault.name for done in hunt_group("engine", faults) if not done.caught_by]
+    assert not survived
+
+
+@pytest.mark.property
+def test_a_sample_of_the_logs_faults_is_caught() -> None:
+    """A simulation and a checker that let a planted fault through prove little about the log."""
+    seed = _commit()
+    print(f"seed {seed!r}")
+    faults = chosen(["log"], only=[], sample=LOG_SAMPLE, seed=seed)["log"]
+    survived = [done.fault.name for done in hunt_group("log", faults) if not done.caught_by]
     assert not survived

@@ -152,7 +152,7 @@ def short_majority(venue: Venue, draw: random.Random) -> None:
     venue.world.after(600 * MS, network.heal)
 
     def lose(node: NodeProcess) -> None:
-        order = Order(draw.randrange(1, 3), is_power_lost=True, is_after=False)
+        order = Order(draw.choice((1, 1, 1, 2)), is_power_lost=True, is_after=False)
         venue.seams.disk.orders[node.name] = order
         start_later(node, draw.randrange(60, 200) * MS)
         venue.world.after(draw.randrange(2, 40) * MS, leader_dies)

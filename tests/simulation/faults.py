@@ -6,7 +6,7 @@ leader, a follower, or a name.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,11 +27,13 @@ class Fault:
         return random.Random(f"{seed}/fault {self.number}")
 
 
-def plan(seed: int, duration_ns: int) -> list[Fault]:
-    """The seed's faults: each kind is in the mix with one half probability."""
+def plan(seed: int, duration_ns: int, only: Sequence[str] = ()) -> list[Fault]:
+    """The seed's faults: each kind is in the mix with one half probability, or just these are."""
     draw = random.Random(f"{seed}/plan")
-    kinds = [kind for kind in KINDS if draw.random() < 0.5] or [draw.choice(list(KINDS))]
-    kinds += [kind for kind in kinds if kind in _DANGEROUS for _ in range(2)]
+    kinds = list(only)
+    if not only:
+        kinds = [kind for kind in KINDS if draw.random() < 0.5] or [draw.choice(list(KINDS))]
+        kinds += [kind for kind in kinds if kind in _DANGEROUS for _ in range(2)]
     count = draw.randrange(6, 40)
     times = sorted(draw.randrange(duration_ns) for _ in range(count))
     return [Fault(number, at_ns, draw.choice(kinds)) for number, at_ns in enumerate(times)]

@@ -284,7 +284,9 @@ class Network:
         """
         for end in list(self._ends):
             if end.process is process and not end.is_closed:
-                keep = self._draw.randrange(len(end.under_way) + 1)
+                keep = len(end.under_way)
+                if self._draw.random() < 0.5:
+                    keep = self._draw.randrange(keep + 1)
                 if is_power_lost and self.is_held(process.name, end.peer.process.name):
                     keep = 0
                 end.cut_short(keep, is_told=not is_power_lost)

@@ -1,11 +1,13 @@
 """Snapshots: the newest that can be trusted and whose outputs are there; else an older, or none."""
 
+import os
 import select
 from pathlib import Path
 
 import pytest
 
 from oms.bounds import EVENT_BYTES, SNAPSHOT_EVERY_ENTRIES, SNAPSHOTS_KEPT
+from oms.node.event_file import EVENTS
 from oms.node.event_log import EventLog
 from oms.node.restoring import restore_newest
 from oms.node.snapshots import Snapshots
@@ -76,6 +78,29 @@ def test_the_newest_is_taken_and_the_event_log_cut_to_it(one: OneReplica, folder
     index, engine = restore(folder, one.event_log)
     assert index == indexes[-1] == engine.applied_index
     assert (engine.digest(), one.event_log.event_seq) == (digest, event_seq)
+
+
+def test_outputs_are_on_disk_before_the_snapshot_that_relies_on_them(
+    one: OneReplica, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log before it may be archived then: what is lost of the outputs is dear to make again."""
+    done: list[str] = []
+    sync, rename = os.fdatasync, Path.rename
+
+    def synced(fd: int) -> None:
+        done.append(Path(f"/proc/self/fd/{fd}").readlink().name)
+        sync(fd)
+
+    def renamed(path: Path, target: Path) -> Path:
+        done.append(target.name)
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fdatasync", synced)
+    monkeypatch.setattr(Path, "rename", renamed)
+    one.apply(login())
+    snapshots_of(one, folder).stop()
+    made = snapshot_file.newest_first(folder)[0].name
+    assert EVENTS in done[: done.index(made)]
 
 
 def test_a_damaged_snapshot_gives_way_to_an_older_one(one: OneReplica, folder: Path) -> None:

@@ -112,6 +112,27 @@ def test_finding_05_reply_of_another_term_is_not_counted(follower: RaftLog) -> N
     assert follower.status().commit_index == 10
 
 
+def test_an_entry_of_an_older_term_is_not_committed_by_counting(follower: RaftLog) -> None:
+    """It may still be replaced (Raft, 5.4.2); an entry of the own term commits both."""
+    Outbox(follower)
+    lead(follower)
+    receive(follower, N2, AppendReply(2, matched=True, index=9, prev_index=8))
+    assert follower.status().commit_index == 5
+    receive(follower, N2, AppendReply(2, matched=True, index=10, prev_index=9))
+    assert follower.status().commit_index == 10
+
+
+@pytest.mark.parametrize(("last_index", "is_given"), [(8, False), (9, True)])
+def test_a_vote_is_given_to_no_log_that_lacks_entries(
+    follower: RaftLog, last_index: int, *, is_given: bool
+) -> None:
+    """Whoever is elected has everything that was ever committed."""
+    outbox = Outbox(follower)
+    receive(follower, N3, raft_messages.RequestVote(2, last_index, 1))
+    said = [message for _, message in outbox.sent if not isinstance(message, AppendReply)]
+    assert bool(said) is is_given
+
+
 def test_finding_05_reply_for_a_term_that_ended_before_the_sync_is_not_sent(
     follower: RaftLog,
 ) -> None:
