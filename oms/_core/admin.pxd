@@ -153,6 +153,8 @@ cdef inline uint8_t apply_set_instrument(
         or instrument.hidden_orders
     ):
         return REJECT_BAD_VALUE
+    if record.reference_price != instrument.reference_price:
+        state.calls.calls[record.instrument_id].band_reference = 0
     set_terms(instrument, record)
     return REJECT_NONE
 

@@ -7,9 +7,11 @@ ones; until an instrument is done it stays in its phase (RULES A11, B5).
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from oms._core.bands cimport Band, CLAMP_HIGH, CLAMP_NONE, band_of, clamp_of
 from oms._core.call_price cimport CallPrice, find_call_price
 from oms._core.calls cimport (
-    Call, STAGE_CLEARING, STAGE_NONE, STAGE_QUEUED, STAGE_TRADING, call_queue_at, call_queue_pop,
+    Call, STAGE_CLEARING, STAGE_CUTTING, STAGE_NONE, STAGE_QUEUED, STAGE_TRADING, call_queue_at,
+    call_queue_pop,
 )
 from oms._core.directory cimport Instrument
 from oms._core.fees cimport charge, hold_fees
@@ -27,9 +29,10 @@ from oms._core.reserve cimport refresh, shown_of
 from oms._core.self_trade cimport is_same_owner
 from oms._core.state cimport State, add_event
 from oms._core.types cimport (
-    AuctionRecord, CANCELED_CROSS, EVENT_AUCTION_STATE, EVENT_AUCTION_TRADE, EventRecord,
+    AuctionRecord, CANCELED_CROSS, CANCELED_HALTED, EVENT_AUCTION_STATE, EVENT_AUCTION_TRADE,
+    EventRecord,
     FLAG_SELF_TRADED, LIQUIDITY_CLOSING, LIQUIDITY_HALT, LIQUIDITY_OPENING,
-    PHASE_CLOSING_AUCTION, PHASE_OPENING_AUCTION, PHASE_PRE_OPEN, SIDE_BUY, SIDE_SELL,
+    PHASE_CLOSING_AUCTION, PHASE_OPENING_AUCTION, PHASE_PRE_OPEN, PRICE_MAX, SIDE_BUY, SIDE_SELL,
     WORK_STEPS_MAX,
 )
 
@@ -49,10 +52,12 @@ cdef inline void settle_calls(State* state) noexcept nogil:
         call = &state.calls.calls[instrument_id]
         if call.stage == STAGE_QUEUED:
             state.calls.steps_left -= 1
-            call.price = find_call_price(state, instrument_id).price
+            price_call(state, instrument_id)
             call.stage = STAGE_TRADING
         if call.stage == STAGE_TRADING:
             trade_call(state, instrument_id)
+        if call.stage == STAGE_CUTTING:
+            cut_call(state, instrument_id)
         if call.stage == STAGE_CLEARING:
             clear_call(state, instrument_id)
 
@@ -73,6 +78,7 @@ cdef inline void trade_call(State* state, uint32_t instrument_id) noexcept nogil
         state.calls.steps_left -= 1
         fill(state, instrument, call, bid.head, ask.head)
     if call.volume:
+        call.band_reference = call.price
         state.numbers.match_id += 1
         say_auction(
             state, EVENT_AUCTION_TRADE, instrument_id, call.price, call.volume, 0,
@@ -84,6 +90,38 @@ cdef inline void trade_call(State* state, uint32_t instrument_id) noexcept nogil
     call.stage = (
         STAGE_QUEUED if is_crossed(state, instrument_id) else STAGE_CLEARING
     )
+    if call.clamp != CLAMP_NONE:
+        call.stage = STAGE_CUTTING
+
+
+cdef inline void price_call(State* state, uint32_t instrument_id) noexcept nogil:
+    """Find the price of an uncross; a volatility call is held within the band."""
+    cdef const Instrument* instrument = &state.instruments[instrument_id]
+    cdef Call* call = &state.calls.calls[instrument_id]
+    cdef Band band
+    call.price = find_call_price(state, instrument_id).price
+    call.clamp = clamp_of(state, instrument, instrument_id, call.price)
+    if call.clamp != CLAMP_NONE:
+        band = band_of(state, instrument, instrument_id)
+        call.price = band.high if call.clamp == CLAMP_HIGH else band.low
+
+
+cdef inline void cut_call(State* state, uint32_t instrument_id) noexcept nogil:
+    """What still overlaps would trade outside the band: of the side that went there the best go."""
+    cdef Call* call = &state.calls.calls[instrument_id]
+    cdef bint is_high = call.clamp == CLAMP_HIGH
+    cdef uint32_t best
+    while is_crossed(state, instrument_id):
+        if state.calls.steps_left == 0:
+            return
+        state.calls.steps_left -= 1
+        best = first_level(
+            state, instrument_id, BOOK_BIDS if is_high else BOOK_ASKS,
+            0 if is_high else 2 * <int64_t>PRICE_MAX,
+        )
+        take_away(state, state.levels.levels[best].head, CANCELED_HALTED, 0)
+    call.clamp = CLAMP_NONE
+    call.stage = STAGE_CLEARING
 
 
 cdef inline void fill(

@@ -15,7 +15,8 @@ cdef enum:
     STAGE_NONE = 0
     STAGE_QUEUED = 1  # nothing was done yet
     STAGE_TRADING = 2
-    STAGE_CLEARING = 3  # what was for this call alone goes
+    STAGE_CUTTING = 3  # what overlaps outside the band goes
+    STAGE_CLEARING = 4  # what was for this call alone goes
 
 cdef struct Call:
     int64_t price  # of the uncross; 0: nothing trades
@@ -23,12 +24,18 @@ cdef struct Call:
     int64_t said_price  # what the last AUCTION_STATE said
     uint64_t said_volume
     int64_t said_imbalance  # below zero: more is sold than bought
+    int64_t pause_ns  # how long a volatility call lasts; 0: until told
+    int64_t band_reference  # price of the last call; 0: none since the reference was set
+    uint32_t static_bps  # the bands; 0: none
+    uint32_t dynamic_bps
     uint64_t touched_in  # applied_index + 1 of the entry that did it last; no part of the state
     uint32_t first  # slot of the oldest order that is for a call; 0: none
     uint32_t last
     uint8_t stage  # of the uncross
     uint8_t next_phase  # behind the uncross
-    uint8_t reserved[6]
+    uint8_t clamp  # CLAMP_... of the uncross
+    uint8_t is_extended  # the volatility call goes on for the second time
+    uint8_t reserved[4]
 
 cdef struct CallLink:
     uint32_t next

@@ -167,6 +167,12 @@ cdef inline void take_call(Hash* hash_, const State* state, uint32_t i) noexcept
     take(hash_, <uint64_t>call.said_price)
     take(hash_, call.said_volume)
     take(hash_, <uint64_t>call.said_imbalance)
+    take(hash_, call.static_bps)
+    take(hash_, call.dynamic_bps)
+    take(hash_, <uint64_t>call.pause_ns)
+    take(hash_, <uint64_t>call.band_reference)
+    take(hash_, call.is_extended)
+    take(hash_, call.clamp)
 
 
 cdef inline void take_parties(Hash* hash_, const State* state) noexcept nogil:

@@ -23,6 +23,8 @@ cdef struct Instrument:
     uint8_t price_scale
     uint8_t is_killed  # no new orders in it
     uint8_t is_crossable  # orders were collected: best bid and ask may overlap
+    uint8_t has_bands
+    uint8_t is_held  # the band shortens the reach of the order that is entering; no state
     uint8_t gate  # gate.pxd
     uint8_t restriction  # RESTRICTION bits, for every account
     uint32_t hidden_orders  # how many rest (hidden.pxd)

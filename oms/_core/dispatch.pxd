@@ -12,6 +12,7 @@ from oms._core.admin cimport (
     apply_set_self_trade,
 )
 from oms._core.auction cimport calls_start, publish_calls, settle_calls
+from oms._core.bands cimport apply_set_bands
 from oms._core.day cimport apply_end_day, apply_start_day, expire_due, sweep_step
 from oms._core.digest cimport mix_header
 from oms._core.fees cimport apply_set_fees
@@ -26,7 +27,7 @@ from oms._core.order_events cimport command_outcome, number_in_session
 from oms._core.orders cimport (
     cancel_order, new_order, query_account, refuse_request, replace_order,
 )
-from oms._core.phase_change cimport apply_set_phase, end_due_calls
+from oms._core.phase_change cimport apply_set_phase, end_due_calls, pause_trading
 from oms._core.postings cimport apply_posting
 from oms._core.restate cimport restate_step
 from oms._core.sessions cimport Session, session_outcome, session_remember
@@ -91,7 +92,7 @@ cdef inline bint is_entry(const uint8_t* data, uint64_t size) noexcept nogil:
 cdef inline bint is_admin_kind(uint8_t kind) noexcept nogil:
     return (
         COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_SET_RESTRICTION
-        or kind == COMMAND_SET_FEES or kind == COMMAND_TRANSFER
+        or kind == COMMAND_SET_FEES or kind == COMMAND_TRANSFER or kind == COMMAND_SET_BANDS
     )
 
 
@@ -166,6 +167,8 @@ cdef inline void apply_order_command(State* state, const OrderRecord* record) no
         change_entry(state, session, record, record.kind == COMMAND_ENABLE_ENTRY)
     else:
         refuse_request(state, session, record)
+    if UNLIKELY(state.stopped_id != 0):
+        pause_trading(state)
     session_remember(session)
 
 
@@ -264,6 +267,8 @@ cdef inline uint8_t apply_admin(
         return apply_admin_mass_cancel(state, <const MassCancelRecord*>command, is_genesis)
     if kind == COMMAND_SET_RISK:
         return apply_set_risk(state, command, is_genesis)
+    if kind == COMMAND_SET_BANDS:
+        return apply_set_bands(state, <const BandsRecord*>command)
     if kind == COMMAND_SET_RESTRICTION:
         return apply_set_restriction(state, command, is_genesis)
     return apply_end_day(state)

@@ -18,7 +18,8 @@ from oms._core.sessions cimport Session
 from oms._core.state cimport State, grant_of
 from oms._core.types cimport PHASE_CONTINUOUS, REJECT_ENTRY_OFF, REJECT_NONE, REJECT_RESTRICTED
 from oms._core.risk_types cimport (
-    GATE_DAY, GATE_DISABLED, GATE_HIDDEN, GATE_KILLED, GATE_LIMITS, GATE_PHASE, GATE_RATE,
+    GATE_BANDS, GATE_DAY, GATE_DISABLED, GATE_HIDDEN, GATE_KILLED, GATE_LIMITS, GATE_PHASE,
+    GATE_RATE,
     GATE_RESTRICTED,
 )
 
@@ -65,6 +66,7 @@ cdef inline uint8_t instrument_gate(const Instrument* instrument) noexcept nogil
         | (0 if instrument.phase == PHASE_CONTINUOUS else GATE_PHASE)
         | (GATE_RESTRICTED if instrument.restriction else 0)
         | (GATE_HIDDEN if instrument.hidden_orders else 0)
+        | (GATE_BANDS if instrument.has_bands else 0)
     )
 
 

@@ -31,7 +31,7 @@ from oms._core.self_trade cimport (
 from oms._core.state cimport State
 from oms._core.timers cimport timer_add
 from oms._core.types cimport (
-    CANCELED_COLLAR, CANCELED_IOC_REMAINDER, EventRecord, FLAG_HIDDEN,
+    CANCELED_COLLAR, CANCELED_HALTED, CANCELED_IOC_REMAINDER, EventRecord, FLAG_HIDDEN,
     LIQUIDITY_ADDED, LIQUIDITY_HIDDEN, LIQUIDITY_REMOVED, OrderRecord, SIDE_BUY, TIF_FOK, TIF_GTT,
 )
 from oms._core.risk_types cimport GATE_HIDDEN
@@ -243,6 +243,12 @@ cdef inline void cancel_remainder(
 ) noexcept nogil:
     """What is left of an order that may not rest goes; the caller sees to its slot."""
     cdef uint8_t reason = CANCELED_IOC_REMAINDER
-    if is_market and instrument.book.ladders[opposite_of(order.side)].best:
+    cdef uint32_t opposite = opposite_of(order.side)
+    if is_market and instrument.book.ladders[opposite].best:
         reason = CANCELED_COLLAR
+    if UNLIKELY(instrument.is_held) and first_level(
+        state, order.instrument_id, opposite, state.held_limit
+    ):
+        reason = CANCELED_HALTED
+        state.stopped_id = order.instrument_id
     order_canceled(state, order, record.price, order.leaves, 0, reason, record)

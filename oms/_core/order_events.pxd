@@ -8,6 +8,7 @@ the command that an event answers, or NULL for what happens to a resting order.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from oms._core.directory cimport Instrument
+from oms._core.hidden cimport is_crossed
 from oms._core.machine cimport UNLIKELY, rare
 from oms._core.order_book cimport BOOK_ASKS, BOOK_BIDS, Level
 from oms._core.order_pool cimport (
@@ -291,13 +292,32 @@ cdef inline void top_changed(
     if (
         (top.bid_qty ^ before.bid_qty) | (top.bid_price ^ before.bid_price)
         | (top.ask_qty ^ before.ask_qty) | (top.ask_price ^ before.ask_price)
-        | instrument.is_crossable
+        | instrument.is_crossable | instrument.is_held
     ) == 0:
         return
-    if UNLIKELY(instrument.is_crossable):
-        touch(state, instrument_id)
+    if UNLIKELY(instrument.is_crossable | instrument.is_held):
+        say_no_top(state, instrument, instrument_id, &top, before)
     else:
         say_top(state, instrument, instrument_id, &top)
+
+
+cdef inline void say_no_top(
+    State* state, Instrument* instrument, uint32_t instrument_id, const Top* top,
+    const Top* before,
+) noexcept nogil:
+    """The book collects orders; or the band has held one: did it stop it, too?"""
+    rare()
+    if instrument.is_crossable:
+        touch(state, instrument_id)
+        return
+    instrument.is_held = 0
+    if is_crossed(state, instrument_id):
+        state.stopped_id = instrument_id
+    elif state.stopped_id == 0 and (
+        (top.bid_qty ^ before.bid_qty) | (top.bid_price ^ before.bid_price)
+        | (top.ask_qty ^ before.ask_qty) | (top.ask_price ^ before.ask_price)
+    ):
+        say_top(state, instrument, instrument_id, top)
 
 
 cdef inline void book_top(

@@ -184,6 +184,7 @@ cdef inline void market_to_limit(
         limited.price = level.price
         order.price = level.price
         terms.worst = level.price
+        state.instruments[order.instrument_id].is_held = 0  # it goes no further than this
         terms.tick = ladder_key(opposite_of(order.side), level.key)
     order_opened(state, EVENT_ORDER_ACCEPTED, order, TYPE_MARKET_TO_LIMIT, 0, &limited)
     limited.ord_type = TYPE_LIMIT
@@ -328,6 +329,7 @@ cdef inline void replace_order(
         if LIKELY(is_plain(state, instrument, order, record)):
             match_incoming(state, instrument, order, terms.worst, 0, record)
         elif not match_with_care(state, instrument, order, terms.worst, record):
+            instrument.is_held = 0  # it was not the band that stopped it
             cancel_remainder(state, instrument, order, False, record)
             order.leaves = 0
     if order.leaves and is_lasting(order.time_in_force):

@@ -6,17 +6,22 @@ uncross before continuous trading begins.
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
+from oms._core.bands cimport CLAMP_NONE, clamp_of
+from oms._core.call_price cimport find_call_price
 from oms._core.calls cimport Call, STAGE_NONE, STAGE_QUEUED, call_queue_add
 from oms._core.directory cimport Instrument
 from oms._core.gate cimport instrument_gate
 from oms._core.hidden cimport is_crossed
+from oms._core.machine cimport rare
 from oms._core.order_events cimport book_top
 from oms._core.phases cimport collects, is_call, is_offered
 from oms._core.state cimport State, add_event, has_instrument, touch
 from oms._core.timers cimport next_due, timer_add, timer_drop
 from oms._core.types cimport (
-    EVENT_PHASE_CHANGED, EventRecord, PHASE_CLOSED, PHASE_CLOSING_AUCTION, PHASE_CONTINUOUS,
-    PhaseRecord, REJECT_BAD_VALUE, REJECT_NONE, REJECT_UNKNOWN_ID, TIMESTAMP_MAX,
+    EVENT_PHASE_CHANGED, EventRecord, FLAG_EXTENDED, PHASE_CLOSED, PHASE_CLOSING_AUCTION,
+    PHASE_CONTINUOUS,
+    PHASE_VOLATILITY_AUCTION, PhaseRecord, REJECT_BAD_VALUE, REJECT_NONE, REJECT_UNKNOWN_ID,
+    TIMESTAMP_MAX,
 )
 
 
@@ -28,17 +33,27 @@ cdef inline bint has_left(const State* state, uint32_t instrument_id) noexcept n
     )
 
 
+cdef inline EventRecord* say_phase(State* state, uint32_t instrument_id) noexcept nogil:
+    cdef Instrument* instrument = &state.instruments[instrument_id]
+    cdef EventRecord* event = add_event(state, EVENT_PHASE_CHANGED)
+    instrument.topic_seq += 1
+    event.topic_seq = instrument.topic_seq
+    event.instrument_id = instrument_id
+    event.reason = instrument.phase
+    return event
+
+
 cdef inline void change_phase(State* state, uint32_t instrument_id, uint8_t phase) noexcept nogil:
     """Be in that phase and say so, unless it is the phase already."""
     cdef Instrument* instrument = &state.instruments[instrument_id]
     cdef Call* call = &state.calls.calls[instrument_id]
-    cdef EventRecord* event
     if instrument.phase == phase:
         return
     timer_drop(&state.calls.timers, instrument_id)
     call.said_price = 0
     call.said_volume = 0
     call.said_imbalance = 0
+    call.is_extended = 0
     if collects(state, phase):
         instrument.is_crossable = 1
         touch(state, instrument_id)
@@ -47,11 +62,7 @@ cdef inline void change_phase(State* state, uint32_t instrument_id, uint8_t phas
         book_top(state, instrument, instrument_id)
     instrument.phase = phase
     instrument.gate = instrument_gate(instrument)
-    instrument.topic_seq += 1
-    event = add_event(state, EVENT_PHASE_CHANGED)
-    event.topic_seq = instrument.topic_seq
-    event.instrument_id = instrument_id
-    event.reason = phase
+    say_phase(state, instrument_id)
 
 
 cdef inline void move_phase(State* state, uint32_t instrument_id, uint8_t phase) noexcept nogil:
@@ -108,16 +119,51 @@ cdef inline uint8_t apply_set_phase(State* state, const PhaseRecord* record) noe
 
 
 cdef inline void end_due_calls(State* state) noexcept nogil:
-    """Calls whose time is over, the earliest first."""
+    """Calls whose time is over, the earliest first; a volatility call may go on once."""
+    cdef const Instrument* instrument
     cdef uint32_t instrument_id
+    cdef int64_t price
     cdef uint8_t phase
-    while state.calls.timers.count and (
+    while state.calls.timers.count and state.calls.steps_left and (
         next_due(&state.calls.timers) <= state.numbers.last_timestamp
     ):
+        state.calls.steps_left -= 1
         instrument_id = state.calls.timers.timers[1].slot
-        phase = state.instruments[instrument_id].phase
+        instrument = &state.instruments[instrument_id]
+        phase = instrument.phase
         timer_drop(&state.calls.timers, instrument_id)
+        price = find_call_price(state, instrument_id).price
+        if not state.calls.calls[instrument_id].is_extended and (
+            clamp_of(state, instrument, instrument_id, price) != CLAMP_NONE
+        ):
+            extend_call(state, instrument_id)
+            continue
         move_phase(
             state, instrument_id,
             PHASE_CLOSED if phase == PHASE_CLOSING_AUCTION else PHASE_CONTINUOUS,
+        )
+
+
+cdef inline void extend_call(State* state, uint32_t instrument_id) noexcept nogil:
+    """The call goes on for as long again: it would end outside the band."""
+    cdef Call* call = &state.calls.calls[instrument_id]
+    call.is_extended = 1
+    timer_add(
+        &state.calls.timers, instrument_id, instrument_id,
+        state.numbers.last_timestamp + call.pause_ns,
+    )
+    say_phase(state, instrument_id).flags = FLAG_EXTENDED
+
+
+cdef inline void pause_trading(State* state) noexcept nogil:
+    """The band has stopped an order: continuous trading pauses for a call."""
+    cdef uint32_t instrument_id = state.stopped_id
+    cdef int64_t pause_ns = state.calls.calls[instrument_id].pause_ns
+    rare()
+    state.stopped_id = 0
+    change_phase(state, instrument_id, PHASE_VOLATILITY_AUCTION)
+    if pause_ns:
+        timer_add(
+            &state.calls.timers, instrument_id, instrument_id,
+            state.numbers.last_timestamp + pause_ns,
         )

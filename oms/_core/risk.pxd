@@ -7,6 +7,7 @@ money 10^-4 currency units. Products fit: PRICE_MAX x ORDER_QTY_MAX is below 2^6
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from oms._core.bands cimport Band, band_of
 from oms._core.directory cimport Instrument, reference_of, tick_of
 from oms._core.fees cimport fee_asked
 from oms._core.gate cimport check_gate, gate_of
@@ -148,13 +149,25 @@ cdef inline uint8_t check_terms(
 
 
 cdef inline void limit_reach(
-    const Instrument* instrument, bint is_buy, Terms* terms
+    State* state, uint32_t instrument_id, const OrderRecord* record, bint is_buy, Terms* terms
 ) noexcept nogil:
-    """How far an accepted order goes where something special holds: nowhere in a call."""
+    """How far an accepted order goes where something special holds: nowhere in a call, else to
+    the end of the band. What only rests keeps its own limit.
+    """
+    cdef Instrument* instrument = &state.instruments[instrument_id]
+    cdef Band band
     rare()
     if instrument.is_crossable:
         terms.tick = tick_of(instrument, terms.worst)  # a market order rests at its collar price
         terms.worst = 0 if is_buy else 2 * <int64_t>PRICE_MAX
+        return
+    if not instrument.has_bands or record.post_only:
+        return
+    band = band_of(state, instrument, instrument_id)
+    if (is_buy and terms.worst > band.high) or (not is_buy and terms.worst < band.low):
+        instrument.is_held = 1
+        state.held_limit = terms.worst
+        terms.worst = band.high if is_buy else band.low
 
 
 cdef inline uint8_t check_new(
@@ -237,7 +250,7 @@ cdef inline uint8_t check_new(
     ):
         return REJECT_CAPACITY
     if UNLIKELY(gate != 0):
-        limit_reach(instrument, is_buy, terms)
+        limit_reach(state, record.instrument_id, record, is_buy, terms)
     return REJECT_NONE
 
 
@@ -283,8 +296,8 @@ cdef inline uint8_t check_replace(
     terms.position = original.position
     if reason == REJECT_NONE:
         reason = check_change(state, original, record, gate, terms)
-    if UNLIKELY(gate != 0):
-        limit_reach(instrument, is_buy, terms)
+    if UNLIKELY(gate != 0) and reason == REJECT_NONE:
+        limit_reach(state, original.instrument_id, record, is_buy, terms)
     return reason
 
 

@@ -10,6 +10,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 cdef enum:
     GATE_KILLED = 0x01  # venue, session, account, instrument
     GATE_DAY = 0x02  # venue: no day is open
+    GATE_BANDS = 0x02  # instrument: it has bands
     GATE_PHASE = 0x04  # instrument: not CONTINUOUS
     GATE_RESTRICTED = 0x08  # instrument; account: it has a restriction of its own somewhere
     GATE_LIMITS = 0x10  # session, account: any limit of SET_RISK but an order rate

@@ -282,7 +282,8 @@ cdef inline void write_calls(Writer* writer, const State* state) noexcept nogil:
         put(
             writer,
             state.instruments[i].is_crossable | <uint64_t>call.stage << 8
-            | <uint64_t>call.next_phase << 16,
+            | <uint64_t>call.next_phase << 16 | <uint64_t>call.is_extended << 24
+            | <uint64_t>call.clamp << 32,
         )
         put(writer, <uint64_t>timer_due(&state.calls.timers, i))
         put(writer, <uint64_t>call.price)
@@ -290,6 +291,9 @@ cdef inline void write_calls(Writer* writer, const State* state) noexcept nogil:
         put(writer, <uint64_t>call.said_price)
         put(writer, call.said_volume)
         put(writer, <uint64_t>call.said_imbalance)
+        put(writer, <uint64_t>call.dynamic_bps << 32 | call.static_bps)
+        put(writer, <uint64_t>call.pause_ns)
+        put(writer, <uint64_t>call.band_reference)
         slot = call.first
         while slot:
             put(writer, slot)

@@ -144,6 +144,8 @@ cdef struct State:
     Calls calls
     FeeSchedule fees[FEE_SCHEDULES_MAX + 1]  # by schedule_id; 0: none
     uint32_t fee_count
+    int64_t held_limit  # how far the order that the band holds wants to go; no state
+    uint32_t stopped_id  # instrument in which the band has stopped an order; no state
 
 
 cdef inline size_t grants_size(const State* state) noexcept nogil:

@@ -41,6 +41,7 @@ cdef enum:
     COMMAND_SET_RESTRICTION = 50
     COMMAND_SET_FEES = 52
     COMMAND_TRANSFER = 53
+    COMMAND_SET_BANDS = 55
 
 cdef enum:
     EVENT_ORDER_ACCEPTED = 1
@@ -156,10 +157,12 @@ cdef enum:
     FLAG_HAS_TERMS = 8
     FLAG_SELF_TRADED = 16
     FLAG_HIDDEN = 32
+    FLAG_EXTENDED = 64
 
 cdef enum:
     CANCELED_CLOSED = 0x45
     CANCELED_CROSS = 0x43
+    CANCELED_HALTED = 0x48
     CANCELED_IOC_REMAINDER = 0x49
     CANCELED_COLLAR = 0x4B
     CANCELED_POST_ONLY = 0x47
@@ -429,6 +432,15 @@ cdef struct PhaseRecord:
     int64_t call_ns  # a call ends by itself after so long; 0: it does not
     uint64_t unused[10]
 
+cdef struct BandsRecord:
+    uint64_t head[4]
+    uint32_t instrument_id
+    uint32_t static_bps
+    uint32_t dynamic_bps
+    uint32_t reserved
+    int64_t call_ns
+    uint64_t unused[9]
+
 cdef struct DayRecord:
     uint64_t head[4]
     uint32_t trading_date
@@ -558,6 +570,7 @@ cdef inline void check_layouts() noexcept nogil:
     INVARIANT(sizeof(DepositRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(FeesRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(PhaseRecord) == COMMAND_BYTES)
+    INVARIANT(sizeof(BandsRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(DayRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(SelfTradeRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(KillRecord) == COMMAND_BYTES)

@@ -158,6 +158,27 @@ def phase(
 
 
 @app.command()
+def bands(
+    symbol: Symbol,
+    data: Data,
+    *,
+    static: Annotated[
+        int, typer.Option(help="Basis points around the last call's price; 0: no such band.")
+    ] = 0,
+    dynamic: Annotated[
+        int, typer.Option(help="Basis points around the last trade; 0: no such band.")
+    ] = 0,
+    seconds: Annotated[
+        float, typer.Option("--for", help="Seconds of a volatility call; 0: until told.")
+    ] = 0.0,
+) -> None:
+    """How far an instrument may trade at once; beyond, it pauses for a volatility call."""
+    from oms.cli import admin_work as work
+
+    work.bands(data, symbol, static, dynamic, seconds)
+
+
+@app.command()
 def cancel(
     data: Data,
     *,

@@ -197,6 +197,15 @@ def phase(data: Path, symbol: str, name: str, seconds: float) -> None:
     applied(event, f"{symbol} is {name.upper()}")
 
 
+def bands(data: Path, symbol: str, static: int, dynamic: int, seconds: float) -> None:
+    """The price bands of one instrument."""
+    with administrator(data) as session:
+        one = names_of(session).instrument(symbol).instrument_id
+        call_ns = round(seconds * _NS_PER_S)
+        event = session.execute(c.SetBands(*_UNSIGNED, one, static, dynamic, call_ns))
+    _applied(event, f"bands of {symbol}: static {static}, dynamic {dynamic} basis points")
+
+
 def cancel(data: Path, scope: CancelScope) -> None:
     """Every live order within the scope; the venue does it in bounded pieces."""
     if scope == CancelScope() and not scope.is_all:

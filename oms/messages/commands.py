@@ -346,6 +346,19 @@ class SetPhase(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=43):
     call_ns: I64 = 0  # a call ends by itself after so long; 0: it does not
 
 
+class SetBands(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=55):
+    """How far an instrument may trade before a volatility call; 0 basis points: no such band."""
+
+    session_id: U32
+    conn_epoch: U32
+    client_seq: U64
+    not_after_ns: I64
+    instrument_id: U32
+    static_bps: U32  # around the price of the last call, or the reference price
+    dynamic_bps: U32  # around the last trade
+    call_ns: I64  # how long the volatility call lasts; 0: until told
+
+
 class StartDay(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=44):
     """Open a trading day; output streams restart at 1 (RULES A21)."""
 
@@ -499,6 +512,7 @@ AdminCommand = (
     | SetKill
     | SetRestriction
     | SetFees
+    | SetBands
     | Transfer
     | SetRisk
 )

@@ -43,6 +43,7 @@ class CommandKind(IntEnum):
     SET_RESTRICTION = 50
     SET_FEES = 52
     TRANSFER = 53
+    SET_BANDS = 55
 
 
 @unique
@@ -254,6 +255,7 @@ class EventFlag(IntFlag):
     HAS_TERMS = 8  # ORDER_ACCEPTED / ORDER_REPLACED: the record before it is its ORDER_TERMS
     SELF_TRADED = 16  # ORDER_EXECUTED: in a call, and the other side has the same owner
     HIDDEN = 32  # ORDER_CANCELED / ORDER_EXECUTED of an order that rests hidden; TRADE with one
+    EXTENDED = 64  # PHASE_CHANGED: a volatility call goes on for as long again
 
 
 @unique
@@ -262,6 +264,7 @@ class CancelReason(IntEnum):
 
     CLOSED = ord("E")
     CROSS = ord("C")  # it was for a call that is over
+    HALTED = ord("H")  # it would have traded outside the band
     IOC_REMAINDER = ord("I")
     COLLAR = ord("K")
     POST_ONLY = ord("G")

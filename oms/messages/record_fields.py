@@ -84,6 +84,7 @@ _LAYOUTS: Final = {
     _K.SET_LIMITS: (r.ACCOUNT, _ACCOUNT),
     _K.SET_INSTRUMENT: (r.INSTRUMENT, _INSTRUMENT),
     _K.SET_PHASE: (r.PHASE, ("instrument_id", "phase", "call_ns")),
+    _K.SET_BANDS: (r.BANDS, ("instrument_id", "static_bps", "dynamic_bps", "call_ns")),
     _K.START_DAY: (r.DAY, ("trading_date", "midnight_ns")),
     _K.END_DAY: (r.EMPTY, ()),
     _K.SET_SELF_TRADE: (r.SELF_TRADE, ("account_id", "group", "mode")),

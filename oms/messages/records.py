@@ -70,6 +70,8 @@ PHASE: Final = struct.Struct(_HEAD + "IB3xq80x")
 # fees: 32 u32 schedule_id  36 u32 account_id  40 i32 maker_rate  44 i32 taker_rate
 # 48 u32 fee_account_id
 FEES: Final = struct.Struct(_HEAD + "IIiiI76x")
+# bands: 32 u32 instrument_id  36 u32 static_bps  40 u32 dynamic_bps  48 i64 call_ns
+BANDS: Final = struct.Struct(_HEAD + "III4xq72x")
 # day: 32 u32 trading_date  40 i64 midnight_ns
 DAY: Final = struct.Struct(_HEAD + "I4xq80x")
 # self trade: 32 u32 account_id  36 u32 group  40 u8 mode
@@ -90,7 +92,7 @@ EMPTY: Final = struct.Struct(_HEAD + "96x")
 
 for _layout in (
     ORDER, ENTRY, LOGIN, GENESIS, INSTRUMENT, PARTICIPANT, ACCOUNT, USER, SESSION, GRANT, DEPOSIT,
-    FEES, PHASE, DAY, SELF_TRADE, KILL, RISK, RESTRICTION, MASS_CANCEL, EMPTY,
+    FEES, PHASE, BANDS, DAY, SELF_TRADE, KILL, RISK, RESTRICTION, MASS_CANCEL, EMPTY,
 ):  # fmt: skip
     assert _layout.size == COMMAND_BYTES
 
@@ -256,6 +258,12 @@ def _set_phase(b: bytearray, o: int, m: c.SetPhase) -> None:
     PHASE.pack_into(b, o, *_head(_K.SET_PHASE, m), m.instrument_id, m.phase, m.call_ns)
 
 
+def _set_bands(b: bytearray, o: int, m: c.SetBands) -> None:
+    BANDS.pack_into(
+        b, o, *_head(_K.SET_BANDS, m), m.instrument_id, m.static_bps, m.dynamic_bps, m.call_ns
+    )
+
+
 def _start_day(b: bytearray, o: int, m: c.StartDay) -> None:
     DAY.pack_into(b, o, *_head(_K.START_DAY, m), m.trading_date, m.midnight_ns)
 
@@ -326,6 +334,7 @@ _register(c.DepositShares, _deposit_shares)
 _register(c.SetLimits, _set_limits)
 _register(c.SetInstrument, _set_instrument)
 _register(c.SetPhase, _set_phase)
+_register(c.SetBands, _set_bands)
 _register(c.StartDay, _start_day)
 _register(c.EndDay, _end_day)
 _register(c.AdminMassCancel, _admin_mass_cancel)

@@ -18,6 +18,7 @@ from oms.messages.enums import (
     SelfTrade,
 )  # fmt: skip
 from oms.reference import (
+    bands,
     day,
     fees,
     kill,
@@ -66,6 +67,8 @@ def administrate(
     if head.kind == CommandKind.ADMIN_MASS_CANCEL:
         concerned = records.MASS_CANCEL.unpack(record)[HEAD_FIELDS]
         result = Result(mass_cancel.admin_mass_cancel(venue, session, record), concerned)
+    elif head.kind == CommandKind.SET_BANDS:
+        result = Result(*bands.set_bands(venue, record))
     elif head.kind == CommandKind.SET_RESTRICTION:
         result = Result(*risk_admin.set_restriction(venue, session, record))
     elif head.kind in _POSTINGS:
@@ -173,6 +176,8 @@ def _set_instrument(venue: Venue, _events: Events, record: bytes) -> Result:
         return Result(RejectReason.BAD_VALUE, instrument_id)
     instrument.lot_size = lot
     instrument.tick_size = tick
+    if reference != instrument.reference_price:
+        instrument.call.band_reference = 0
     instrument.reference_price = reference
     instrument.price_collar_bps = price_collar
     instrument.market_collar_bps = market_collar
@@ -307,7 +312,9 @@ _HANDLERS: dict[CommandKind, Callable[[Venue, Events, bytes], Result]] = {
     _K.SET_FEES: _set_fees,
 }
 _POSTINGS = frozenset((_K.DEPOSIT_CASH, _K.DEPOSIT_SHARES, _K.TRANSFER))
-KINDS = frozenset((*_HANDLERS, *_POSTINGS, _K.ADMIN_MASS_CANCEL, _K.SET_RISK, _K.SET_RESTRICTION))
+KINDS = frozenset(
+    (*_HANDLERS, *_POSTINGS, _K.ADMIN_MASS_CANCEL, _K.SET_RISK, _K.SET_RESTRICTION, _K.SET_BANDS)
+)
 _CHANGES_DIRECTORY = frozenset(
     (
         _K.ADD_INSTRUMENT, _K.ADD_PARTICIPANT, _K.ADD_ACCOUNT, _K.ADD_USER, _K.OPEN_SESSION,

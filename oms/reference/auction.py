@@ -6,10 +6,10 @@ in the next ones; until an instrument is done it stays in its phase (RULES A11, 
 """
 
 from oms.messages.enums import CancelReason, EventFlag, EventKind, Liquidity, Phase, Side
-from oms.reference import fees, ledger, matcher, phase_change, phases, self_trade
+from oms.reference import bands, fees, ledger, matcher, phase_change, phases, self_trade
+from oms.reference.budget import Budget
 from oms.reference.call_price import CallPrice, find
 from oms.reference.events import Events
-from oms.reference.mass_cancel import Budget
 from oms.reference.order import Order
 from oms.reference.phase_change import Stage
 from oms.reference.state import Instrument, Venue
@@ -29,9 +29,15 @@ def run(venue: Venue, events: Events, budget: Budget) -> None:
         if call.stage == Stage.QUEUED:
             budget.fills -= 1
             call.price = find(venue.book(instrument.instrument_id), instrument).price
+            call.clamp = bands.clamp(instrument, call.price)
+            if call.clamp:
+                limits = bands.band(instrument)
+                call.price = limits.high if call.clamp == bands.Clamp.HIGH else limits.low
             call.stage = Stage.TRADING
         if call.stage == Stage.TRADING:
             _trade(venue, events, instrument, budget)
+        if call.stage == Stage.CUTTING:
+            _cut(venue, events, instrument, budget)
         if call.stage == Stage.CLEARING:
             _clear(venue, events, instrument, budget)
 
@@ -49,6 +55,7 @@ def _trade(venue: Venue, events: Events, instrument: Instrument, budget: Budget)
         if call.price:
             return
     if call.volume:
+        call.band_reference = call.price
         events.auction(
             EventKind.AUCTION_TRADE, instrument, price=call.price, volume=call.volume,
             match_id=_next_match_id(venue),
@@ -56,6 +63,23 @@ def _trade(venue: Venue, events: Events, instrument: Instrument, budget: Budget)
     call.price = call.volume = 0
     # Orders that went in the middle of it can leave others overlapping: then again.
     call.stage = Stage.QUEUED if phase_change.is_crossed(book) else Stage.CLEARING
+    if call.clamp:
+        call.stage = Stage.CUTTING
+
+
+def _cut(venue: Venue, events: Events, instrument: Instrument, budget: Budget) -> None:
+    """What still overlaps would trade outside the band: of the side that went there the best go."""
+    book, call = venue.book(instrument.instrument_id), instrument.call
+    pressing = Side.BUY if call.clamp == bands.Clamp.HIGH else Side.SELL
+    while phase_change.is_crossed(book):
+        if budget.fills == 0:
+            return
+        budget.fills -= 1
+        order = book.first(pressing)
+        assert order is not None, "a crossed book has both sides"
+        matcher.take_away(venue, events, order, CancelReason.HALTED, EventFlag(0))
+    call.clamp = 0
+    call.stage = Stage.CLEARING
 
 
 def _fill(venue: Venue, events: Events, instrument: Instrument, buy: Order, sell: Order) -> None:

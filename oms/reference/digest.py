@@ -170,7 +170,8 @@ def instrument_words(i: Instrument) -> Iterator[int]:
         i.last_price, i.price_collar_bps, i.market_collar_bps, i.phase, i.price_scale,
         i.shares_issued, i.topic_seq, i.is_killed, i.restriction, i.is_crossable, i.call.ends_ns,
         i.call.stage, i.call.next_phase, i.call.price, i.call.volume, i.call.said_price,
-        i.call.said_volume, i.call.said_imbalance,
+        i.call.said_volume, i.call.said_imbalance, i.call.static_bps, i.call.dynamic_bps,
+        i.call.pause_ns, i.call.band_reference, i.call.is_extended, i.call.clamp,
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from oms.reference import (
     snapshot,
     views,
 )
+from oms.reference.budget import Budget
 from oms.reference.events import Draft, Events
 from oms.reference.records import HEAD_FIELDS, Head
 from oms.reference.records import head as read_head
@@ -67,12 +68,12 @@ class Engine:
         timestamp_ns = max(stamped, numbers.last_timestamp + 1)
         numbers.last_timestamp = timestamp_ns
         events = Events(self._venue, timestamp_ns)
-        budget = mass_cancel.Budget()
+        budget = Budget()
         self._venue.touched.clear()
         day.sweep_step(self._venue, events)
         day.restate_step(self._venue, events)
         day.expire_due(self._venue, events)
-        phase_change.end_due_calls(self._venue, events)
+        phase_change.end_due_calls(self._venue, events, budget)
         auction.run(self._venue, events, budget)
         mass_cancel.run(self._venue, events, budget)
         for command in commands:
@@ -85,9 +86,7 @@ class Engine:
             digest.mix_records(numbers.lanes, bytes(self._events))
         return len(self._events) // bounds.EVENT_BYTES
 
-    def _process(
-        self, events: Events, command: bytes, timestamp_ns: int, budget: mass_cancel.Budget
-    ) -> None:
+    def _process(self, events: Events, command: bytes, timestamp_ns: int, budget: Budget) -> None:
         """One command record, and what it gives to do beyond itself."""
         venue, head = self._venue, read_head(command)
         if venue.capacities is None:
@@ -220,7 +219,7 @@ def _commands(entry: bytes) -> tuple[int, list[bytes]] | None:
     return stamped, [entry[start : start + COMMAND_BYTES] for start in starts]
 
 
-def _go_on(venue: Venue, events: Events, budget: mass_cancel.Budget) -> None:
+def _go_on(venue: Venue, events: Events, budget: Budget) -> None:
     """What a command has queued, as far as this entry may."""
     auction.run(venue, events, budget)
     mass_cancel.run(venue, events, budget)

@@ -6,9 +6,7 @@ most SCAN_SLOTS_MAX slots and cancels at most WORK_STEPS_MAX orders; the rest go
 entries, first come first served (docs/rules.md, Mass cancels; RULES A11).
 """
 
-import msgspec
-
-from oms.bounds import MASS_CANCELS_MAX, SCAN_SLOTS_MAX, WORK_STEPS_MAX
+from oms.bounds import MASS_CANCELS_MAX
 from oms.messages import records
 from oms.messages.enums import (
     CancelReason,
@@ -21,20 +19,13 @@ from oms.messages.enums import (
     Side,
 )
 from oms.reference import breach, matcher, risk
+from oms.reference.budget import Budget
 from oms.reference.events import Draft, Events
 from oms.reference.order import Order
 from oms.reference.records import HEAD_FIELDS, Head, OrderRecord
 from oms.reference.state import CancelTask, Session, Venue
 
 _SIDES = frozenset((0, *(int(side) for side in Side)))
-
-
-class Budget(msgspec.Struct):
-    """What is left of one entry's work."""
-
-    slots: int = SCAN_SLOTS_MAX
-    cancels: int = WORK_STEPS_MAX
-    fills: int = WORK_STEPS_MAX  # of uncrosses: trades, orders that go, instruments begun
 
 
 # ---- who gives work

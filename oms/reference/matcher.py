@@ -17,7 +17,7 @@ from oms.messages.enums import (
     Side,
     TimeInForce,
 )  # fmt: skip
-from oms.reference import fees, ledger, limits, risk, self_trade
+from oms.reference import bands, fees, ledger, limits, phase_change, risk, self_trade
 from oms.reference.events import Events
 from oms.reference.order import CALL_TIMES, Order, liquidity_of
 from oms.reference.records import OrderRecord
@@ -208,9 +208,12 @@ def _enter(
     if venue.instruments[order.instrument_id - 1].is_crossable:
         _collect(venue, events, order, worst, record, kind)
         return
+    limit = worst
+    if not record.post_only:
+        worst = bands.reach(venue.instruments[order.instrument_id - 1], order.side, worst)
     resting = venue.book(order.instrument_id).first_opposite(order.side, worst)
     if order.ord_type == OrdType.MARKET_TO_LIMIT and resting is not None:
-        order.price = worst = resting.price
+        order.price = worst = limit = resting.price
     needed = min(record.min_qty, order.leaves)
     if order.time_in_force == TimeInForce.FOK:
         needed = order.leaves
@@ -220,7 +223,7 @@ def _enter(
     events.opened(kind, order, record, is_live=order.leaves > 0)
     if order.ord_type == OrdType.MARKET_TO_LIMIT:
         if resting is None:
-            _rest_or_cancel(venue, events, order, record)
+            _rest_or_cancel(venue, events, order, limit, record)
             return
         order.ord_type = OrdType.LIMIT
     mode = self_trade.mode_of(venue, order, record)
@@ -230,7 +233,7 @@ def _enter(
         venue.free_slot(order)
         return
     _match(venue, events, order, worst, mode, record)
-    _rest_or_cancel(venue, events, order, record)
+    _rest_or_cancel(venue, events, order, limit, record)
 
 
 def _collect(
@@ -254,7 +257,7 @@ def _stay_behind(
     if record.post_only == PostOnly.SLIDE and 0 < price <= PRICE_MAX:
         order.price = price
         events.opened(kind, order, record, is_live=True)
-        _rest_or_cancel(venue, events, order, record)
+        _rest_or_cancel(venue, events, order, order.price, record)
         return
     events.opened(kind, order, record, is_live=True)
     _cancel_rest(events, order, CancelReason.POST_ONLY, record)
@@ -311,17 +314,26 @@ def refresh(venue: Venue, events: Events, order: Order) -> None:
         events.restated(order)
 
 
-def _rest_or_cancel(venue: Venue, events: Events, order: Order, record: OrderRecord) -> None:
-    """What is left after matching rests or goes."""
+def _rest_or_cancel(
+    venue: Venue, events: Events, order: Order, limit: int, record: OrderRecord
+) -> None:
+    """What is left after matching rests or goes.
+
+    If it would still trade with somebody, the band has stopped it: trading pauses.
+    """
+    book = venue.book(order.instrument_id)
+    is_stopped = order.leaves > 0 and book.first_opposite(order.side, limit) is not None
     if order.leaves and _may_rest(order):
         _rest(venue, order, record)
-        return
-    if order.leaves:
-        reason = CancelReason.IOC_REMAINDER
-        if order.ord_type != OrdType.LIMIT and venue.book(order.instrument_id).opposite(order.side):
-            reason = CancelReason.COLLAR
-        _cancel_rest(events, order, reason, record)
-    venue.free_slot(order)
+    else:
+        if order.leaves:
+            reason = CancelReason.IOC_REMAINDER
+            if order.ord_type != OrdType.LIMIT and book.opposite(order.side):
+                reason = CancelReason.COLLAR
+            _cancel_rest(events, order, CancelReason.HALTED if is_stopped else reason, record)
+        venue.free_slot(order)
+    if is_stopped:
+        phase_change.pause(venue, events, venue.instruments[order.instrument_id - 1])
 
 
 def _rest(venue: Venue, order: Order, record: OrderRecord) -> None:

@@ -8,9 +8,11 @@ from enum import IntEnum
 
 from oms.bounds import TIMESTAMP_MAX
 from oms.messages import records
-from oms.messages.enums import EventKind, Phase, RejectReason, Side
-from oms.reference import phases
+from oms.messages.enums import EventFlag, EventKind, Phase, RejectReason, Side
+from oms.reference import bands, phases
 from oms.reference.book import Book
+from oms.reference.budget import Budget
+from oms.reference.call_price import find
 from oms.reference.events import Draft, Events
 from oms.reference.records import HEAD_FIELDS
 from oms.reference.state import Instrument, Venue
@@ -27,7 +29,8 @@ class Stage(IntEnum):
 
     QUEUED = 1  # nothing was done yet
     TRADING = 2
-    CLEARING = 3  # what was for this call alone goes
+    CUTTING = 3  # what overlaps outside the band goes
+    CLEARING = 4  # what was for this call alone goes
 
 
 def set_phase(venue: Venue, events: Events, record: bytes) -> tuple[int, int]:
@@ -70,6 +73,7 @@ def change(venue: Venue, events: Events, instrument: Instrument, phase: int) -> 
         return
     call, instrument_id = instrument.call, instrument.instrument_id
     call.ends_ns = call.said_price = call.said_volume = call.said_imbalance = 0
+    call.is_extended = False
     if phases.collects(venue, phase):
         instrument.is_crossable = True
         venue.touched[instrument_id] = None
@@ -80,11 +84,39 @@ def change(venue: Venue, events: Events, instrument: Instrument, phase: int) -> 
     events.emit(Draft(kind=EventKind.PHASE_CHANGED, instrument_id=instrument_id, reason=phase))
 
 
-def end_due_calls(venue: Venue, events: Events) -> None:
-    """Calls whose time is over, the earliest first."""
+def end_due_calls(venue: Venue, events: Events, budget: Budget) -> None:
+    """Calls whose time is over, the earliest first; a volatility call may go on once."""
     due = [i for i in venue.instruments if 0 < i.call.ends_ns <= venue.numbers.last_timestamp]
-    for instrument in sorted(due, key=lambda i: (i.call.ends_ns, i.instrument_id)):
-        move(venue, events, instrument, _AFTER_CALL[Phase(instrument.phase)])
+    due.sort(key=lambda i: (i.call.ends_ns, i.instrument_id))
+    for instrument in due[: budget.fills]:
+        budget.fills -= 1
+        price = find(venue.book(instrument.instrument_id), instrument).price
+        if bands.clamp(instrument, price) and not instrument.call.is_extended:
+            _extend(venue, events, instrument)
+        else:
+            move(venue, events, instrument, _AFTER_CALL[Phase(instrument.phase)])
+
+
+def _extend(venue: Venue, events: Events, instrument: Instrument) -> None:
+    """The call goes on for as long again: it would end outside the band."""
+    call = instrument.call
+    call.is_extended = True
+    call.ends_ns = venue.numbers.last_timestamp + call.pause_ns
+    events.emit(
+        Draft(
+            kind=EventKind.PHASE_CHANGED,
+            instrument_id=instrument.instrument_id,
+            reason=instrument.phase,
+            flags=EventFlag.EXTENDED,
+        )
+    )
+
+
+def pause(venue: Venue, events: Events, instrument: Instrument) -> None:
+    """An order has reached the end of the band: continuous trading pauses for a call."""
+    change(venue, events, instrument, Phase.VOLATILITY_AUCTION)
+    if instrument.call.pause_ns:
+        instrument.call.ends_ns = venue.numbers.last_timestamp + instrument.call.pause_ns
 
 
 def _begin(venue: Venue, instrument: Instrument, next_phase: int) -> None:

@@ -31,6 +31,12 @@ class Call(msgspec.Struct):
     said_price: int = 0  # what the last AUCTION_STATE said
     said_volume: int = 0
     said_imbalance: int = 0  # below zero: more is sold than bought
+    static_bps: int = 0  # the bands; 0: none
+    dynamic_bps: int = 0
+    pause_ns: int = 0  # how long a volatility call lasts; 0: until told
+    band_reference: int = 0  # price of the last call; 0: none since the reference was set
+    is_extended: bool = False  # the volatility call goes on for the second time
+    clamp: int = 0  # Clamp of the uncross
 
 
 class Instrument(msgspec.Struct):

@@ -95,6 +95,7 @@ class Generator:
             (0 if self._is_deep else 1, self._limits),
             (0 if self._is_deep else 1, self._set_instrument),
             (1, self._phase),
+            (1, self._set_bands),
             (4 if rng.random() < CALLING_SHARE else 0, self._call_phase),
             (1, self._identity),
             (1, self._login),
@@ -544,6 +545,17 @@ class Generator:
         elif rng.random() < 0.2:
             phase = rng.choice((Phase.HALTED, Phase.CLOSED, *CALLS))
         return c.SetPhase(*self._sign(venue, 1), target.instrument_id, phase)
+
+    def _set_bands(self, venue: Venue) -> c.Command | None:
+        """Narrow enough to be reached."""
+        rng = self._rng
+        return c.SetBands(
+            *self._admin_sign(venue),
+            instrument_id=rng.randint(0, len(venue.instruments) + 1),
+            static_bps=rng.choice((0, 0, 100, 500, 10_000, 10_001)),
+            dynamic_bps=rng.choice((0, 50, 100, 300, 10_001)),
+            call_ns=rng.choice((0, 10**6, 10**7, 10**7, -1, I64_MAX)),
+        )
 
     def _identity(self, venue: Venue) -> c.Command | None:
         """Somebody or something new, often with an id, a name or a reference that is wrong."""

@@ -51,7 +51,8 @@ RAW_TYPES: dict[str, type[c.Command]] = {
         c.Logout, c.GatewayLost, c.Genesis, c.AddInstrument, c.AddParticipant, c.AddAccount,
         c.AddUser, c.OpenSession, c.Grant, c.DepositCash, c.DepositShares, c.SetLimits,
         c.SetInstrument, c.SetPhase, c.StartDay, c.EndDay, c.MassCancel, c.AdminMassCancel,
-        c.SetSelfTrade, c.SetKill, c.SetRestriction, c.SetRisk, c.DisableEntry, c.EnableEntry,
+        c.SetSelfTrade, c.SetKill, c.SetBands, c.SetRestriction, c.SetRisk, c.DisableEntry,
+        c.EnableEntry,
         c.Transfer,
         c.SetSelfTrade, c.SetKill, c.SetRestriction, c.DisableEntry, c.EnableEntry, c.Transfer,
         c.SetFees,
@@ -357,6 +358,14 @@ def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> c.Admi
                 *sign, int(number), symbol.encode(), i.lot, world.units(i.tick),
                 world.units(i.reference), i.collar, i.market_collar, Phase.CONTINUOUS,
             )  # fmt: skip
+        case ["bands", symbol]:
+            return c.SetBands(
+                *sign,
+                world.instrument_id(symbol),
+                int(options.pop("static", "0")),
+                int(options.pop("dynamic", "0")),
+                int(options.pop("for", "0")) * world.STEP_NS,
+            )
         case ["grants", name, "for", account, *bits]:
             granted = sum(Entitlement[bit] for bit in bits)
             account_id = 0 if account == "venue" else world.account_id(account)

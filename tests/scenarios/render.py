@@ -152,7 +152,8 @@ def _outcome(e: Event, record: bytes) -> str:
             bid, ask = _quote(top.bid_qty, top.bid_price), _quote(top.ask_qty, top.ask_price)
             return f"top {name} {bid} / {ask}"
         case EventKind.PHASE_CHANGED:
-            return f"phase {name} {name_of(Phase, e.reason)}"
+            extended = " for as long again" if e.flags & EventFlag.EXTENDED else ""
+            return f"phase {name} {name_of(Phase, e.reason)}{extended}"
         case EventKind.AUCTION_STATE | EventKind.AUCTION_TRADE:
             return _auction(e, record)
         case EventKind.DIRECTORY_CHANGED:

@@ -240,6 +240,10 @@ CASES: list[tuple[str, c.Command, list[str]]] = [
         ["schedule_id", "account_id", "maker_rate", "taker_rate", "fee_account_id"],
     ),
     ("PhaseRecord", c.SetPhase(*HEAD, 1, 2, 3), ["instrument_id", "phase", "call_ns"]),
+    (
+        "BandsRecord", c.SetBands(*HEAD, 1, 2, 3, 4),
+        ["instrument_id", "static_bps", "dynamic_bps", "call_ns"],
+    ),
     ("DayRecord", c.StartDay(*HEAD, 1, 2), ["trading_date", "midnight_ns"]),
 ]  # fmt: skip
 

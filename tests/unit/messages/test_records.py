@@ -91,6 +91,10 @@ LAYOUTS: dict[CommandKind, dict[str, tuple[int, int]]] = {
     CommandKind.SET_PHASE: {
         "instrument_id": (32, 4), "phase": (36, 1), "call_ns": (40, 8), **HEAD,
     },
+    CommandKind.SET_BANDS: {
+        "instrument_id": (32, 4), "static_bps": (36, 4), "dynamic_bps": (40, 4),
+        "call_ns": (48, 8), **HEAD,
+    },
     CommandKind.START_DAY: {"trading_date": (32, 4), "midnight_ns": (40, 8), **HEAD},
     CommandKind.END_DAY: HEAD,
     CommandKind.MASS_CANCEL: ORDER,
@@ -152,6 +156,7 @@ SAMPLES: dict[CommandKind, c.Command] = {
     CommandKind.SET_LIMITS: c.SetLimits(*SIGN, 9, (1 << 63) - 1, 6, 7, 8),
     CommandKind.SET_INSTRUMENT: c.SetInstrument(*SIGN, 7, 10, 100, 5_000_000, 0, 10_000),
     CommandKind.SET_PHASE: c.SetPhase(*SIGN, 7, 6, 0x0102030405060708),
+    CommandKind.SET_BANDS: c.SetBands(*SIGN, 7, 500, 200, 0x0102030405060708),
     CommandKind.START_DAY: c.StartDay(*SIGN, 20260105, 1_767_571_200_000_000_000),
     CommandKind.END_DAY: c.EndDay(*SIGN),
     CommandKind.MASS_CANCEL: c.MassCancel(
