@@ -172,7 +172,7 @@ def bands(
         float, typer.Option("--for", help="Seconds of a volatility call; 0: until told.")
     ] = 0.0,
 ) -> None:
-    """How far an instrument may trade at once; beyond, it pauses for a volatility call."""
+    """Say how far an instrument trades before it pauses."""
     from oms.cli import admin_work as work
 
     work.bands(data, symbol, static, dynamic, seconds)
