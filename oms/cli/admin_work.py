@@ -203,7 +203,7 @@ def bands(data: Path, symbol: str, static: int, dynamic: int, seconds: float) ->
         one = names_of(session).instrument(symbol).instrument_id
         call_ns = round(seconds * _NS_PER_S)
         event = session.execute(c.SetBands(*_UNSIGNED, one, static, dynamic, call_ns))
-    _applied(event, f"bands of {symbol}: static {static}, dynamic {dynamic} basis points")
+    applied(event, f"bands of {symbol}: static {static}, dynamic {dynamic} basis points")
 
 
 def cancel(data: Path, scope: CancelScope) -> None:
