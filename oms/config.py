@@ -74,6 +74,7 @@ class CapacityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sessions_max: Positive = bounds.SESSIONS_MAX
     positions_max: Positive = bounds.POSITIONS_MAX
     duplicates_max: Positive = bounds.DUPLICATES_MAX
+    trades_max: Positive = bounds.TRADES_MAX_DEFAULT  # of a day's last matches: may be taken back
 
 
 class SessionLimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

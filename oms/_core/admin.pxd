@@ -15,6 +15,7 @@ from oms._core.risk_admin cimport open_limits
 from oms._core.sessions cimport Session
 from oms._core.state cimport (
     Capacities, State, add_event, grant_of, has_account, has_instrument, state_open,
+    trades_open,
 )
 from oms._core.types cimport (
     ACCOUNTS_MAX, AccountRecord, BPS, CommandRecord, ENTITLED_ALL, GRANT_DISABLED,
@@ -22,7 +23,7 @@ from oms._core.types cimport (
     InstrumentRecord, OPTION_ALL, OUTCOME_WINDOW, PARTICIPANTS_MAX, POSITIONS_MAX, PRICE_MAX,
     PRICE_SCALE_MAX, PROTOCOL_ADMIN, PROTOCOL_OUCH, ParticipantRecord, REJECT_BAD_VALUE,
     REJECT_CAPACITY, REJECT_DUPLICATE_ID, REJECT_NONE, REJECT_UNKNOWN_ID, SELF_TRADE_DECREMENT,
-    SESSIONS_MAX, SelfTradeRecord, SessionRecord, USERS_MAX, UserRecord,
+    SESSIONS_MAX, SelfTradeRecord, SessionRecord, TRADES_MAX, USERS_MAX, UserRecord,
 )
 from oms._core.risk_types cimport (
     DUPLICATES_MAX, LIMITS_OF_SET_LIMITS, RISK_SCOPE_ACCOUNT, RISK_SCOPE_SESSION,
@@ -62,7 +63,10 @@ cdef inline void apply_genesis(State* state, const CommandRecord* command) noexc
     )
     if not are_capacities_good(&capacities):
         return
+    if record.trades_max > TRADES_MAX:
+        return
     state_open(state, &capacities)
+    trades_open(state, record.trades_max)
     state.numbers.has_genesis = 1
     state.numbers.cluster_id = record.cluster_id
     state.numbers.rule_version = record.rule_version

@@ -8,6 +8,7 @@ ones; until an instrument is done it stays in its phase (RULES A11, B5).
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from oms._core.bands cimport Band, CLAMP_HIGH, CLAMP_NONE, band_of, clamp_of
+from oms._core.bust cimport note_trade
 from oms._core.call_price cimport CallPrice, find_call_price
 from oms._core.calls cimport (
     Call, STAGE_CLEARING, STAGE_CUTTING, STAGE_NONE, STAGE_QUEUED, STAGE_TRADING, call_queue_at,
@@ -139,6 +140,10 @@ cdef inline void fill(
     call.volume += qty
     fill_one(state, instrument, buy, call.price, qty, flags)
     fill_one(state, instrument, sell, call.price, qty, flags)
+    if state.trades_max:
+        note_trade(
+            state, &state.pool.orders[buy], &state.pool.orders[sell], call.price, qty
+        )
     filled(state, buy)
     filled(state, sell)
 

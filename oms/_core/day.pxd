@@ -56,6 +56,7 @@ cdef inline uint8_t apply_start_day(State* state, const DayRecord* record) noexc
     start_restating(state)
     state.numbers.trading_date = record.trading_date
     state.numbers.midnight_ns = record.midnight_ns
+    state.day_match_id = state.numbers.match_id
     for i in range(1, state.numbers.session_count + 1):
         start_stream(&state.sessions[i])
     for i in range(1, state.numbers.instrument_count + 1):

@@ -8,6 +8,7 @@ table enters it.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, qsort
 
+from oms._core.bust cimport first_trade, trade_find
 from oms._core.calls cimport Call, call_queue_at
 from oms._core.directory cimport Instrument, User
 from oms._core.hidden cimport LADDERS, ladder_at
@@ -20,7 +21,9 @@ from oms._core.order_pool cimport (
     public_id_of,
 )
 from oms._core.sessions cimport Session, session_oldest, session_outcome
-from oms._core.state cimport CancelTask, KeyedPosting, State, grant_of, keyed_count, ring_of
+from oms._core.state cimport (
+    CancelTask, KeyedPosting, State, TradeRecord, TradeSide, grant_of, keyed_count, ring_of,
+)
 from oms._core.timers cimport timer_due
 from oms._core.trail cimport mix_lanes, mixed
 
@@ -94,6 +97,9 @@ cdef inline uint64_t state_digest(const State* state) noexcept nogil:
     for place in range(keyed_count(state)):
         take_keyed(&hash_, &state.keyed[place])
     take_fees(&hash_, state)
+    take(&hash_, state.trades_max)
+    take(&hash_, state.day_match_id)
+    take_trades(&hash_, state, first_trade(state), state.numbers.match_id)
     if state.numbers.has_genesis:
         take_default_limits(&hash_, state)
         for i in range(state.numbers.account_count + 1):
@@ -372,6 +378,34 @@ cdef inline void take_fees(Hash* hash_, const State* state) noexcept nogil:
         take(hash_, <uint64_t><int64_t>state.fees[i].maker_rate)
         take(hash_, <uint64_t><int64_t>state.fees[i].taker_rate)
         take(hash_, state.fees[i].fee_account_id)
+
+
+cdef inline void take_trades(
+    Hash* hash_, const State* state, uint64_t first, uint64_t last
+) noexcept nogil:
+    """The remembered trades with those match_ids."""
+    cdef const TradeRecord* trade
+    cdef const TradeSide* side
+    cdef uint64_t match_id
+    cdef uint32_t i
+    for match_id in range(first, last + 1):
+        trade = trade_find(state, match_id)
+        if trade == NULL:
+            continue
+        take(hash_, trade.match_id)
+        take(hash_, <uint64_t>trade.price)
+        take(hash_, trade.qty)
+        take(hash_, trade.instrument_id)
+        take(hash_, trade.is_busted)
+        for i in range(2):
+            side = &trade.sides[i]
+            take(hash_, side.order_id)
+            take(hash_, <uint64_t>side.fee)
+            take(hash_, side.fee_account_id)
+            take(hash_, side.account_id)
+            take(hash_, side.user_ref_num)
+            take(hash_, side.session_id)
+            take(hash_, side.side)
 
 
 cdef inline void take_fee_terms(Hash* hash_, const FeeTerms* terms) noexcept nogil:

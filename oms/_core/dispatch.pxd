@@ -13,6 +13,7 @@ from oms._core.admin cimport (
 )
 from oms._core.auction cimport calls_start, publish_calls, settle_calls
 from oms._core.bands cimport apply_set_bands
+from oms._core.bust cimport apply_bust_trade
 from oms._core.day cimport apply_end_day, apply_start_day, expire_due, sweep_step
 from oms._core.digest cimport mix_header
 from oms._core.fees cimport apply_set_fees
@@ -92,7 +93,7 @@ cdef inline bint is_entry(const uint8_t* data, uint64_t size) noexcept nogil:
 cdef inline bint is_admin_kind(uint8_t kind) noexcept nogil:
     return (
         COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_SET_RESTRICTION
-        or kind == COMMAND_SET_FEES or kind == COMMAND_TRANSFER or kind == COMMAND_SET_BANDS
+        or COMMAND_SET_FEES <= kind <= COMMAND_SET_BANDS
     )
 
 
@@ -212,6 +213,8 @@ cdef inline uint64_t concerned(State* state, const CommandRecord* command) noexc
     """The id an admin command concerns: the record's first one, or the trading date."""
     if command.kind == COMMAND_START_DAY or command.kind == COMMAND_END_DAY:
         return state.numbers.trading_date
+    if command.kind == COMMAND_BUST_TRADE:
+        return (<const BustRecord*>command).match_id
     return (<const GrantRecord*>command).user_id
 
 
@@ -249,6 +252,8 @@ cdef inline uint8_t apply_admin(
         or kind == COMMAND_TRANSFER
     ):
         return apply_posting(state, command)
+    if kind == COMMAND_BUST_TRADE:
+        return apply_bust_trade(state, command)
     if kind == COMMAND_SET_FEES:
         return apply_set_fees(state, command)
     if kind == COMMAND_SET_LIMITS:

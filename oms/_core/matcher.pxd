@@ -9,6 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from oms._core.calls cimport call_list_add
 from oms._core.directory cimport Instrument
+from oms._core.bust cimport note_trade
 from oms._core.fees cimport charge_both, hold_fees
 from oms._core.hidden cimport book_of, first_level, hidden_left, hidden_link, is_hiding
 from oms._core.ledger cimport ledger_hold, ledger_settle
@@ -82,6 +83,8 @@ cdef inline void match_once(
     instrument.last_price = price
     if UNLIKELY((resting.flags | incoming.flags) & ORDER_HAS_FEES):
         charge_both(state, resting, incoming, price * qty)
+    if state.trades_max:
+        note_trade(state, resting, incoming, price, qty)
     order_executed(state, resting, price, qty, match_id, added, NULL)
     order_executed(state, incoming, price, qty, match_id, LIQUIDITY_REMOVED, record)
     event = traded(state, instrument, incoming, price, qty, match_id)

@@ -23,7 +23,7 @@ from oms._core.order_pool cimport (
 from oms._core.reader cimport Reader, expect, get, get_block, get_money, get_up_to
 from oms._core.restore_calls cimport read_calls
 from oms._core.restate cimport look_from_start
-from oms._core.restore_money cimport read_fee_terms, read_fees, read_keyed
+from oms._core.restore_money cimport read_fee_terms, read_fees, read_keyed, read_trades
 from oms._core.sessions cimport Session, session_oldest
 from oms._core.snapshot cimport (
     SNAPSHOT_HEADER_WORDS, SNAPSHOT_MAGIC, SNAPSHOT_VERSION, SNAPSHOT_VERSION_OLDEST, checksum,
@@ -93,6 +93,7 @@ cdef inline bint read_snapshot(
     if reader.is_sound and reader.version >= 3:
         read_keyed(state, &reader)
         read_fees(state, &reader)
+        read_trades(state, &reader)
     if reader.is_sound and reader.version >= 3:
         read_calls(state, &reader)
     if reader.is_sound:

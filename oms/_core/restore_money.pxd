@@ -5,10 +5,15 @@ Called by restore. Promises: as there; what is held for fees goes into the accou
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
+from oms._core.bust cimport first_trade
+from oms._core.ledger cimport position_find
 from oms._core.order_pool cimport FeeTerms, Order
 from oms._core.reader cimport Reader, expect, get, get_block, get_money, get_up_to
-from oms._core.state cimport FeeSchedule, KeyedPosting, State, has_account, keyed_count
-from oms._core.types cimport FEE_RATE_MAX, FEE_SCHEDULES_MAX
+from oms._core.state cimport (
+    FeeSchedule, KeyedPosting, State, TradeRecord, TradeSide, has_account, has_instrument,
+    keyed_count, session_of, trades_open,
+)
+from oms._core.types cimport FEE_RATE_MAX, FEE_SCHEDULES_MAX, TRADES_MAX
 
 
 cdef inline void read_keyed(State* state, Reader* reader) noexcept nogil:
@@ -55,3 +60,30 @@ cdef inline void read_fee_terms(
     terms.held = get_money(reader)
     if reader.is_sound:
         state.accounts[order.account_id].hold += terms.held
+
+
+cdef inline void read_trades(State* state, Reader* reader) noexcept nogil:
+    """The trades that may be taken back: who and what they name is there."""
+    cdef TradeRecord image
+    cdef const TradeSide* side
+    cdef uint32_t i
+    trades_open(state, <uint32_t>get_up_to(reader, TRADES_MAX))
+    state.day_match_id = get_up_to(reader, state.numbers.match_id)
+    while get(reader) == 1:
+        image.match_id = 0
+        get_block(reader, &image, sizeof(TradeRecord))
+        expect(reader, state.trades_max != 0 and has_instrument(state, image.instrument_id))
+        expect(reader, image.match_id >= first_trade(state))
+        expect(reader, image.match_id <= state.numbers.match_id and image.is_busted <= 1)
+        for i in range(2):
+            side = &image.sides[i]
+            expect(reader, has_account(state, side.account_id))
+            expect(reader, side.fee_account_id <= state.numbers.account_count)
+            expect(reader, session_of(state, side.session_id) != NULL)
+            expect(
+                reader,
+                position_find(&state.positions, side.account_id, image.instrument_id) != 0,
+            )
+        if not reader.is_sound:
+            return
+        state.trades[image.match_id % state.trades_max] = image

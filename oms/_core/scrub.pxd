@@ -7,10 +7,11 @@ is in the slice of some step, and again after as many steps as the largest table
 
 from libc.stdint cimport uint32_t, uint64_t
 
+from oms._core.bust cimport first_trade
 from oms._core.digest cimport (
     Hash, hash_end, hash_start, take, take_account, take_counters, take_default_limits,
     take_fees, take_grants, take_instrument, take_keyed, take_limits, take_order,
-    take_participant, take_position, take_session, take_tasks, take_user,
+    take_participant, take_position, take_session, take_tasks, take_trades, take_user,
 )
 from oms._core.ledger cimport Position
 from oms._core.state cimport State, keyed_count
@@ -39,6 +40,7 @@ cdef inline uint64_t scrub_digest(const State* state, uint64_t step) noexcept no
     cdef Hash hash_
     cdef Window window
     cdef uint32_t place
+    cdef uint64_t first
     hash_start(&hash_)
     take_counters(&hash_, state)
     take_slots(&hash_, state, window_at(step, state.pool.highest, SCRUB_SLOTS))
@@ -52,6 +54,11 @@ cdef inline uint64_t scrub_digest(const State* state, uint64_t step) noexcept no
     for place in range(window.first, window.last + 1):
         take_keyed(&hash_, &state.keyed[place - 1])
     take_fees(&hash_, state)
+    take(&hash_, state.trades_max)
+    take(&hash_, state.day_match_id)
+    first = first_trade(state)
+    window = window_at(step, state.numbers.match_id + 1 - first, SCRUB_ENTITIES)
+    take_trades(&hash_, state, first + window.first - 1, first + window.last - 1)
     if state.numbers.has_genesis:
         take_limits_of(&hash_, state, step)
     return hash_end(&hash_)

@@ -11,6 +11,7 @@ from libc.string cimport memcpy
 
 from oms._core.machine cimport grow_array
 from oms._core.digest cimport folded
+from oms._core.bust cimport first_trade, trade_find
 from oms._core.calls cimport Call, call_queue_at
 from oms._core.directory cimport Instrument
 from oms._core.hidden cimport LADDERS, ladder_at
@@ -23,7 +24,7 @@ from oms._core.order_pool cimport (
 from oms._core.sessions cimport Session, session_oldest, session_outcome
 from oms._core.state cimport (
     CancelTask, Capacities, FeeSchedule, KeyedPosting, Numbers, State, grant_of, keyed_count,
-    ring_of,
+    TradeRecord, ring_of,
 )
 from oms._core.timers cimport timer_due
 from oms._core.trail cimport mix_lanes
@@ -105,6 +106,7 @@ cdef inline void write_snapshot(Writer* writer, const State* state) noexcept nog
         put_block(writer, state.keyed, keyed_count(state) * sizeof(KeyedPosting))
         put(writer, state.fee_count)
         put_block(writer, &state.fees[1], state.fee_count * sizeof(FeeSchedule))
+        write_trades(writer, state)
         write_calls(writer, state)
         write_limits(writer, state)
         put(writer, state.restating.up_to)
@@ -253,6 +255,20 @@ cdef inline void write_orders(Writer* writer, const State* state) noexcept nogil
                         write_fee_terms(writer, &state.pool.fees[slot])
                     slot = state.pool.orders[slot].next
                 level = level_next(&walk)
+
+
+cdef inline void write_trades(Writer* writer, const State* state) noexcept nogil:
+    """The trades that may be taken back, each with a word before it; then 0."""
+    cdef const TradeRecord* trade
+    cdef uint64_t match_id
+    put(writer, state.trades_max)
+    put(writer, state.day_match_id)
+    for match_id in range(first_trade(state), state.numbers.match_id + 1):
+        trade = trade_find(state, match_id)
+        if trade != NULL:
+            put(writer, 1)
+            put_block(writer, trade, sizeof(TradeRecord))
+    put(writer, 0)
 
 
 cdef inline void write_fee_terms(Writer* writer, const FeeTerms* terms) noexcept nogil:

@@ -114,6 +114,27 @@ cdef struct Restating:
     uint32_t key  # of the level
     uint32_t reserved
 
+# What one side of a trade was; whose turn it was does not matter any more. 40 bytes.
+cdef struct TradeSide:
+    uint64_t order_id
+    int64_t fee
+    uint32_t fee_account_id  # 0: no fee
+    uint32_t account_id
+    uint32_t user_ref_num
+    uint32_t session_id
+    uint32_t side
+    uint32_t reserved
+
+# A trade that may be taken back. 112 bytes.
+cdef struct TradeRecord:
+    uint64_t match_id
+    int64_t price
+    uint32_t qty
+    uint32_t instrument_id
+    uint32_t is_busted
+    uint32_t reserved
+    TradeSide sides[2]  # the buy, the sale
+
 cdef struct State:
     Numbers numbers
     uint32_t gate  # gate.pxd
@@ -146,6 +167,9 @@ cdef struct State:
     uint32_t fee_count
     int64_t held_limit  # how far the order that the band holds wants to go; no state
     uint32_t stopped_id  # instrument in which the band has stopped an order; no state
+    uint32_t trades_max  # places of the ring; 0: no trade can be taken back
+    TradeRecord* trades  # by match_id mod trades_max
+    uint64_t day_match_id  # the last one of the days before
 
 
 cdef inline size_t grants_size(const State* state) noexcept nogil:
@@ -219,6 +243,13 @@ cdef inline void state_open(State* state, const Capacities* capacities) noexcept
     state.keyed = <KeyedPosting*>take_pages(POSTING_KEYS_MAX * sizeof(KeyedPosting))
 
 
+cdef inline void trades_open(State* state, uint32_t trades_max) noexcept nogil:
+    """Take the memory for trades that may be taken back."""
+    state.trades_max = trades_max
+    if trades_max:
+        state.trades = <TradeRecord*>take_pages(trades_max * sizeof(TradeRecord))
+
+
 cdef inline void state_close(State* state) noexcept nogil:
     """Give everything back; the state is as `state_clear` leaves it."""
     cdef uint32_t i
@@ -271,6 +302,7 @@ cdef inline void state_close(State* state) noexcept nogil:
         release_pages(state.grants, grants_size(state))
         release_pages(state.windows, windows_size(state))
         release_pages(state.keyed, POSTING_KEYS_MAX * sizeof(KeyedPosting))
+        release_pages(state.trades, state.trades_max * sizeof(TradeRecord))
     state_clear(state)
 
 

@@ -41,6 +41,7 @@ cdef enum:
     COMMAND_SET_RESTRICTION = 50
     COMMAND_SET_FEES = 52
     COMMAND_TRANSFER = 53
+    COMMAND_BUST_TRADE = 54
     COMMAND_SET_BANDS = 55
 
 cdef enum:
@@ -58,6 +59,7 @@ cdef enum:
     EVENT_ENTRY_DISABLED = 12
     EVENT_ENTRY_ENABLED = 13
     EVENT_ORDER_RESTATED = 14
+    EVENT_TRADE_BUSTED = 15
     EVENT_COMMAND_IGNORED = 16
     EVENT_ALREADY_APPLIED = 17
     EVENT_GAP = 18
@@ -70,6 +72,7 @@ cdef enum:
     EVENT_PHASE_CHANGED = 34
     EVENT_AUCTION_STATE = 35
     EVENT_AUCTION_TRADE = 36
+    EVENT_TRADE_BUST = 37
     EVENT_DIRECTORY_CHANGED = 48
     EVENT_DAY_STARTED = 49
     EVENT_DAY_ENDED = 50
@@ -225,6 +228,7 @@ cdef enum:
     REJECT_WRONG_DAY = 36
     REJECT_AMOUNT_UNAVAILABLE = 37
     REJECT_WRONG_KEY = 38
+    REJECT_ALREADY_BUSTED = 39
 
 cdef enum:
     RULES_ECHO = 2  # from this rule version on an order's terms are said again
@@ -241,6 +245,7 @@ cdef enum:
     MASS_CANCELS_MAX = 16
     POSTING_KEYS_MAX = 4096  # a power of two
     FEE_SCHEDULES_MAX = 64
+    TRADES_MAX = 1 << 20
     FEE_RATE_MAX = 1000000  # 10^-7 of a fill's value
     OUTCOME_WINDOW = 4096  # a power of two
     PRICE_MAX = 2000000000
@@ -340,7 +345,8 @@ cdef struct GenesisRecord:
     uint32_t sessions_max
     uint32_t positions_max
     uint32_t duplicates_max
-    uint32_t unused[12]
+    uint32_t trades_max
+    uint32_t unused[11]
 
 cdef struct InstrumentRecord:
     uint64_t head[4]
@@ -413,6 +419,11 @@ cdef struct DepositRecord:
     uint32_t padding
     int64_t cost
     uint64_t unused[7]
+
+cdef struct BustRecord:
+    uint64_t head[4]
+    uint64_t match_id
+    uint64_t unused[11]
 
 cdef struct FeesRecord:
     uint64_t head[4]
@@ -568,6 +579,7 @@ cdef inline void check_layouts() noexcept nogil:
     INVARIANT(sizeof(SessionRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(GrantRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(DepositRecord) == COMMAND_BYTES)
+    INVARIANT(sizeof(BustRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(FeesRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(PhaseRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(BandsRecord) == COMMAND_BYTES)

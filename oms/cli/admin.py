@@ -97,6 +97,17 @@ def transfer(
 
 
 @app.command()
+def bust(
+    match_id: Annotated[int, typer.Argument(min=1, help="The trade, as executions say.")],
+    data: Data,
+) -> None:
+    """Take a trade of the day back: money, shares and fees."""
+    from oms.cli import admin_work as work
+
+    work.bust(data, match_id)
+
+
+@app.command()
 def limits(
     account: Account,
     data: Data,

@@ -149,6 +149,13 @@ def fees_give(data: Path, account: str, schedule: int) -> None:
     applied(event, f"account {account} has schedule {schedule}")
 
 
+def bust(data: Path, match_id: int) -> None:
+    """A trade is taken back."""
+    with administrator(data) as session:
+        event = session.execute(c.BustTrade(*_UNSIGNED, match_id))
+    applied(event, f"match {match_id} is taken back")
+
+
 def limits(
     data: Path,
     account: str,

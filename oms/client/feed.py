@@ -24,13 +24,13 @@ from oms.client.topic_stream import TopicStream
 from oms.config import NodeAddress
 from oms.messages.executions import OrderEvent
 from oms.messages.link import Frames, ReplayTopic
-from oms.messages.market_data import BookTop, CallState, CallTrade, PhaseChange, Trade
+from oms.messages.market_data import BookTop, CallState, CallTrade, PhaseChange, Trade, TradeBust
 from oms.transport import keys, sockets
 from oms.wire import frames
 from oms.wire.errors import ProtocolError
 from oms.wire.frames import FrameKind
 
-FeedMessage = OrderEvent | BookTop | Trade | PhaseChange | CallState | CallTrade
+FeedMessage = OrderEvent | BookTop | Trade | PhaseChange | CallState | CallTrade | TradeBust
 
 ANSWER_S: Final = 2.0  # after that another node is asked
 PAUSE_S: Final = 0.02  # before the next node is asked when one had nothing new
@@ -48,6 +48,7 @@ _BODIES: Final[dict[int, msgspec.msgpack.Decoder[FeedMessage]]] = {
     FrameKind.PHASE: msgspec.msgpack.Decoder(PhaseChange),
     FrameKind.CALL_STATE: msgspec.msgpack.Decoder(CallState),
     FrameKind.CALL_TRADE: msgspec.msgpack.Decoder(CallTrade),
+    FrameKind.TRADE_BUST: msgspec.msgpack.Decoder(TradeBust),
 }
 
 

@@ -104,6 +104,7 @@ def build_genesis(config: VenueConfig, cluster_id: int, now_ns: int) -> list[byt
         sessions_max=capacity.sessions_max,
         positions_max=capacity.positions_max,
         duplicates_max=capacity.duplicates_max,
+        trades_max=capacity.trades_max,
     )
     everything: list[c.Command] = [genesis, *commands]
     return [

@@ -192,6 +192,7 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=32):
     sessions_max: U32
     positions_max: U32
     duplicates_max: U32 = 0  # orders of one account remembered; 0: DUPLICATES_MAX
+    trades_max: U32 = 0  # of a day's last matches: may be taken back; 0: none
 
 
 class AddInstrument(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=33):
@@ -455,6 +456,16 @@ class SetFees(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=52):
     fee_account_id: U32 = 0  # who gets it
 
 
+class BustTrade(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=54):
+    """Take a trade of the day back: money, shares and fees; no order comes back."""
+
+    session_id: U32
+    conn_epoch: U32
+    client_seq: U64
+    not_after_ns: I64
+    match_id: U64
+
+
 class Transfer(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=53):
     """Move money (instrument 0) or shares with their cost from one account to another."""
 
@@ -514,6 +525,7 @@ AdminCommand = (
     | SetFees
     | SetBands
     | Transfer
+    | BustTrade
     | SetRisk
 )
 Command = OrderCommand | SessionCommand | Genesis | AdminCommand

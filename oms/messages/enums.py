@@ -43,6 +43,7 @@ class CommandKind(IntEnum):
     SET_RESTRICTION = 50
     SET_FEES = 52
     TRANSFER = 53
+    BUST_TRADE = 54
     SET_BANDS = 55
 
 
@@ -65,6 +66,7 @@ class EventKind(IntEnum):
     ENTRY_DISABLED = 12
     ENTRY_ENABLED = 13
     ORDER_RESTATED = 14
+    TRADE_BUSTED = 15  # to each side of a trade that was taken back
     # outcomes for the gateway only: in no stream (out_seq 0)
     COMMAND_IGNORED = 16
     ALREADY_APPLIED = 17
@@ -80,6 +82,7 @@ class EventKind(IntEnum):
     PHASE_CHANGED = 34
     AUCTION_STATE = 35  # indicative price, volume and surplus of a call
     AUCTION_TRADE = 36  # what a call traded, all of it at one price
+    TRADE_BUST = 37  # a trade was taken back
     # about the venue: for gateways, robots and operators
     DIRECTORY_CHANGED = 48
     DAY_STARTED = 49
@@ -340,6 +343,7 @@ class RejectReason(IntEnum):
     WRONG_DAY = 36
     AMOUNT_UNAVAILABLE = 37
     WRONG_KEY = 38  # a key that was used for another deposit or transfer
+    ALREADY_BUSTED = 39
 
 
 OUCH_REJECT_CODE: dict[RejectReason, int] = {

@@ -74,3 +74,15 @@ class CallTrade(msgspec.Struct, frozen=True, gc=False):
     match_id: int
     price: int
     volume: int
+
+
+class TradeBust(msgspec.Struct, frozen=True, gc=False):
+    """A trade was taken back: who counts volume takes it out again."""
+
+    symbol: str
+    event_seq: int
+    topic_seq: int
+    timestamp_ns: int
+    match_id: int
+    price: int
+    qty: int

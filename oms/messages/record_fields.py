@@ -38,7 +38,7 @@ _LOGIN: Final = ("nonce", "gateway_id")
 _GENESIS: Final = (
     "cluster_id", "rule_version", "records_following", "orders_max", "instruments_max",
     "participants_max", "accounts_max", "users_max", "sessions_max", "positions_max",
-    "duplicates_max",
+    "duplicates_max", "trades_max",
 )  # fmt: skip
 _INSTRUMENT: Final = (
     "instrument_id", "lot_size", "tick_size", "reference_price", "price_collar_bps",
@@ -98,6 +98,7 @@ _LAYOUTS: Final = {
         r.FEES,
         ("schedule_id", "account_id", "maker_rate", "taker_rate", "fee_account_id"),
     ),
+    _K.BUST_TRADE: (r.BUST, ("match_id",)),
     _K.TRANSFER: (r.DEPOSIT, _TRANSFER),
     _K.ADMIN_MASS_CANCEL: (r.MASS_CANCEL, _MASS_CANCEL),
 }

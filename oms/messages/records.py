@@ -46,7 +46,8 @@ LOGIN: Final = struct.Struct(_HEAD + "QQ80x")
 # genesis: 32 u64 cluster_id  40 u32 rule_version  44 u32 records_following  48 u32 orders_max
 # 52 u32 instruments_max  56 u32 participants_max  60 u32 accounts_max  64 u32 users_max
 # 68 u32 sessions_max  72 u32 positions_max  76 u32 duplicates_max
-GENESIS: Final = struct.Struct(_HEAD + "QIIIIIIIIII48x")
+# 80 u32 trades_max
+GENESIS: Final = struct.Struct(_HEAD + "QIIIIIIIIIII44x")
 # instrument: 32 u32 instrument_id  36 u32 lot_size  40 i64 tick_size  48 i64 reference_price
 # 56 u32 price_collar_bps  60 u32 market_collar_bps  64 u8 phase  65 u8 price_scale  72 8s symbol
 INSTRUMENT: Final = struct.Struct(_HEAD + "IIqqIIBB6x8s48x")
@@ -67,6 +68,8 @@ GRANT: Final = struct.Struct(_HEAD + "III84x")
 DEPOSIT: Final = struct.Struct(_HEAD + "IIqQI4xq56x")
 # phase: 32 u32 instrument_id  36 u8 phase  40 i64 call_ns
 PHASE: Final = struct.Struct(_HEAD + "IB3xq80x")
+# bust: 32 u64 match_id
+BUST: Final = struct.Struct(_HEAD + "Q88x")
 # fees: 32 u32 schedule_id  36 u32 account_id  40 i32 maker_rate  44 i32 taker_rate
 # 48 u32 fee_account_id
 FEES: Final = struct.Struct(_HEAD + "IIiiI76x")
@@ -92,7 +95,7 @@ EMPTY: Final = struct.Struct(_HEAD + "96x")
 
 for _layout in (
     ORDER, ENTRY, LOGIN, GENESIS, INSTRUMENT, PARTICIPANT, ACCOUNT, USER, SESSION, GRANT, DEPOSIT,
-    FEES, PHASE, BANDS, DAY, SELF_TRADE, KILL, RISK, RESTRICTION, MASS_CANCEL, EMPTY,
+    BUST, FEES, PHASE, BANDS, DAY, SELF_TRADE, KILL, RISK, RESTRICTION, MASS_CANCEL, EMPTY,
 ):  # fmt: skip
     assert _layout.size == COMMAND_BYTES
 
@@ -170,6 +173,7 @@ def _genesis(b: bytearray, o: int, m: c.Genesis) -> None:
         b, o, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, m.cluster_id, m.rule_version,
         m.records_following, m.orders_max, m.instruments_max, m.participants_max,
         m.accounts_max, m.users_max, m.sessions_max, m.positions_max, m.duplicates_max,
+        m.trades_max,
     )  # fmt: skip
 
 
@@ -245,6 +249,10 @@ def _set_fees(b: bytearray, o: int, m: c.SetFees) -> None:
         b, o, *_head(_K.SET_FEES, m), m.schedule_id, m.account_id, m.maker_rate, m.taker_rate,
         m.fee_account_id,
     )  # fmt: skip
+
+
+def _bust_trade(b: bytearray, o: int, m: c.BustTrade) -> None:
+    BUST.pack_into(b, o, *_head(_K.BUST_TRADE, m), m.match_id)
 
 
 def _transfer(b: bytearray, o: int, m: c.Transfer) -> None:
@@ -344,6 +352,7 @@ _register(c.SetRisk, _set_risk)
 _register(c.SetRestriction, _set_restriction)
 _register(c.SetFees, _set_fees)
 _register(c.Transfer, _transfer)
+_register(c.BustTrade, _bust_trade)
 
 
 def pack_batch(timestamp_ns: int, commands: list[c.Command]) -> bytes:
@@ -369,7 +378,7 @@ def pack_batch(timestamp_ns: int, commands: list[c.Command]) -> bytes:
 #   84 u32 leaves_qty  88 u32 orig_user_ref_num  92 u8 ord_type  93 u8 time_in_force
 #   94 u8 display  95 u8 capacity
 #   96 24s cl_ord_id (accepted, replaced, rejected)  |  96 u64 match_id (executed, trade)
-#   104 i64 fee (executed: what its account paid; below zero: was paid)
+#   104 i64 fee (executed: what its account paid; below zero: was paid; busted: likewise)
 #   112 u64 public_id (canceled, executed, restated: the order's, where it is not its order_id)
 #   120 4s firm  124 u8 iso  125 u8 cross_type  126 u8 reject_reason (a cancel that answers an
 #   invalid replace)  127 u8 reserved

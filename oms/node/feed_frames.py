@@ -22,12 +22,12 @@ from oms.messages.enums import (
     TimeInForce,
 )
 from oms.messages.executions import OrderEvent
-from oms.messages.market_data import BookTop, CallState, CallTrade, PhaseChange, Trade
+from oms.messages.market_data import BookTop, CallState, CallTrade, PhaseChange, Trade, TradeBust
 from oms.messages.records import Event
 from oms.wire import frames
 from oms.wire.frames import FrameKind
 
-MarketData = BookTop | Trade | PhaseChange | CallState | CallTrade
+MarketData = BookTop | Trade | PhaseChange | CallState | CallTrade | TradeBust
 
 EPOCH: Final = 0  # a numbered frame comes from the log, not from a term
 
@@ -119,6 +119,25 @@ def _executed(event: Event, symbol: str) -> OrderEvent:
     )
 
 
+def _busted(event: Event, symbol: str) -> OrderEvent:
+    return OrderEvent(
+        event=_KIND_NAMES[event.kind],
+        event_seq=event.event_seq,
+        topic_seq=event.topic_seq,
+        timestamp_ns=event.timestamp_ns,
+        account_id=event.account_id,
+        session_id=event.session_id,
+        user_ref_num=event.user_ref_num,
+        symbol=symbol,
+        order_id=event.order_id,
+        side=_SIDES[event.side],
+        last_qty=event.qty,
+        last_price=event.price,
+        match_id=event.match_id,
+        fee=event.fee,
+    )
+
+
 def _restated(event: Event, symbol: str) -> OrderEvent:
     return OrderEvent(
         event=_KIND_NAMES[event.kind],
@@ -161,6 +180,7 @@ _EXECUTIONS: Final = {
     int(EventKind.ORDER_EXECUTED): _executed,
     int(EventKind.CANCEL_REJECTED): _cancel_rejected,
     int(EventKind.ORDER_RESTATED): _restated,
+    int(EventKind.TRADE_BUSTED): _busted,
 }
 
 
@@ -219,6 +239,17 @@ def _market_data(
             phase=_PHASES[event.reason],
         )
         return FrameKind.PHASE, change
+    if event.kind == EventKind.TRADE_BUST:
+        bust = TradeBust(
+            symbol=symbol,
+            event_seq=event.event_seq,
+            topic_seq=event.topic_seq,
+            timestamp_ns=event.timestamp_ns,
+            match_id=event.match_id,
+            price=event.price,
+            qty=event.qty,
+        )
+        return FrameKind.TRADE_BUST, bust
     if event.kind in _CALL_KINDS:
         return _call(data, offset, event, symbol)
     top = records.unpack_book_top(data, offset)

@@ -19,6 +19,7 @@ from oms.messages.enums import (
 )  # fmt: skip
 from oms.reference import (
     bands,
+    bust,
     day,
     fees,
     kill,
@@ -280,6 +281,10 @@ def _set_fees(venue: Venue, _events: Events, record: bytes) -> Result:
     return Result(*fees.set_fees(venue, record))
 
 
+def _bust_trade(venue: Venue, events: Events, record: bytes) -> Result:
+    return Result(*bust.bust_trade(venue, events, record))
+
+
 def _set_kill(venue: Venue, _events: Events, record: bytes) -> Result:
     return Result(*kill.set_kill(venue, record))
 
@@ -310,6 +315,7 @@ _HANDLERS: dict[CommandKind, Callable[[Venue, Events, bytes], Result]] = {
     _K.SET_SELF_TRADE: _set_self_trade,
     _K.SET_KILL: _set_kill,
     _K.SET_FEES: _set_fees,
+    _K.BUST_TRADE: _bust_trade,
 }
 _POSTINGS = frozenset((_K.DEPOSIT_CASH, _K.DEPOSIT_SHARES, _K.TRANSFER))
 KINDS = frozenset(

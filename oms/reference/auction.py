@@ -6,7 +6,7 @@ in the next ones; until an instrument is done it stays in its phase (RULES A11, 
 """
 
 from oms.messages.enums import CancelReason, EventFlag, EventKind, Liquidity, Phase, Side
-from oms.reference import bands, fees, ledger, matcher, phase_change, phases, self_trade
+from oms.reference import bands, bust, fees, ledger, matcher, phase_change, phases, self_trade
 from oms.reference.budget import Budget
 from oms.reference.call_price import CallPrice, find
 from oms.reference.events import Events
@@ -89,6 +89,7 @@ def _fill(venue: Venue, events: Events, instrument: Instrument, buy: Order, sell
     is_own = self_trade.is_same_owner(venue, buy, sell)
     instrument.last_price = call.price
     call.volume += qty
+    sides: list[tuple[Order, int]] = []
     for order in (buy, sell):
         ledger.release(venue, order, qty)
         ledger.settle(venue, order, price=call.price, qty=qty)
@@ -96,11 +97,13 @@ def _fill(venue: Venue, events: Events, instrument: Instrument, buy: Order, sell
         order.cum += qty
         fee = fees.charge(venue, order, is_maker=False, amount=call.price * qty)
         ledger.hold_fees(venue, order, order.leaves)
+        sides.append((order, fee))
         events.executed(
             order, qty=qty, price=call.price, match_id=match_id, record=None, fee=fee,
             liquidity=_LIQUIDITY.get(Phase(instrument.phase), Liquidity.HALT),
             flags=EventFlag.SELF_TRADED if is_own else 0,
         )  # fmt: skip
+    bust.note(venue, match_id, price=call.price, qty=qty, sides=sides)
     for order in (buy, sell):
         if order.leaves == 0:
             venue.unlink(order)

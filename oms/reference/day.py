@@ -29,6 +29,8 @@ def start(venue: Venue, events: Events, *, trading_date: int, midnight_ns: int) 
         numbers.restate_up_to = numbers.restate_last = numbers.next_order_id - 1
         numbers.next_order_id += len(venue.live)
     numbers.trading_date = trading_date
+    venue.day_match_id = numbers.next_match_id - 1
+    venue.trades.clear()
     numbers.midnight_ns = midnight_ns
     for session in venue.sessions:
         session.out_seq = 0

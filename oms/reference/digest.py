@@ -86,6 +86,10 @@ def _state_words(venue: Venue) -> Iterator[int]:
     for posting in venue.keyed:
         yield from keyed_words(posting)
     yield from fee_words(venue)
+    yield venue.trades_max
+    yield venue.day_match_id
+    first, last = trade_range(venue)
+    yield from trade_words(venue, range(first, last + 1))
     if venue.capacities is not None:
         yield from venue.default_limits
         for limits in (*venue.account_limits, *venue.session_limits):
@@ -121,6 +125,26 @@ def fee_words(venue: Venue) -> Iterator[int]:
     yield len(venue.fees)
     for f in venue.fees:
         yield from (f.maker_rate, f.taker_rate, f.fee_account_id)
+
+
+def trade_range(venue: Venue) -> tuple[int, int]:
+    """The first and the last match that may be remembered."""
+    last = venue.numbers.next_match_id - 1
+    return max(venue.day_match_id, last - venue.trades_max) + 1, last
+
+
+def trade_words(venue: Venue, match_ids: range) -> Iterator[int]:
+    """The remembered trades among those."""
+    for match_id in match_ids:
+        t = venue.trades.get(match_id)
+        if t is None:
+            continue
+        yield from (t.match_id, t.price, t.qty, t.instrument_id, t.is_busted)
+        for s in (t.buy, t.sell):
+            yield from (
+                s.order_id, s.fee, s.fee_account_id, s.account_id, s.user_ref_num, s.session_id,
+                s.side,
+            )  # fmt: skip
 
 
 def keyed_words(k: KeyedPosting) -> Iterator[int]:

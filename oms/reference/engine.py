@@ -227,11 +227,16 @@ def _go_on(venue: Venue, events: Events, budget: Budget) -> None:
 
 def _genesis(venue: Venue, command: bytes) -> None:
     """GENESIS: ignored when it asks for nothing or for too much."""
-    cluster_id, rule_version, following, *maxima = records.GENESIS.unpack(command)[HEAD_FIELDS:]
+    cluster_id, rule_version, following, *maxima, trades_max = records.GENESIS.unpack(command)[
+        HEAD_FIELDS:
+    ]
     maxima[-1] = maxima[-1] or bounds.DUPLICATES_MAX
     if any(not 1 <= asked <= most for asked, most in zip(maxima, _CAPACITY_LIMITS, strict=True)):
         return
+    if trades_max > bounds.TRADES_MAX:
+        return
     venue.capacities = Capacities(*maxima)
+    venue.trades_max = trades_max
     venue.numbers.cluster_id = cluster_id
     venue.numbers.rule_version = rule_version
     venue.numbers.genesis_left = following

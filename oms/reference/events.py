@@ -15,15 +15,24 @@ from oms.reference.order import Order
 from oms.reference.records import OrderRecord
 from oms.reference.state import ECHOES, Instrument, Session, Venue
 
-_STREAM_KINDS = range(EventKind.ORDER_ACCEPTED, EventKind.ORDER_RESTATED + 1)
+_STREAM_KINDS = range(EventKind.ORDER_ACCEPTED, EventKind.TRADE_BUSTED + 1)
 _ACCOUNT_KINDS = frozenset(
-    (*range(EventKind.ORDER_ACCEPTED, EventKind.CANCEL_REJECTED + 1), EventKind.ORDER_RESTATED)
+    (
+        *range(EventKind.ORDER_ACCEPTED, EventKind.CANCEL_REJECTED + 1),
+        EventKind.ORDER_RESTATED,
+        EventKind.TRADE_BUSTED,
+    )
 )
-_INSTRUMENT_KINDS = range(EventKind.TRADE, EventKind.AUCTION_TRADE + 1)
+_INSTRUMENT_KINDS = range(EventKind.TRADE, EventKind.TRADE_BUST + 1)
 _U32 = 0xFFFF_FFFF
 _TERMS_END = struct.Struct("<qi4xQ")  # expire_ns, peg_offset, public_id
 _EXECUTED = struct.Struct("<Qq")  # match_id, fee
 _PUBLIC_ID_AT = 16  # in the field of cl_ord_id
+
+
+def executed_field(match_id: int, fee: int) -> bytes:
+    """What stands in the field of cl_ord_id: a match, and what it cost."""
+    return _EXECUTED.pack(match_id, fee)
 
 
 class Draft(msgspec.Struct, kw_only=True):

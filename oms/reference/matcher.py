@@ -17,7 +17,7 @@ from oms.messages.enums import (
     Side,
     TimeInForce,
 )  # fmt: skip
-from oms.reference import bands, fees, ledger, limits, phase_change, risk, self_trade
+from oms.reference import bands, bust, fees, ledger, limits, phase_change, risk, self_trade
 from oms.reference.events import Events
 from oms.reference.order import CALL_TIMES, Order, liquidity_of
 from oms.reference.records import OrderRecord
@@ -289,6 +289,8 @@ def _match(
         maker_fee = fees.charge(venue, resting, is_maker=True, amount=price * qty)
         ledger.hold_fees(venue, resting, resting.leaves)
         taker_fee = fees.charge(venue, incoming, is_maker=False, amount=price * qty)
+        sides = [(resting, maker_fee), (incoming, taker_fee)]
+        bust.note(venue, match_id, price=price, qty=qty, sides=sides)
         events.executed(
             resting, qty=qty, price=price, match_id=match_id, liquidity=liquidity_of(resting),
             record=None, fee=maker_fee,

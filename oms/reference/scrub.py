@@ -57,6 +57,11 @@ def _words(venue: Venue, step: int) -> Iterator[int]:
     for posting in _in(venue.keyed, step, ENTITIES):
         yield from digest.keyed_words(posting)
     yield from digest.fee_words(venue)
+    yield venue.trades_max
+    yield venue.day_match_id
+    first, last = digest.trade_range(venue)
+    window = window_at(step, last + 1 - first, ENTITIES)
+    yield from digest.trade_words(venue, range(first + window.start - 1, first + window.stop - 1))
     if venue.capacities is None:
         return
     yield from venue.default_limits

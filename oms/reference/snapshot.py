@@ -21,6 +21,7 @@ from oms.reference.state import (
     Participant,
     Position,
     Session,
+    Trade,
     User,
     Venue,
 )  # fmt: skip
@@ -48,6 +49,9 @@ class _Saved(msgspec.Struct, array_like=True):
     session_limits: list[Limits] = []
     default_limits: list[int] = []
     fees: list[FeeSchedule] = []
+    trades: dict[int, Trade] = {}
+    trades_max: int = 0
+    day_match_id: int = 0
 
 
 def save(venue: Venue) -> bytes:
@@ -72,6 +76,9 @@ def save(venue: Venue) -> bytes:
             venue.session_limits,
             venue.default_limits,
             venue.fees,
+            venue.trades,
+            venue.trades_max,
+            venue.day_match_id,
         )
     )
     return _MARKER + zlib.crc32(body).to_bytes(_CRC_BYTES, "little") + body
@@ -103,6 +110,8 @@ def load(data: bytes) -> Venue:
     venue.session_limits = saved.session_limits
     venue.default_limits = saved.default_limits
     venue.fees = saved.fees
+    venue.trades, venue.trades_max = saved.trades, saved.trades_max
+    venue.day_match_id = saved.day_match_id
     for account_id, instrument_id, position in saved.positions:
         venue.positions[account_id, instrument_id] = position
     for user_id, account_id, bits in saved.grants:

@@ -136,6 +136,30 @@ class Position(msgspec.Struct):
     realised: int = 0  # profit of what was closed
 
 
+class TradeSide(msgspec.Struct, frozen=True):
+    """What one side of a trade was."""
+
+    order_id: int
+    fee: int
+    fee_account_id: int  # 0: no fee
+    account_id: int
+    user_ref_num: int
+    session_id: int
+    side: int
+
+
+class Trade(msgspec.Struct):
+    """A trade that may be taken back."""
+
+    match_id: int
+    price: int
+    qty: int
+    instrument_id: int
+    buy: TradeSide
+    sell: TradeSide
+    is_busted: bool = False
+
+
 class KeyedPosting(msgspec.Struct, frozen=True):
     """A deposit or transfer that had a key."""
 
@@ -273,6 +297,9 @@ class Venue:
         self.session_limits: list[Limits] = [Limits()]
         self.default_limits = [I64_MAX, I64_MAX, I64_MAX, 0]  # as in SET_LIMITS
         self.tasks: list[CancelTask] = []  # mass cancels not yet done, oldest first
+        self.trades: dict[int, Trade] = {}  # by match_id; older ones are not looked at
+        self.trades_max = 0  # how many of the last matches; 0: no trade can be taken back
+        self.day_match_id = 0  # the last one of the days before
         self.fees: list[FeeSchedule] = []  # by schedule_id, from 1
         self.keyed: list[KeyedPosting] = []  # the last POSTING_KEYS_MAX, a ring
         self.uncrossing: list[int] = []  # instruments whose call is being settled, oldest first

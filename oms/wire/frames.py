@@ -27,6 +27,7 @@ class FrameKind(IntEnum):
     PHASE = 7
     CALL_STATE = 8
     CALL_TRADE = 9
+    TRADE_BUST = 10
 
 
 class Header(NamedTuple):

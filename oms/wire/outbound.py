@@ -57,6 +57,7 @@ _PACK_REPLACED: Final = struct.Struct(_HEAD + m.Replaced.FORMAT)
 _PACK_CANCELED: Final = struct.Struct(_HEAD + m.Canceled.FORMAT)
 _PACK_AIQ_CANCELED: Final = struct.Struct(_HEAD + m.AiqCanceled.FORMAT)
 _PACK_EXECUTED: Final = struct.Struct(_HEAD + m.Executed.FORMAT + "H")
+_PACK_BROKEN: Final = struct.Struct(_HEAD + m.BrokenTrade.FORMAT)
 _PACK_RESTATED: Final = struct.Struct(_HEAD + m.Restated.FORMAT + "HBBQBBIBBQ")
 _PACK_REJECTED: Final = struct.Struct(_HEAD + m.Rejected.FORMAT)
 _PACK_CANCEL_REJECT: Final = struct.Struct(_HEAD + m.CancelReject.FORMAT)
@@ -215,6 +216,14 @@ def _executed(data: bytes, offset: int, _: Symbols, midnight_ns: int) -> bytes:
     )
 
 
+def _busted(data: bytes, offset: int, _: Symbols, midnight_ns: int) -> bytes:
+    """Broken Trade, by the venue; the order's ClOrdID is not remembered."""
+    _reason, timestamp_ns, urn, _price, _qty, match_id = _EXECUTED.unpack_from(data, offset)
+    return _PACK_BROKEN.pack(
+        37, _S, 66, max(timestamp_ns - midnight_ns, 0), urn, match_id, ord("S"), b" " * 14
+    )
+
+
 def _restated(data: bytes, offset: int, _: Symbols, midnight_ns: int) -> bytes:
     """With SecondaryOrdRefNum, Display Quantity and Display Price."""
     reason, timestamp_ns, urn, price, qty, public_id = _RESTATED.unpack_from(data, offset)
@@ -287,4 +296,5 @@ _ENCODERS: Final[dict[int, _Encoder]] = {
     EventKind.ENTRY_DISABLED: _entry_disabled,
     EventKind.ENTRY_ENABLED: _entry_enabled,
     EventKind.ORDER_RESTATED: _restated,
+    EventKind.TRADE_BUSTED: _busted,
 }

@@ -69,4 +69,16 @@ MONEY: Final = [
         "terms.maker_rate if is_maker else terms.taker_rate", "terms.maker_rate",
         "terms.maker_rate if is_maker else terms.taker_rate, amount, &carry",
     ),
+    Change(
+        "busted twice", "a trade can be taken back again and again", "bust.pxd",
+        "trade.is_busted = 1", "pass",
+    ),
+    Change(
+        "fee kept", "a trade that is taken back leaves the fee", "bust.pxd",
+        "state.accounts[side.account_id].cash += side.fee", "pass",
+    ),
+    Change(
+        "yesterday's trade", "trades of the day before can be taken back", "day.pxd",
+        "state.day_match_id = state.numbers.match_id", "pass",
+    ),
 ]

@@ -92,6 +92,7 @@ class Generator:
             (1, self._refused),
             (3, self._posting),
             (1, self._fees),
+            (1, self._bust),
             (0 if self._is_deep else 1, self._limits),
             (0 if self._is_deep else 1, self._set_instrument),
             (1, self._phase),
@@ -494,6 +495,9 @@ class Generator:
 
     def _posting(self, venue: Venue) -> c.Command | None:
         return money.posting(self._rng, venue, self._admin_sign(venue))
+
+    def _bust(self, venue: Venue) -> c.Command | None:
+        return money.bust(self._rng, venue, self._admin_sign(venue))
 
     def _fees(self, venue: Venue) -> c.Command | None:
         return money.fees(self._rng, venue, self._admin_sign(venue))

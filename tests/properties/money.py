@@ -37,6 +37,13 @@ def posting(rng: Random, venue: Venue, sign: Sign) -> c.Command:
             return c.Transfer(*sign, account, other, instrument, amount, key)
 
 
+def bust(rng: Random, venue: Venue, sign: Sign) -> c.Command:
+    """A trade of lately, mostly one that may be taken back."""
+    last = venue.numbers.next_match_id - 1
+    ids = (last, last, max(last - rng.randint(0, 20), 0), last + 1, 0, (1 << 64) - 1)
+    return c.BustTrade(*sign, rng.choice((*ids, *list(venue.trades)[-3:])))
+
+
 def fees(rng: Random, venue: Venue, sign: Sign) -> c.Command:
     """A schedule, or an account's schedule; rates are often such that they round."""
     schedule = rng.choice((1, 1, 2, 3, rng.randint(0, len(venue.fees) + 2), FEE_SCHEDULES_MAX + 1))

@@ -42,6 +42,7 @@ def opening(rng: Random, *, is_deep: bool = False) -> list[Step]:
         sessions_max=users + rng.randint(0, 2),
         positions_max=rng.choice((instruments * accounts, instruments * accounts // 2 + 1, 64)),
         duplicates_max=rng.choice((0, 1, 2, 5)),
+        trades_max=rng.choice((0, 1, 3, 50, 1_000)),
     )
     noise: list[c.Command] = [
         c.Login(1, 1, 1),

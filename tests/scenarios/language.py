@@ -55,7 +55,7 @@ RAW_TYPES: dict[str, type[c.Command]] = {
         c.EnableEntry,
         c.Transfer,
         c.SetSelfTrade, c.SetKill, c.SetRestriction, c.DisableEntry, c.EnableEntry, c.Transfer,
-        c.SetFees,
+        c.SetFees, c.BustTrade,
     )
 }  # fmt: skip
 _RISK_WORDS: dict[str, tuple[RiskField, tuple[str, ...]]] = {
@@ -327,6 +327,8 @@ def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> c.Admi
                 *sign, world.account_id(name), world.instrument_id(symbol), int(qty),
                 int(options.pop("key", "0")), world.units(options.pop("cost", "0")),
             )  # fmt: skip
+        case ["busts", match_id]:
+            return c.BustTrade(*sign, int(match_id))
         case ["fees", schedule]:
             account = world.account_id(options.pop("to", "0"))
             maker, taker = (int(options.pop(name, "0")) for name in ("maker", "taker"))

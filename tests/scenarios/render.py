@@ -100,6 +100,10 @@ def event(record: bytes) -> str:
             fee = f", fee {price(e.fee)}" if e.fee else ""
             text = f"{who} executed #{e.user_ref_num} {done} {added}, {e.leaves_qty} left{own}"
             return text + fee + _public_id(e)
+        case EventKind.TRADE_BUSTED:
+            done = f"{side(e.side)} {e.qty} {symbol(e.instrument_id)} @ {price(e.price)}"
+            fee = f", fee {price(e.fee)}" if e.fee else ""
+            return f"{who} busted #{e.user_ref_num} match {e.match_id}: {done}{fee}"
         case EventKind.ORDER_RESTATED:
             text = f"{who} restated #{e.user_ref_num}: shows {e.qty} of {e.leaves_qty}"
             return text + _public_id(e)
@@ -151,6 +155,8 @@ def _outcome(e: Event, record: bytes) -> str:
             top = unpack_book_top(record)
             bid, ask = _quote(top.bid_qty, top.bid_price), _quote(top.ask_qty, top.ask_price)
             return f"top {name} {bid} / {ask}"
+        case EventKind.TRADE_BUST:
+            return f"bust {name} {e.qty} @ {price(e.price)}, match {e.match_id}"
         case EventKind.PHASE_CHANGED:
             extended = " for as long again" if e.flags & EventFlag.EXTENDED else ""
             return f"phase {name} {name_of(Phase, e.reason)}{extended}"

@@ -65,6 +65,7 @@ class VenueSetup(msgspec.Struct):
     sessions_max: int = 8
     positions_max: int = 64
     duplicates_max: int = 0
+    trades_max: int = 0
 
 
 class Setup(msgspec.Struct):

@@ -50,7 +50,7 @@ BOUNDS = [
     "ACCOUNTS_MAX", "USERS_MAX", "SESSIONS_MAX", "POSITIONS_MAX", "SCAN_SLOTS_MAX",
     "MASS_CANCELS_MAX", "POSTING_KEYS_MAX", "DUPLICATES_MAX", "ORDER_RATE_MAX",
     "MASS_CANCELS_MAX", "POSTING_KEYS_MAX",
-    "FEE_SCHEDULES_MAX", "FEE_RATE_MAX",
+    "FEE_SCHEDULES_MAX", "TRADES_MAX", "FEE_RATE_MAX",
 ]  # fmt: skip
 
 
@@ -154,10 +154,10 @@ CASES: list[tuple[str, c.Command, list[str]]] = [
     ("LoginRecord", c.GatewayLost(3), ["gateway_id"]),
     (
         "GenesisRecord",
-        c.Genesis(*range(1, 12)),
+        c.Genesis(*range(1, 13)),
         ["cluster_id", "rule_version", "records_following", "orders_max", "instruments_max",
          "participants_max", "accounts_max", "users_max", "sessions_max", "positions_max",
-         "duplicates_max"],
+         "duplicates_max", "trades_max"],
     ),
     (
         "InstrumentRecord",
@@ -233,6 +233,11 @@ CASES: list[tuple[str, c.Command, list[str]]] = [
         "DepositRecord",
         c.Transfer(*HEAD, 1, 2, 3, 4, 5),
         ["to_account_id", "instrument_id", "amount", "key"],
+    ),
+    (
+        "BustRecord",
+        c.BustTrade(*HEAD, 1 << 60),
+        ["match_id"],
     ),
     (
         "FeesRecord",

@@ -39,6 +39,7 @@ def test_what_is_pushed_arrives() -> None:
         c.AdminMassCancel(1, 1, 2, 5, of_account_id=1),
         c.SetSelfTrade(1, 1, 3, 5, 1, group=1, mode=2),
         c.DepositShares(1, 1, 5, 5, 1, 1, 100, key=(1 << 64) - 1, cost=7),
+        c.BustTrade(1, 1, 8, 5, (1 << 64) - 1),
         c.SetFees(1, 1, 7, 5, 2, 0, -(1 << 31), (1 << 31) - 1, 3),
         c.Transfer(1, 1, 6, 5, 1, 2, 0, 100, key=8),
     ]

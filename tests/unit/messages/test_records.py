@@ -48,7 +48,7 @@ DEPOSIT = {
 }  # fmt: skip
 MAXIMA = (
     "records_following", "orders_max", "instruments_max", "participants_max", "accounts_max",
-    "users_max", "sessions_max", "positions_max", "duplicates_max",
+    "users_max", "sessions_max", "positions_max", "duplicates_max", "trades_max",
 )  # fmt: skip
 LAYOUTS: dict[CommandKind, dict[str, tuple[int, int]]] = {
     CommandKind.NEW_ORDER: ENTRY,
@@ -79,6 +79,7 @@ LAYOUTS: dict[CommandKind, dict[str, tuple[int, int]]] = {
     },
     CommandKind.DEPOSIT_CASH: DEPOSIT,
     CommandKind.DEPOSIT_SHARES: DEPOSIT,
+    CommandKind.BUST_TRADE: {"match_id": (32, 8), **HEAD},
     CommandKind.SET_FEES: {
         "schedule_id": (32, 4), "account_id": (36, 4), "maker_rate": (40, 4),
         "taker_rate": (44, 4), "fee_account_id": (48, 4), **HEAD,
@@ -140,7 +141,7 @@ SAMPLES: dict[CommandKind, c.Command] = {
     CommandKind.LOGIN: c.Login(0x01020304, 0xF1F2F3F4F5F6F7F8, 0xE1E2E3E4E5E6E7E8),
     CommandKind.LOGOUT: c.Logout(0x01020304, 0x05060708),
     CommandKind.GATEWAY_LOST: c.GatewayLost(0xE1E2E3E4E5E6E7E8),
-    CommandKind.GENESIS: c.Genesis(0xD1D2D3D4D5D6D7D8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
+    CommandKind.GENESIS: c.Genesis(0xD1D2D3D4D5D6D7D8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),
     CommandKind.ADD_INSTRUMENT: c.AddInstrument(
         *SIGN, 7, b"AAPL", 100, 2500, 5_853_300, 1000, 500, 3, 4
     ),
@@ -151,6 +152,7 @@ SAMPLES: dict[CommandKind, c.Command] = {
     CommandKind.GRANT: c.Grant(*SIGN, 10, 9, 31),
     CommandKind.DEPOSIT_CASH: c.DepositCash(*SIGN, 9, -12_345, 0x0102030405060708),
     CommandKind.DEPOSIT_SHARES: c.DepositShares(*SIGN, 9, 7, 1 << 40, 5, 1 << 41),
+    CommandKind.BUST_TRADE: c.BustTrade(*SIGN, 0x6162636465666768),
     CommandKind.SET_FEES: c.SetFees(*SIGN, 7, 0x31323334, -0x11121314, 0x21222324, 9),
     CommandKind.TRANSFER: c.Transfer(*SIGN, 9, 0x31323334, 7, 1 << 42, 6),
     CommandKind.SET_LIMITS: c.SetLimits(*SIGN, 9, (1 << 63) - 1, 6, 7, 8),
