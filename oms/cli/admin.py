@@ -381,7 +381,7 @@ def show_account(
 
 @show_app.command("risk")
 def show_risk(data: Data, *, linearizable: Linearizable = False, as_json: Json = False) -> None:
-    """Kill switches, restrictions, limits of sessions, and the defaults."""
+    """What is stopped, restricted and limited, and the defaults."""
     from oms.cli import admin_show as show
 
     show.risk(data, linearizable=linearizable, as_json=as_json)

@@ -23,7 +23,10 @@ Cancel = Annotated[
 
 @app.command()
 def kill(where: Where, data: Data, name: Whose = "") -> None:
-    """Stop new orders and replaces; what rests stays, and cancels pass."""
+    """Stop new orders and replaces.
+
+    What rests stays, and cancels pass.
+    """
     from oms.cli import admin_risk_work as work
 
     work.kill(data, where, name, is_killed=True)
@@ -72,7 +75,7 @@ def self_trade(
         int, typer.Option(min=0, help="Accounts of one group are one owner; 0: it alone.")
     ] = 0,
 ) -> None:
-    """Say what happens when orders of one owner would trade with each other."""
+    """Say how an owner is kept from trading with itself."""
     from oms.cli import admin_risk_work as work
 
     work.self_trade(data, account, mode, group)
@@ -112,7 +115,10 @@ def set_risk(
     ] = "",
     cancel: Cancel = False,
 ) -> None:
-    """Change limits of an account, of a login's session, or of all that follow the default."""
+    """Change limits of accounts and sessions.
+
+    Of one account, of one login's session, or of all that follow the default.
+    """
     from oms.cli import admin_risk_work as work
 
     wanted = work.Wanted(
