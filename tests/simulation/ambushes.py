@@ -75,7 +75,7 @@ def ambush(venue: Venue, draw: random.Random) -> None:
             for other in venue.nodes:
                 if other != node.name:
                     venue.seams.network.cut(other, node.name)
-            venue.world.after(draw.randrange(50, 2_000) * MS, venue.seams.network.heal)
+            venue.later(draw.randrange(50, 2_000) * MS, venue.seams.network.heal)
         elif blow == "io":
             if node.is_up:
                 die_at_call(venue, node, draw, count=draw.randrange(1, 6), power_chance=0.5)
@@ -87,7 +87,7 @@ def ambush(venue: Venue, draw: random.Random) -> None:
         if blow == "io" and not delay_ns:
             strike(node)  # the very next call counts
         else:
-            venue.world.after(delay_ns, lambda: strike(node))
+            venue.later(delay_ns, lambda: strike(node))
 
     wait_for(venue, draw.choice(_INSTANTS), come)
 
@@ -122,7 +122,7 @@ def rivals(venue: Venue, draw: random.Random) -> None:
             wait_for(
                 venue,
                 "sends Vote",
-                lambda node: venue.world.after(
+                lambda node: venue.later(
                     draw.randrange(2 * MS), lambda: node.kill(is_power_lost=is_power_lost)
                 ),
                 judge,
@@ -131,8 +131,8 @@ def rivals(venue: Venue, draw: random.Random) -> None:
             start_later(voter, delay_ns * MS)
 
     # At once, or when whoever led before has given up.
-    venue.world.after(draw.choice((draw.randrange(300), draw.randrange(620, 900))) * MS, vote)
-    venue.world.after(draw.randrange(900, 2_500) * MS, network.heal)
+    venue.later(draw.choice((draw.randrange(300), draw.randrange(620, 900))) * MS, vote)
+    venue.later(draw.randrange(900, 2_500) * MS, network.heal)
 
 
 def short_majority(venue: Venue, draw: random.Random) -> None:
@@ -149,13 +149,13 @@ def short_majority(venue: Venue, draw: random.Random) -> None:
     network.cut(leader.name, deaf)
     if draw.random() < 0.5:
         network.cut(witness, deaf)
-    venue.world.after(600 * MS, network.heal)
+    venue.later(600 * MS, network.heal)
 
     def lose(node: NodeProcess) -> None:
         order = Order(draw.choice((1, 1, 1, 2)), is_power_lost=True, is_after=False)
         venue.seams.disk.orders[node.name] = order
         start_later(node, draw.randrange(60, 200) * MS)
-        venue.world.after(draw.randrange(2, 40) * MS, leader_dies)
+        venue.later(draw.randrange(2, 40) * MS, leader_dies)
 
     def leader_dies() -> None:
         leader.kill(is_power_lost=draw.random() < 0.3)
@@ -165,7 +165,7 @@ def short_majority(venue: Venue, draw: random.Random) -> None:
     def begin() -> None:
         wait_for(venue, "confirms", lose, witness)
 
-    venue.world.after(draw.randrange(300) * MS, begin)
+    venue.later(draw.randrange(300) * MS, begin)
 
 
 def late_words(venue: Venue, draw: random.Random) -> None:
@@ -180,13 +180,13 @@ def late_words(venue: Venue, draw: random.Random) -> None:
             if draw.random() < 0.3:
                 network.cut(name, leader.name)
     if draw.random() < 0.3:
-        venue.world.after(draw.randrange(100) * MS, lambda: leader.pause(pause_ns(draw)))
+        venue.later(draw.randrange(100) * MS, lambda: leader.pause(pause_ns(draw)))
 
     def release(_node: NodeProcess) -> None:
-        venue.world.after(draw.randrange(30) * MS, network.heal)
+        venue.later(draw.randrange(30) * MS, network.heal)
 
-    venue.world.after(MS, lambda: wait_for(venue, "sends Vote", release))
-    venue.world.after(draw.randrange(900, 1_900) * MS, network.heal)
+    venue.later(MS, lambda: wait_for(venue, "sends Vote", release))
+    venue.later(draw.randrange(900, 1_900) * MS, network.heal)
 
 
 def late_vote(venue: Venue, draw: random.Random) -> None:
@@ -207,8 +207,8 @@ def late_vote(venue: Venue, draw: random.Random) -> None:
         network.slow_ns[leader.name, voter] = draw.randrange(420, 570) * MS
         network.slow_ns[asker, voter] = draw.randrange(60, 320) * MS
 
-    venue.world.after(draw.randrange(350) * MS, slow)
-    venue.world.after(draw.randrange(1_300, 1_900) * MS, network.heal)
+    venue.later(draw.randrange(350) * MS, slow)
+    venue.later(draw.randrange(1_300, 1_900) * MS, network.heal)
 
 
 def trap(venue: Venue, draw: random.Random) -> None:
@@ -228,9 +228,9 @@ def trap(venue: Venue, draw: random.Random) -> None:
             start_later(each, draw.randrange(50, 800) * MS)
 
     def come(node: NodeProcess) -> None:
-        venue.world.after(delay_ns, lambda: strike(node))
+        venue.later(delay_ns, lambda: strike(node))
 
-    venue.world.after(MS, lambda: wait_for(venue, "snapshot_written", come))
+    venue.later(MS, lambda: wait_for(venue, "snapshot_written", come))
 
 
 def left_behind(venue: Venue, draw: random.Random) -> None:
@@ -262,7 +262,7 @@ def left_behind(venue: Venue, draw: random.Random) -> None:
     def fall(fallen: NodeProcess) -> None:
         die_at_call(venue, fallen, draw, count=draw.randrange(1, 8), power_chance=0.5)
 
-    venue.world.after((away_ms - 400) * MS, prepare)
+    venue.later((away_ms - 400) * MS, prepare)
     for before_ms in (200, 50):
-        venue.world.after((away_ms - before_ms) * MS, archive_all)
-    venue.world.after(away_ms * MS, return_and_fall)
+        venue.later((away_ms - before_ms) * MS, archive_all)
+    venue.later(away_ms * MS, return_and_fall)

@@ -1,6 +1,7 @@
 """Whom faults can hit, and what all kinds of them need."""
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +20,9 @@ class Venue(Protocol):
     nodes: dict[str, NodeProcess]
     gateways: dict[str, GatewayProcess]
     traders: list[TraderProcess]
+
+    def later(self, delay_ns: int, call: Callable[[], object]) -> None:
+        """Call it after a while, unless everything is to be well by then."""
 
     def visitor(self, user: str) -> Visitor:
         """Somebody who will log in as this user."""

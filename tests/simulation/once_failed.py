@@ -45,5 +45,10 @@ ONCE_FAILED: Final = [
         Fault(14, 10872276866, "ambush"), Fault(15, 11877343297, "late vote"),
         Fault(16, 12296056196, "client restart"), Fault(17, 13076996814, "late vote"),
     ]),
+    OnceFailed(1000157, "a blow that a fault had prepared came when everything was to be well", [
+        Fault(23, 14841966367, "kill two"), Fault(27, 17912084479, "power cut"),
+        Fault(29, 18491386807, "rivals"), Fault(31, 19390038300, "rivals"),
+        Fault(33, 19640037773, "trap"),
+    ]),
 ]
 # fmt: on

@@ -105,6 +105,7 @@ class Simulation:
         self.visitors: list[Visitor] = []
         self._addresses: list[tuple[str, int]] = []
         self._root = root
+        self._is_healing = False
         self._testimony = Testimony(self.world, root / "histories") if is_checked else None
         self._duration_ns = duration_ns
 
@@ -132,6 +133,15 @@ class Simulation:
         names = self.seams.fabric.names
         names.update((name, f"node-{name}") for name in self.nodes)
         names.update((name, "gateway") for name in self.gateways)
+
+    def later(self, delay_ns: int, call: Callable[[], object]) -> None:
+        """Call it after a while, unless everything is to be well by then."""
+
+        def unless_healing() -> None:
+            if not self._is_healing:
+                call()
+
+        self.world.after(delay_ns, unless_healing)
 
     def visitor(self, user: str) -> Visitor:
         """Somebody who will log in as this user."""
@@ -220,6 +230,7 @@ class Simulation:
     def _heal(self) -> None:
         world, disk = self.world, self.seams.disk
         world.note("healing")
+        self._is_healing = True
         self.seams.network.heal()
         for trouble in (disk.slow, disk.orders, disk.full, disk.broken):
             trouble.clear()

@@ -77,7 +77,7 @@ def partition(venue: Venue, draw: random.Random) -> None:
             network.cut(one, other)
         if which != 2:
             network.cut(other, one)
-    venue.world.after(draw.randrange(50, 4_000) * MS, network.heal)
+    venue.later(draw.randrange(50, 4_000) * MS, network.heal)
 
 
 def slow_way(venue: Venue, draw: random.Random) -> None:
@@ -86,7 +86,7 @@ def slow_way(venue: Venue, draw: random.Random) -> None:
     one, other = draw.sample(names, 2)
     network = venue.seams.network
     network.slow_ns[one, other] = draw.choice((5, 50, 400)) * MS
-    venue.world.after(draw.randrange(50, 3_000) * MS, network.heal)
+    venue.later(draw.randrange(50, 3_000) * MS, network.heal)
 
 
 def slow_disk(venue: Venue, draw: random.Random) -> None:
@@ -97,7 +97,7 @@ def slow_disk(venue: Venue, draw: random.Random) -> None:
     def end() -> None:
         slow.pop(name, None)
 
-    venue.world.after(draw.randrange(100, 3_000) * MS, end)
+    venue.later(draw.randrange(100, 3_000) * MS, end)
 
 
 def stop_node(venue: Venue, draw: random.Random) -> None:
@@ -131,7 +131,7 @@ def full_disk(venue: Venue, draw: random.Random) -> None:
     disk = venue.seams.disk
     for node in draw.sample(list(venue.nodes.values()), draw.choice((1, 1, 2, 3))):
         disk.full[node.name] = None
-    venue.world.after(draw.randrange(200, 4_000) * MS, disk.full.clear)
+    venue.later(draw.randrange(200, 4_000) * MS, disk.full.clear)
 
 
 def io_error(venue: Venue, draw: random.Random) -> None:
@@ -152,7 +152,7 @@ def clock_jump(venue: Venue, draw: random.Random) -> None:
     def end() -> None:
         process.skew_ns = 0
 
-    venue.world.after(draw.randrange(100, 5_000) * MS, end)
+    venue.later(draw.randrange(100, 5_000) * MS, end)
 
 
 def small_buffers(venue: Venue, draw: random.Random) -> None:
@@ -163,7 +163,7 @@ def small_buffers(venue: Venue, draw: random.Random) -> None:
     def end() -> None:
         fabric.limit = NO_LIMIT
 
-    venue.world.after(draw.randrange(50, 2_500) * MS, end)
+    venue.later(draw.randrange(50, 2_500) * MS, end)
 
 
 def flap(venue: Venue, draw: random.Random) -> None:
@@ -171,7 +171,7 @@ def flap(venue: Venue, draw: random.Random) -> None:
     trader = draw.choice(venue.traders)
     for number in range(draw.randrange(1, 4)):
         when_ns = number * draw.randrange(5, 400) * MS
-        venue.world.after(when_ns, lambda: venue.seams.network.reset(trader))
+        venue.later(when_ns, lambda: venue.seams.network.reset(trader))
 
 
 def break_links(venue: Venue, draw: random.Random) -> None:
@@ -217,7 +217,7 @@ def repeat_messages(venue: Venue, draw: random.Random) -> None:
     def end() -> None:
         fabric.repeats = 0.0
 
-    venue.world.after(draw.randrange(50, 2_500) * MS, end)
+    venue.later(draw.randrange(50, 2_500) * MS, end)
 
 
 def swap_messages(venue: Venue, draw: random.Random) -> None:
@@ -228,11 +228,11 @@ def swap_messages(venue: Venue, draw: random.Random) -> None:
     def end() -> None:
         fabric.swaps = 0.0
 
-    venue.world.after(draw.randrange(50, 2_500) * MS, end)
+    venue.later(draw.randrange(50, 2_500) * MS, end)
 
 
 def log_in_twice(venue: Venue, draw: random.Random) -> None:
     """Somebody else logs in as a user who is logged in, reads all, and is gone again."""
     visitor = venue.visitor(draw.choice(venue.traders).user)
     visitor.start()
-    venue.world.after(draw.randrange(1, 1_500) * MS, visitor.kill)
+    venue.later(draw.randrange(1, 1_500) * MS, visitor.kill)
