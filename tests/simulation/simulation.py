@@ -239,6 +239,9 @@ class Simulation:
         fabric.limit, fabric.repeats, fabric.swaps = NO_LIMIT, 0.0, 0.0
         for visitor in self.visitors:
             visitor.kill()
+        for node in self.nodes.values():
+            if node.node is not None and node.node.wakeup.is_stop_wanted:
+                node.kill()  # it was asked to stop, and has not come to it yet
         for process in (*self.nodes.values(), *self.gateways.values(), *self.traders):
             process.paused_until_ns = process.skew_ns = 0
             if not process.is_up:
