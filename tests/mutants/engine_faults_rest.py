@@ -115,7 +115,7 @@ SESSIONS: Final = [
     Change(
         "top by price alone", "another quantity at the best bid is not told", "order_events.pxd",
         "(top.bid_qty ^ before.bid_qty)", "0",
-        "(top.bid_qty ^ before.bid_qty) | (top.bid_price ^ before.bid_price)",
+        "    if (\n        (top.bid_qty ^ before.bid_qty) | (top.bid_price ^ before.bid_price)",
     ),
     Change(
         "withdrawn twice", "cash that is held can be taken out", "postings.pxd",
