@@ -42,8 +42,10 @@ def faults() -> list[Fault]:
 
 
 @contextlib.contextmanager
-def hunting() -> Iterator[Hunt]:
-    """A build with all faults. Raises: RuntimeError, StaleFault."""
+def hunting(*, is_proven: bool = False) -> Iterator[Hunt]:
+    """A build with all faults. `is_proven`: that the suite passes without any is known. Raises:
+    RuntimeError, StaleFault.
+    """
     with tempfile.TemporaryDirectory(prefix="quorate-faults-") as name:
         tree = Path(name)
         for part in COPIED:
@@ -54,7 +56,7 @@ def hunting() -> Iterator[Hunt]:
                 shutil.copy(source, tree / part)
         plant(tree / "oms" / "_core", CHANGES)
         _build(tree)
-        without = _hunt(tree, 0)
+        without = "" if is_proven else _hunt(tree, 0)
         if without:
             raise RuntimeError(f"without any fault the suite fails: {without}")
         numbers = {change.name: number for number, change in enumerate(CHANGES, 1)}

@@ -5,12 +5,14 @@ The sample is another one for every commit; `python -m tests.mutants` hunts them
 
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.mutants.__main__ import chosen, hunt_group
+from tests.mutants import engine
+from tests.mutants.__main__ import AT_A_TIME, chosen, hunt_group
 from tests.mutants.engine import ROOT
 from tests.mutants.engine_faults import CHANGES
 from tests.mutants.groups import GROUPS, load_group
@@ -63,8 +65,9 @@ def test_a_sample_of_the_engines_faults_is_caught() -> None:
     seed = _commit()
     print(f"seed {seed!r}")
     faults = chosen(["engine"], only=[], sample=SAMPLE, seed=seed)["engine"]
-    survived = [done.fault.name for done in hunt_group("engine", faults) if not done.caught_by]
-    assert not survived
+    with engine.hunting(is_proven=True) as hunt, ThreadPoolExecutor(AT_A_TIME) as pool:
+        caught_by = list(pool.map(hunt, [fault.name for fault in faults]))
+    assert all(caught_by), [one.name for one, by in zip(faults, caught_by, strict=True) if not by]
 
 
 @pytest.mark.property
