@@ -60,6 +60,7 @@ def test_faults_have_names_and_words_of_their_own(group: str) -> None:
 
 
 @pytest.mark.property
+@pytest.mark.timeout(600)
 def test_a_sample_of_the_engines_faults_is_caught() -> None:
     """A suite that lets a planted fault through proves little about the engine."""
     seed = _commit()
