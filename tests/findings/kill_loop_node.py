@@ -150,7 +150,7 @@ class OurNode(Node):
         for path in snapshot_file.newest_first(self.snapshots)[:1]:
             snapshot = snapshot_file.read(path)
             start_index = snapshot.log_index
-            self.state = json.loads(snapshot.state)["items"]
+            self.state = json.loads(bytes(snapshot.state))["items"]
         self.next_snapshot = len(self.state) + SNAPSHOT_EVERY
         self.writer: threading.Thread | None = None
         self.writing = 0

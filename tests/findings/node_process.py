@@ -122,7 +122,7 @@ class OurNode(Node):
         for path in snapshot_file.newest_first(folder)[:1]:
             snapshot = snapshot_file.read(path)
             start_index = snapshot.log_index
-            self.items = json.loads(snapshot.state)
+            self.items = json.loads(bytes(snapshot.state))
         self.log = RaftLog(
             "n1", {"n1": f"127.0.0.1:{port}"}, CLUSTER_ID, KEY, folder / "journal",
             on_commit=self._on_commit, on_skip=lambda _: None, start_index=start_index,

@@ -98,7 +98,7 @@ class OurRig(HandRig):
         if path is not None:
             snapshot = snapshot_file.read(path)
             start_index = snapshot.log_index
-            self.state[name] = json.loads(snapshot.state)
+            self.state[name] = json.loads(bytes(snapshot.state))
         self.logs[name] = RaftLog(
             name,
             dict.fromkeys(self.options.names, "-"),
