@@ -27,6 +27,7 @@ from oms.messages.enums import (
     SelfTrade,
     Side,
     TimeInForce,
+    Trigger,
 )
 from oms.wire import ouch_messages as m
 from oms.wire.appendage import Option, Tag, parse_appendage
@@ -37,6 +38,8 @@ EXTRAS_KEPT_MAX: Final = 256  # appendages remembered; beyond: forgotten and rea
 _POLICY: Final = int(OUCH_POLICY)
 _MARKET: Final = int(OrdType.MARKET)
 _LIMIT: Final = int(OrdType.LIMIT)
+_STOP: Final = int(OrdType.STOP)
+_STOP_LIMIT: Final = int(OrdType.STOP_LIMIT)
 _DAY: Final = int(TimeInForce.DAY)
 _IOC: Final = int(TimeInForce.IOC)
 _FOK: Final = int(TimeInForce.FOK)
@@ -90,7 +93,10 @@ _NEUTRAL: Final[dict[int, frozenset[int | bytes]]] = {
     Tag.USER_REF_IDX: frozenset((0,)),
     Tag.AIQ_GROUP_ID: frozenset((b"",)),
 }
-_BAD_TYPE_TAGS: Final = frozenset((int(Tag.STOP_PRICE), int(Tag.STOP_TRIGGER)))
+_TRIGGERS: Final[dict[int | bytes, int]] = {
+    ord("L"): Trigger.LAST_TRADE.value,
+    ord("B"): Trigger.BEST_PRICE.value,
+}
 
 
 class Extras(NamedTuple):
@@ -102,10 +108,13 @@ class Extras(NamedTuple):
     post_only: int
     expire_ns: int
     display_qty: int
+    stop_price: int
+    trigger: int
+    is_stop: bool
     refuse_reason: int
 
 
-_NO_EXTRAS: Final = Extras(b"", 0, 0, 0, 0, 0, _NONE)
+_NO_EXTRAS: Final = Extras(b"", 0, 0, 0, 0, 0, 0, 0, False, _NONE)
 
 
 class Translator:
@@ -177,11 +186,11 @@ class Translator:
             tif, refuse = _for_call(message, refuse)
         price = message.price
         if price in _MARKET_PRICES:
-            ord_type = _MARKET
+            ord_type = _STOP if extras.is_stop else _MARKET
             if price > _I64_MAX:
                 price = m.PRICE_MARKET
         else:
-            ord_type = _LIMIT
+            ord_type = _STOP_LIMIT if extras.is_stop else _LIMIT
             price = min(price, _I64_MAX)
         return NewOrder(
             self._session_id, self._conn_epoch, client_seq, not_after_ns, _POLICY,
@@ -190,7 +199,7 @@ class Translator:
             self._instruments.get(message.symbol, 0), _SIDES.get(message.side, 0), ord_type, tif,
             qty, price, message.cl_ord_id, firm, message.display, message.capacity, message.iso,
             message.cross_type, refuse, min_qty, extras.self_trade, extras.post_only,
-            extras.expire_ns, extras.display_qty,
+            extras.expire_ns, extras.display_qty, extras.stop_price, extras.trigger,
         )  # fmt: skip
 
     def _replace(
@@ -204,14 +213,14 @@ class Translator:
         if not refuse and (message.display not in self._displays or message.iso != m.ISO_NO):
             refuse = _NOT_OFFERED
         price = message.price
-        if price in _MARKET_PRICES and not refuse:
+        if price in _MARKET_PRICES and not extras.is_stop and not refuse:
             refuse = _BAD_ORDER_TYPE
         return ReplaceOrder(
             self._session_id, self._conn_epoch, client_seq, not_after_ns, _POLICY,
             message.orig_user_ref_num, message.user_ref_num, tif, message.qty,
             min(price, _I64_MAX), message.cl_ord_id, message.display, message.iso, refuse,
             extras.min_qty, extras.self_trade, extras.post_only, extras.expire_ns,
-            extras.display_qty,
+            extras.display_qty, extras.stop_price, extras.trigger,
         )  # fmt: skip
 
     def _cancel(
@@ -275,7 +284,8 @@ class Translator:
 def read_extras(options: list[Option]) -> Extras:
     """Account, how the order enters, and whether something not offered is asked for."""
     firm = b""
-    min_qty = self_trade = post_only = expire_ns = display_qty = 0
+    min_qty = self_trade = post_only = expire_ns = display_qty = stop_price = trigger = 0
+    is_stop = False
     refuse_reason = _NONE
     for tag, value in options:
         if tag == Tag.FIRM and isinstance(value, bytes):
@@ -290,13 +300,20 @@ def read_extras(options: list[Option]) -> Extras:
             self_trade = _SELF_TRADE[value]
         elif tag == Tag.POST_ONLY and value in _POST_ONLY:
             post_only = _POST_ONLY[value]
+        elif tag == Tag.STOP_PRICE and isinstance(value, int):
+            stop_price, is_stop = min(value, _I64_MAX), True
+        elif tag == Tag.STOP_TRIGGER and value in _TRIGGERS:
+            trigger = _TRIGGERS[value]
         elif tag in {Tag.AIQ_STRATEGY, Tag.POST_ONLY}:
             refuse_reason = refuse_reason or _NOT_OFFERED
-        elif tag in _BAD_TYPE_TAGS:
+        elif tag == Tag.STOP_TRIGGER:
             refuse_reason = refuse_reason or _BAD_ORDER_TYPE
         elif tag in _NEUTRAL and value not in _NEUTRAL[tag]:
             refuse_reason = refuse_reason or _NOT_OFFERED
-    return Extras(firm, min_qty, self_trade, post_only, expire_ns, display_qty, refuse_reason)
+    return Extras(
+        firm, min_qty, self_trade, post_only, expire_ns, display_qty, stop_price, trigger, is_stop,
+        refuse_reason,
+    )  # fmt: skip
 
 
 def read_scope(options: list[Option]) -> tuple[int, int]:

@@ -155,6 +155,7 @@ cdef inline uint8_t apply_set_instrument(
     if record.tick_size != instrument.tick_size and (
         instrument.book.ladders[0].level_count or instrument.book.ladders[1].level_count
         or instrument.hidden_orders
+        or state.triggers.watches[record.instrument_id].count
     ):
         return REJECT_BAD_VALUE
     if record.reference_price != instrument.reference_price:

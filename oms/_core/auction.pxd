@@ -25,6 +25,7 @@ from oms._core.order_events cimport order_executed
 from oms._core.order_pool cimport ORDER_HAS_FEES, ORDER_MARKET, Order
 from oms._core.phase_change cimport change_phase
 from oms._core.phases cimport is_call
+from oms._core.prints cimport note_print
 from oms._core.removal cimport remove_order
 from oms._core.reserve cimport refresh, shown_of
 from oms._core.self_trade cimport is_same_owner
@@ -136,6 +137,8 @@ cdef inline void fill(
     if is_same_owner(state, &state.pool.orders[buy], &state.pool.orders[sell]):
         flags = FLAG_SELF_TRADED
     state.numbers.match_id += 1
+    if instrument.followers:
+        note_print(state, state.pool.orders[buy].instrument_id, call.price)
     instrument.last_price = call.price
     call.volume += qty
     fill_one(state, instrument, buy, call.price, qty, flags)

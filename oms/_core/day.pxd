@@ -15,6 +15,7 @@ from oms._core.restate cimport start_restating
 from oms._core.sessions cimport Session, session_oldest
 from oms._core.state cimport State, add_event
 from oms._core.timers cimport next_due
+from oms._core.triggers cimport market_moved
 from oms._core.types cimport (
     CANCELED_CLOSED, CANCELED_TIMEOUT, DayRecord, EVENT_DAY_ENDED, EVENT_DAY_STARTED,
     EVENT_SYSTEM_EVENT, EventRecord, OUTCOME_WINDOW, PHASE_CLOSED, PHASE_PRE_OPEN,
@@ -60,6 +61,8 @@ cdef inline uint8_t apply_start_day(State* state, const DayRecord* record) noexc
     for i in range(1, state.numbers.session_count + 1):
         start_stream(&state.sessions[i])
     for i in range(1, state.numbers.instrument_count + 1):
+        if state.instruments[i].followers:
+            market_moved(&state.triggers, i)
         if state.instruments[i].phase == PHASE_CLOSED:
             change_phase(state, i, PHASE_PRE_OPEN)
     tell_ouch_sessions(state, SYSTEM_DAY_STARTED)

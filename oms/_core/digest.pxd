@@ -17,15 +17,17 @@ from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.limits cimport Limits, Recent, recent_at
 from oms._core.machine cimport INVARIANT, MIX
 from oms._core.order_pool cimport (
-    FeeTerms, ORDER_HAS_FEES, ORDER_HAS_RESERVE, ORDER_HIDDEN, ORDER_MARKET, Order,
+    FeeTerms, ORDER_HAS_FEES, ORDER_HAS_RESERVE, ORDER_HIDDEN, ORDER_MARKET, ORDER_STOP, Order,
     public_id_of,
 )
 from oms._core.sessions cimport Session, session_oldest, session_outcome
 from oms._core.state cimport (
     CancelTask, KeyedPosting, State, TradeRecord, TradeSide, grant_of, keyed_count, ring_of,
 )
+from oms._core.stop_walk cimport StopWalk, first_waiting, next_in_place
 from oms._core.timers cimport timer_due
 from oms._core.trail cimport mix_lanes, mixed
+from oms._core.triggers cimport Stop
 
 cdef struct Hash:
     uint64_t lanes[4]
@@ -159,6 +161,9 @@ cdef inline void take_instrument(Hash* hash_, const State* state, uint32_t i) no
     take(hash_, instrument.is_killed)
     take(hash_, instrument.restriction)
     take_call(hash_, state, i)
+    take(hash_, state.triggers.watches[i].low)
+    take(hash_, state.triggers.watches[i].high)
+    take(hash_, state.triggers.watches[i].base)
 
 
 cdef inline void take_call(Hash* hash_, const State* state, uint32_t i) noexcept nogil:
@@ -327,6 +332,7 @@ cdef inline void take_session(Hash* hash_, const State* state, uint32_t i) noexc
 
 cdef inline void take_orders(Hash* hash_, const State* state) noexcept nogil:
     cdef LevelWalk walk
+    cdef StopWalk stops
     cdef uint32_t level
     cdef uint32_t slot
     cdef uint32_t i
@@ -342,10 +348,16 @@ cdef inline void take_orders(Hash* hash_, const State* state) noexcept nogil:
                     take_order(hash_, state, slot)
                     slot = state.pool.orders[slot].next
                 level = level_next(&walk)
+    for i in range(1, state.numbers.instrument_count + 1):
+        slot = first_waiting(&stops, &state.triggers, i)
+        while slot:
+            take_order(hash_, state, slot)
+            slot = next_in_place(&stops, state.pool.orders, slot)
 
 
 cdef inline void take_order(Hash* hash_, const State* state, uint32_t slot) noexcept nogil:
     cdef const Order* order = &state.pool.orders[slot]
+    cdef const Stop* stop = &state.triggers.stops[slot]
     take(hash_, order.order_id)
     take(hash_, slot)
     take(hash_, order.session_id)
@@ -368,6 +380,13 @@ cdef inline void take_order(Hash* hash_, const State* state, uint32_t slot) noex
     take(hash_, (order.flags & ORDER_HIDDEN) != 0)
     if order.flags & ORDER_HAS_FEES:
         take_fee_terms(hash_, &state.pool.fees[slot])
+    if order.flags & ORDER_STOP:
+        take(hash_, stop.ord_type)
+        take(hash_, stop.price)
+        take(hash_, stop.trigger)
+        take(hash_, stop.self_trade)
+        take(hash_, stop.is_elected)
+
 
 
 cdef inline void take_fees(Hash* hash_, const State* state) noexcept nogil:

@@ -27,9 +27,13 @@ cdef struct Instrument:
     uint8_t is_held  # the band shortens the reach of the order that is entering; no state
     uint8_t gate  # gate.pxd
     uint8_t restriction  # RESTRICTION bits, for every account
+    uint8_t followers  # FOLLOWED_BY_... bits: what else is to be looked at when its market moves
     uint32_t hidden_orders  # how many rest (hidden.pxd)
     uint64_t symbol  # 8 bytes as sent
     int64_t shares_issued  # deposits less withdrawals
+
+cdef enum:
+    FOLLOWED_BY_STOPS = 1
 
 cdef struct Participant:
     uint64_t name[2]

@@ -33,6 +33,7 @@ from oms._core.postings cimport apply_posting
 from oms._core.restate cimport restate_step
 from oms._core.sessions cimport Session, session_outcome, session_remember
 from oms._core.state cimport State, add_event, grant_of, session_of
+from oms._core.stops cimport follow
 from oms._core.trail cimport trail_end, trail_on, trail_start
 from oms._core.types cimport *
 from oms._core.walk cimport are_counts_right, walk_state
@@ -66,17 +67,28 @@ cdef inline void apply_entry(
         end_due_calls(state)
     settle_calls(state)
     work_start(state)
+    state.triggers.events_seen = 0
+    state.triggers.steps_left = WORK_STEPS_MAX
+    if UNLIKELY(has_followers(state)):
+        follow(state)
     for i in range(header.count):
         if state.pool.live >= LOOK_AHEAD_FROM:
             look_ahead(state, <const OrderRecord*>commands, i, header.count)
         trail_on(&state.trail, state.numbers.lanes, &state.buffer)
         apply_command(state, &commands[i])
+        if UNLIKELY(has_followers(state)):
+            follow(state)
         if IS_DEBUG:
             walk_state(state)
     if UNLIKELY(state.calls.touched_count != 0):
         publish_calls(state)
     trail_end(&state.trail, state.numbers.lanes, &state.buffer)
     INVARIANT(are_counts_right(state))
+
+
+cdef inline bint has_followers(const State* state) noexcept nogil:
+    """Whether the last command moved a market that stop orders wait for, or some were elected."""
+    return (state.triggers.touched_count | state.triggers.waiting_count) != 0
 
 
 cdef inline bint is_entry(const uint8_t* data, uint64_t size) noexcept nogil:

@@ -20,7 +20,7 @@ from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.limits cimport Limits
 from oms._core.order_pool cimport (
-    ORDER_HAS_FEES, ORDER_HIDDEN, ORDER_MARKET, Order, public_id_of,
+    ORDER_HAS_FEES, ORDER_HIDDEN, ORDER_MARKET, ORDER_STOP, Order, public_id_of,
 )
 from oms._core.reserve cimport peak_of
 from oms._core.restore cimport read_snapshot
@@ -28,7 +28,9 @@ from oms._core.scrub cimport scrub_digest
 from oms._core.sessions cimport Session
 from oms._core.snapshot cimport Writer, write_snapshot
 from oms._core.state cimport State, grant_of, has_account, has_instrument, state_clear, state_close
+from oms._core.stops cimport next_waiting
 from oms._core.timers cimport next_due
+from oms._core.triggers cimport Stop
 from oms._core.types cimport *
 from oms._core.walk cimport broken_promise
 
@@ -107,6 +109,7 @@ cdef class Engine:
         return (
             self.state.numbers.sweep_slot != 0 or self.state.work.count != 0
             or self.state.calls.count != 0 or self.state.restating.up_to != 0
+            or next_waiting(&self.state) != 0
             or (due_ns != 0 and due_ns <= self.state.numbers.last_timestamp)
         )
 
@@ -419,6 +422,11 @@ cdef object _unrealised(const Instrument* instrument, const Position* position):
 
 cdef object _order_view(const State* state, uint32_t slot):
     cdef const Order* order = &state.pool.orders[slot]
+    cdef const Stop* stop = &state.triggers.stops[slot]
+    cdef bint is_stop = order.flags & ORDER_STOP != 0
+    ord_type = TYPE_MARKET if order.flags & ORDER_MARKET else TYPE_LIMIT
+    if is_stop:
+        ord_type = stop.ord_type
     return OrderView(
         order_id=order.order_id,
         session_id=order.session_id,
@@ -426,7 +434,7 @@ cdef object _order_view(const State* state, uint32_t slot):
         account_id=order.account_id,
         instrument_id=order.instrument_id,
         side=order.side,
-        ord_type=TYPE_MARKET if order.flags & ORDER_MARKET else TYPE_LIMIT,
+        ord_type=ord_type,
         time_in_force=order.time_in_force,
         price=order.price,
         leaves_qty=order.leaves,
@@ -434,6 +442,7 @@ cdef object _order_view(const State* state, uint32_t slot):
         display_qty=peak_of(state, slot),
         is_hidden=order.flags & ORDER_HIDDEN != 0,
         public_id=public_id_of(&state.pool, order),
+        stop_price=stop.price if is_stop else 0,
     )
 
 

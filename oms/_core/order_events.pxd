@@ -17,12 +17,12 @@ from oms._core.order_pool cimport (
 from oms._core.risk cimport asks_for_more
 from oms._core.sessions cimport Session
 from oms._core.state cimport State, add_event, may_enter, touch
+from oms._core.triggers cimport market_moved
 from oms._core.types cimport (
     BookTopRecord, EVENT_BOOK_TOP, EVENT_CANCEL_REJECTED, EVENT_COMMAND_IGNORED,
     EVENT_ORDER_CANCELED, EVENT_ORDER_EXECUTED, EVENT_ORDER_REJECTED, EVENT_ORDER_RESTATED,
     EVENT_ORDER_TERMS, EVENT_TRADE, EventRecord, FLAG_HAS_TERMS, FLAG_HIDDEN, FLAG_LIVE,
-    OrderRecord, POLICY_UNKNOWN_IS_IGNORED, REJECT_ORDER_NOT_CANCELABLE, RESTATED_DISPLAY,
-    RULES_ECHO, TermsRecord,
+    OrderRecord, POLICY_UNKNOWN_IS_IGNORED, REJECT_ORDER_NOT_CANCELABLE, RULES_ECHO, TermsRecord,
 )
 
 cdef struct Top:
@@ -95,7 +95,7 @@ cdef inline bint say_terms(
     rare()
     if state.numbers.rule_version < RULES_ECHO or (
         record.min_qty | record.display_qty | record.self_trade | record.post_only
-        | <uint64_t>record.expire_ns | public_id
+        | <uint64_t>record.expire_ns | <uint64_t>record.stop_price | public_id
     ) == 0:
         return False
     event = <TermsRecord*>add_event(state, EVENT_ORDER_TERMS)
@@ -104,6 +104,8 @@ cdef inline bint say_terms(
     (<EventRecord*>event).instrument_id = order.instrument_id
     (<EventRecord*>event).user_ref_num = order.user_ref_num
     (<EventRecord*>event).order_id = order.order_id
+    event.stop_price = record.stop_price
+    event.trigger = record.trigger
     event.min_qty = record.min_qty
     event.display_qty = record.display_qty
     event.self_trade = record.self_trade
@@ -147,7 +149,7 @@ cdef inline void name_publicly(
 
 
 cdef inline void order_restated(
-    State* state, uint32_t slot, uint32_t shown, uint64_t public_id
+    State* state, uint32_t slot, uint32_t shown, uint64_t public_id, uint8_t reason
 ) noexcept nogil:
     """ORDER_RESTATED: the public knows a live order under a new number; it shows `shown`."""
     cdef Order* order = &state.pool.orders[slot]
@@ -158,7 +160,7 @@ cdef inline void order_restated(
     number_in_session(state, event, order.session_id, NULL)
     number_in_account(state, event, order.account_id)
     event.side = order.side
-    event.reason = RESTATED_DISPLAY
+    event.reason = reason
     event.instrument_id = order.instrument_id
     event.user_ref_num = order.user_ref_num
     event.order_id = order.order_id
@@ -285,9 +287,12 @@ cdef inline void top_changed(
     """BOOK_TOP, when a best price or its quantity is another one than before the command.
 
     While orders are collected there is no best price; what would trade is said at the end of the
-    entry instead.
+    entry instead. Called after everything that can print or move a best price; who follows the
+    market is looked at later.
     """
     cdef Top top
+    if UNLIKELY(instrument.followers != 0):
+        market_moved(&state.triggers, instrument_id)
     top_of(&top, state, instrument)
     if (
         (top.bid_qty ^ before.bid_qty) | (top.bid_price ^ before.bid_price)

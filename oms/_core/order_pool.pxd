@@ -32,18 +32,22 @@ cdef struct Order:
     uint32_t firm
     uint32_t chain  # next slot in its chain of the index (chain_table)
 
-# An order on its way in is one of these too, not yet in the slab. Only limit orders rest.
+# An order on its way in is one of these too, not yet in the slab. Only limit orders rest; a stop
+# order waits (the price of one without a limit is how far it may go).
 # The hot path asks once whether there is any bit; code out of line asks which.
 cdef enum:
     ORDER_HAS_RESERVE = 1
     ORDER_HIDDEN = 2
+    ORDER_STOP = 4  # waits outside the book (triggers.pxd); never with one of the others
     ORDER_ON_AUCTION = 16  # at the open or at the close
     ORDER_MARKET = 32  # a market order that rests in a call, at its collar price
     ORDER_FOR_CALL = ORDER_ON_AUCTION | ORDER_MARKET  # goes when the call is over
     ORDER_HAS_FEES = 64
     ORDER_HAS_PUBLIC_ID = 128
     ORDER_COLD = ORDER_HAS_FEES | ORDER_HAS_PUBLIC_ID  # told by arrays by slot
-    ORDER_FLAGS = ORDER_HAS_RESERVE | ORDER_HIDDEN | ORDER_FOR_CALL | ORDER_COLD  # all there are
+    ORDER_FLAGS = (  # all that there are
+        ORDER_HAS_RESERVE | ORDER_HIDDEN | ORDER_STOP | ORDER_FOR_CALL | ORDER_COLD
+    )
 
 # What an iceberg does not show; touched only for orders with the flag.
 cdef struct Reserve:

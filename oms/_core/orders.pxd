@@ -6,6 +6,7 @@ from it.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.string cimport memset
 
 from oms._core.directory cimport Instrument
 from oms._core.fees cimport settle_terms
@@ -25,16 +26,21 @@ from oms._core.order_events cimport (
 )
 from oms._core.order_index cimport index_add, index_find, index_remove, index_take_out
 from oms._core.order_pool cimport (
-    ORDER_FOR_CALL, ORDER_HAS_FEES, ORDER_HIDDEN, Order, has_time, is_lasting, pool_take,
+    ORDER_FOR_CALL, ORDER_HAS_FEES, ORDER_HIDDEN, ORDER_STOP, Order, has_time, is_lasting,
+    pool_take,
 )
 from oms._core.removal cimport (
     order_freed, reduce_in_place, release_and_unlink, remove_order,
 )
 from oms._core.reserve cimport peak_of
-from oms._core.risk cimport Terms, check_new, check_replace
+from oms._core.risk cimport check_new, check_replace
 from oms._core.sessions cimport Session
 from oms._core.state cimport State, add_event, may_enter
+from oms._core.stop_terms cimport is_stop
+from oms._core.stops cimport replace_stop, wait_for, write_stop
+from oms._core.terms cimport Terms
 from oms._core.timers cimport timer_drop
+from oms._core.triggers cimport Stop
 from oms._core.types cimport (
     CANCELED_IOC_REMAINDER, CANCELED_POST_ONLY, CANCELED_SYSTEM, CANCELED_USER,
     EVENT_ACCOUNT_QUERY_RESPONSE, EVENT_ORDER_ACCEPTED, EVENT_ORDER_REPLACED, EventRecord,
@@ -69,6 +75,9 @@ cdef inline void new_order(
         terms.position = position_make(
             &state.positions, record.account_id, record.instrument_id
         )
+    if UNLIKELY(record.ord_type > TYPE_LIMIT) and is_stop(record.ord_type):
+        new_stop(state, session, record, &terms)
+        return
     instrument = &state.instruments[record.instrument_id]
     top_of(&before, state, instrument)
     may_rest = is_lasting(record.time_in_force) & (record.ord_type == TYPE_LIMIT)
@@ -104,6 +113,27 @@ cdef inline void new_order(
     else:
         trade_new_order(state, session, order, &terms, record)
     top_changed(state, instrument, record.instrument_id, &before)
+
+
+cdef inline void new_stop(
+    State* state, Session* session, const OrderRecord* record, const Terms* terms
+) noexcept nogil:
+    """An accepted stop order waits; the acceptance says how far it may go."""
+    cdef uint32_t slot = take_slot(state, session, record.account_id)
+    cdef Order* order = &state.pool.orders[slot]
+    cdef OrderRecord limited = record[0]
+    rare()
+    limited.price = terms.worst
+    write_order(state, order, &limited, terms.position)
+    order.flags = ORDER_STOP
+    if state.accounts[record.account_id].fee_schedule:
+        settle_terms(state, order, True)
+    memset(&state.triggers.stops[slot], 0, sizeof(Stop))
+    state.triggers.stops[slot].ord_type = record.ord_type
+    state.triggers.stops[slot].trigger = record.trigger
+    write_stop(state, slot, terms, record)
+    order_opened(state, EVENT_ORDER_ACCEPTED, order, record.ord_type, 0, &limited)
+    wait_for(state, slot, terms, record)
 
 
 cdef inline uint32_t take_slot(
@@ -284,6 +314,9 @@ cdef inline void replace_order(
         top_changed(state, instrument, order.instrument_id, &before)
         return
     session.last_user_ref_num = record.user_ref_num
+    if UNLIKELY(order.flags & ORDER_STOP):
+        replace_stop(state, slot, &terms, record)
+        return
     if (
         record.policy & POLICY_KEEPS_PRIORITY_ON_REDUCE
         and is_lasting(record.time_in_force)

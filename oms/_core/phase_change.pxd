@@ -17,6 +17,7 @@ from oms._core.order_events cimport book_top
 from oms._core.phases cimport collects, is_call, is_offered
 from oms._core.state cimport State, add_event, has_instrument, touch
 from oms._core.timers cimport next_due, timer_add, timer_drop
+from oms._core.triggers cimport market_moved
 from oms._core.types cimport (
     EVENT_PHASE_CHANGED, EventRecord, FLAG_EXTENDED, PHASE_CLOSED, PHASE_CLOSING_AUCTION,
     PHASE_CONTINUOUS,
@@ -62,6 +63,8 @@ cdef inline void change_phase(State* state, uint32_t instrument_id, uint8_t phas
         book_top(state, instrument, instrument_id)
     instrument.phase = phase
     instrument.gate = instrument_gate(instrument)
+    if instrument.followers:
+        market_moved(&state.triggers, instrument_id)
     say_phase(state, instrument_id)
 
 

@@ -8,16 +8,20 @@ day's sweep. Promises: what is in use is what rests; an order's record stays rea
 from libc.stdint cimport int64_t, uint32_t
 
 from oms._core.calls cimport call_list_remove
+from oms._core.directory cimport FOLLOWED_BY_STOPS
 from oms._core.fees cimport hold_fees
 from oms._core.hidden cimport book_of, hidden_left
 from oms._core.ledger cimport ledger_hold
-from oms._core.machine cimport UNLIKELY
+from oms._core.machine cimport UNLIKELY, rare
 from oms._core.order_book cimport book_unlink
 from oms._core.order_index cimport index_remove
-from oms._core.order_pool cimport ORDER_FOR_CALL, ORDER_HIDDEN, ORDER_MARKET, Order, pool_free
+from oms._core.order_pool cimport (
+    ORDER_FOR_CALL, ORDER_HIDDEN, ORDER_MARKET, ORDER_STOP, Order, pool_free,
+)
 from oms._core.reserve cimport cut_reserve, stop_reserve
 from oms._core.state cimport State
 from oms._core.timers cimport timer_drop
+from oms._core.triggers cimport Watch, market_moved, unpark
 from oms._core.types cimport TIF_FOK
 
 
@@ -39,15 +43,31 @@ cdef inline void leave_call(State* state, Order* order, uint32_t slot) noexcept 
         call_list_remove(&state.calls, order, slot)
 
 
+cdef inline void leave_watch(State* state, uint32_t slot) noexcept nogil:
+    """A stop order does not wait any more, elected or not."""
+    cdef uint32_t instrument_id = state.pool.orders[slot].instrument_id
+    cdef Watch* watch = &state.triggers.watches[instrument_id]
+    rare()
+    unpark(&state.triggers, state.pool.orders, slot)
+    watch.count -= 1
+    if watch.count == 0:
+        state.instruments[instrument_id].followers &= ~FOLLOWED_BY_STOPS
+        market_moved(&state.triggers, instrument_id)
+
+
 cdef inline void release_and_unlink(State* state, uint32_t slot) noexcept nogil:
-    """Give back an order's holds and take it out of its level; it keeps slot and name."""
+    """Give back an order's holds and take it from where it stands; it keeps slot and name."""
     cdef Order* order = &state.pool.orders[slot]
     ledger_hold(
         &state.accounts[order.account_id], &state.positions.positions[order.position], order,
         -<int64_t>order.leaves,
     )
     if UNLIKELY(order.flags != 0):
-        unlink_unusual(state, slot)
+        if order.flags & ORDER_STOP:
+            hold_fees(state, order, 0)
+            leave_watch(state, slot)
+        else:
+            unlink_unusual(state, slot)
         return
     book_unlink(
         &state.levels, &state.instruments[order.instrument_id].book, state.pool.orders, slot
@@ -81,6 +101,9 @@ cdef inline void reduce_in_place(
         -<int64_t>cut,
     )
     order.leaves -= cut
+    if UNLIKELY(order.flags & ORDER_STOP):
+        hold_fees(state, order, order.leaves)
+        return
     state.levels.levels[order.level].qty -= cut
     if UNLIKELY(order.flags != 0):
         hold_fees(state, order, order.leaves)

@@ -12,7 +12,7 @@ from oms._core.order_book cimport Level
 from oms._core.order_events cimport order_restated
 from oms._core.order_pool cimport ORDER_HAS_RESERVE, Order
 from oms._core.state cimport State
-from oms._core.types cimport RULES_NAME_ANEW
+from oms._core.types cimport RESTATED_DISPLAY, RULES_NAME_ANEW
 
 
 cdef inline uint32_t shown_of(const State* state, uint32_t slot) noexcept nogil:
@@ -94,4 +94,4 @@ cdef inline void refresh(State* state, Level* level, uint32_t slot) noexcept nog
         level.tail = slot
     if state.numbers.rule_version >= RULES_NAME_ANEW:
         state.numbers.order_id += 1
-        order_restated(state, slot, shown, state.numbers.order_id)
+        order_restated(state, slot, shown, state.numbers.order_id, RESTATED_DISPLAY)

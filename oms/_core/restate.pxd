@@ -14,7 +14,7 @@ from oms._core.order_events cimport order_restated
 from oms._core.order_pool cimport Order, public_id_of
 from oms._core.reserve cimport shown_of
 from oms._core.state cimport State
-from oms._core.types cimport RULES_NAME_ANEW, WORK_STEPS_MAX
+from oms._core.types cimport RESTATED_DISPLAY, RULES_NAME_ANEW, WORK_STEPS_MAX
 
 cdef enum:
     KEY_BEST = 0xFFFFFFFE  # no level's key is above it
@@ -81,7 +81,8 @@ cdef inline bint restate_side(State* state, uint32_t* left) noexcept nogil:
                 left[0] -= 1
                 state.restating.last_number += 1
                 order_restated(
-                    state, slot, shown_of(state, slot), state.restating.last_number
+                    state, slot, shown_of(state, slot), state.restating.last_number,
+                    RESTATED_DISPLAY,
                 )
             slot = order.next
         level = level_next(&walk)

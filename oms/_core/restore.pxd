@@ -9,7 +9,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from oms._core.admin cimport are_capacities_good, is_within
-from oms._core.directory cimport Instrument, set_tick, tick_of
+from oms._core.directory cimport FOLLOWED_BY_STOPS, Instrument, set_tick, tick_of
 from oms._core.gate cimport set_gates
 from oms._core.hidden cimport hidden_link
 from oms._core.ledger cimport Account, ledger_hold, position_find, position_make
@@ -18,7 +18,7 @@ from oms._core.order_book cimport book_link
 from oms._core.order_index cimport index_add, index_find
 from oms._core.order_pool cimport (
     ORDER_FLAGS, ORDER_HAS_FEES, ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, ORDER_HIDDEN,
-    ORDER_ON_AUCTION, Order, Reserve, has_time, is_lasting,
+    ORDER_ON_AUCTION, ORDER_STOP, Order, Reserve, has_time, is_lasting,
 )
 from oms._core.reader cimport Reader, expect, get, get_block, get_money, get_up_to
 from oms._core.restore_calls cimport read_calls
@@ -33,12 +33,15 @@ from oms._core.state cimport (
     CancelTask, Capacities, Numbers, State, TASKS_MAX, grant_of, state_open,
 )
 from oms._core.restore_limits cimport read_limits
+from oms._core.stop_terms cimport is_stop
 from oms._core.timers cimport timer_add
+from oms._core.triggers cimport Stop, park, queue_add, set_waiting
 from oms._core.types cimport (
     BPS, ENTITLED_ALL, GRANT_DISABLED, MASS_CANCELS_MAX, OPTION_ALL, ORDER_QTY_MAX,
     OUTCOME_WINDOW, PHASE_CLOSED, PHASE_PRE_OPEN, PRICE_MAX, PRICE_SCALE_MAX, PROTOCOL_ADMIN,
     PROTOCOL_OUCH, SELF_TRADE_DECREMENT, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT,
     SIDE_SELL_SHORT_EXEMPT, TIF_AT_THE_CLOSE, TIF_AT_THE_OPEN, TIF_DAY, TIMESTAMP_MAX,
+    TRIGGER_BEST_PRICE,
 )
 from oms._core.risk_types cimport DUPLICATES_MAX, RESTRICTION_ALL
 from oms._core.walk cimport broken_promise
@@ -144,6 +147,11 @@ cdef inline void read_instruments(State* state, Reader* reader) noexcept nogil:
             instrument.is_killed = <uint8_t>get_up_to(reader, 1)
         if reader.version >= 3:
             instrument.restriction = <uint8_t>get_up_to(reader, RESTRICTION_ALL)
+        state.triggers.watches[i].seen = <uint32_t>instrument.last_price
+        if reader.version >= 3:
+            state.triggers.watches[i].low = <uint32_t>get_up_to(reader, PRICE_MAX)
+            state.triggers.watches[i].high = <uint32_t>get_up_to(reader, PRICE_MAX)
+            state.triggers.watches[i].base = <uint32_t>get_up_to(reader, PRICE_MAX)
 
 
 cdef inline void read_parties(State* state, Reader* reader) noexcept nogil:
@@ -282,7 +290,6 @@ cdef inline void read_order(State* state, Reader* reader, uint8_t* is_seen) noex
     cdef Order* order
     cdef int64_t due_ns
     cdef uint32_t slot
-    cdef uint32_t tick
     image.next = 0
     get_block(reader, &image, sizeof(Order))
     if not reader.is_sound:
@@ -296,7 +303,11 @@ cdef inline void read_order(State* state, Reader* reader, uint8_t* is_seen) noex
     order = &state.pool.orders[slot]
     memcpy(order, &image, sizeof(Order))
     tick = tick_of(&state.instruments[order.instrument_id], order.price)
-    if order.flags & ORDER_HIDDEN:
+    if order.flags & ORDER_STOP:
+        read_stop(state, reader, slot)
+        if not reader.is_sound:
+            return
+    elif order.flags & ORDER_HIDDEN:
         hidden_link(state, slot, tick)
     else:
         book_link(
@@ -330,6 +341,29 @@ cdef inline void read_order(State* state, Reader* reader, uint8_t* is_seen) noex
     state.sessions[order.session_id].live_orders += 1
     state.accounts[order.account_id].live_orders += 1
     state.pool.live += 1
+
+
+cdef inline void read_stop(State* state, Reader* reader, uint32_t slot) noexcept nogil:
+    """What a stop order waits for; it stands where it stood."""
+    cdef const Order* order = &state.pool.orders[slot]
+    cdef Instrument* instrument = &state.instruments[order.instrument_id]
+    cdef Stop* stop = &state.triggers.stops[slot]
+    get_block(reader, stop, sizeof(Stop))
+    expect(reader, order.flags & ~<uint32_t>ORDER_HAS_FEES == ORDER_STOP)
+    expect(reader, is_within(stop.price, PRICE_MAX))
+    expect(reader, stop.price % instrument.tick_size == 0)
+    expect(reader, is_stop(stop.ord_type) and stop.trigger <= TRIGGER_BEST_PRICE)
+    expect(reader, stop.self_trade <= SELF_TRADE_DECREMENT)
+    expect(reader, stop.is_elected <= 1 and stop.reserved == 0)
+    if not reader.is_sound:
+        return
+    if stop.is_elected:
+        queue_add(&state.triggers, state.pool.orders, slot)
+        set_waiting(&state.triggers, order.instrument_id)
+    else:
+        park(&state.triggers, state.pool.orders, slot, tick_of(instrument, stop.price))
+    state.triggers.watches[order.instrument_id].count += 1
+    instrument.followers |= FOLLOWED_BY_STOPS
 
 
 cdef inline bint is_order_good(State* state, const Order* order) noexcept nogil:

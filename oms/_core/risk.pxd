@@ -17,15 +17,20 @@ from oms._core.limit_checks cimport (
 )
 from oms._core.hidden cimport is_hiding
 from oms._core.machine cimport UNLIKELY, rare
-from oms._core.order_pool cimport ORDER_HAS_FEES, Order, fees_of, is_lasting
+from oms._core.order_pool cimport ORDER_HAS_FEES, ORDER_STOP, Order, fees_of, is_lasting
 from oms._core.phases cimport is_for_phase
 from oms._core.restriction cimport Asked
 from oms._core.sessions cimport Session
+from oms._core.stop_terms cimport (
+    check_stop_terms, has_bad_fields, is_stop, is_stop_bad, is_watch_full,
+)
 from oms._core.state cimport State, has_instrument, may_enter
+from oms._core.terms cimport Terms, collar_price
+from oms._core.triggers cimport Stop
 from oms._core.types cimport (
     BPS, DISPLAY_PART, HIDES, ORDER_QTY_MAX, OrderRecord, POST_ONLY_SLIDE, PRICE_MAX,
     REJECT_BAD_DISPLAY, REJECT_BAD_EXPIRE_TIME, REJECT_BAD_MIN_QTY, REJECT_BAD_ORDER_TYPE,
-    REJECT_BAD_PRICE, REJECT_BAD_QUANTITY, REJECT_BAD_SIDE, REJECT_CAPACITY,
+    REJECT_BAD_PRICE, REJECT_BAD_QUANTITY, REJECT_BAD_SIDE, REJECT_BAD_STOP, REJECT_CAPACITY,
     REJECT_INSUFFICIENT_CASH, REJECT_INSUFFICIENT_SHARES, REJECT_NONE, REJECT_NOT_ENTITLED,
     REJECT_NO_REFERENCE_PRICE, REJECT_POSITION_LIMIT, REJECT_PRICE_COLLAR,
     REJECT_QUANTITY_ABOVE_MAX, REJECT_RATE_LIMIT, REJECT_UNKNOWN_INSTRUMENT,
@@ -35,33 +40,16 @@ from oms._core.types cimport (
 )
 from oms._core.risk_types cimport GATE_LIMITS, GATE_RATE
 
-# What the checks found out on their way, for the matcher.
-cdef struct Terms:
-    int64_t worst  # how far the order goes: its limit, or its collar price
-    uint32_t tick  # the limit in ticks; market orders: not set
-    uint32_t position  # slot; 0: the pair was never touched
-
-
-cdef inline int64_t collar_price(const Instrument* instrument, bint is_buy) noexcept nogil:
-    """How far a market order goes; there is a reference price."""
-    cdef int64_t reference = reference_of(instrument)
-    cdef int64_t distance = reference * instrument.market_collar_bps // BPS
-    cdef int64_t tick = instrument.tick_size
-    cdef int64_t price
-    if is_buy:
-        price = reference + distance
-        price = price if price < PRICE_MAX else PRICE_MAX
-        return price // tick * tick
-    price = (reference - distance + tick - 1) // tick * tick
-    return price if price > tick else tick
-
 
 cdef inline bint asks_for_more(const OrderRecord* record) noexcept nogil:
-    """A minimum, a mode or a time of its own: hardly any order has one."""
+    """A minimum, a mode, a stop price, a time of its own: hardly any order has one."""
     return (
-        record.min_qty | record.display_qty | (<const uint16_t*>&record.self_trade)[0]
-        | <uint64_t>record.expire_ns
-        | (record.time_in_force > TIF_FOK) | (record.display == HIDES)
+        record.min_qty
+        | (<const uint64_t*>&record.display_qty)[0]  # and trail
+        | <uint64_t>record.expire_ns | <uint64_t>record.stop_price
+        | (<const uint64_t*>&record.peg_offset)[0]  # and trigger, self_trade, post_only
+        | (record.time_in_force > TIF_FOK) | (record.ord_type > TYPE_LIMIT)
+        | (record.display == HIDES)
     ) != 0
 
 
@@ -84,9 +72,14 @@ cdef inline bint is_expire_time_bad(
 
 
 cdef inline uint8_t check_entry(
-    const State* state, const Instrument* instrument, const OrderRecord* record, uint8_t ord_type
+    const State* state, uint32_t instrument_id, const OrderRecord* record, uint8_t ord_type,
+    bint is_buy, const Stop* stop, Terms* terms,
 ) noexcept nogil:
-    """Self-trade, post-only, expiry and minimum quantity; the quantity comes before the last."""
+    """What few orders ask for, from their type to their stop price; the quantity is among it.
+
+    `stop`: what the original of a replace waits for, or NULL.
+    """
+    cdef const Instrument* instrument = &state.instruments[instrument_id]
     cdef bint is_market = ord_type != TYPE_LIMIT
     rare()
     if record.self_trade > SELF_TRADE_DECREMENT or record.post_only > POST_ONLY_SLIDE:
@@ -96,6 +89,8 @@ cdef inline uint8_t check_entry(
     ):
         return REJECT_BAD_ORDER_TYPE
     if not is_for_phase(state, instrument, record, ord_type):
+        return REJECT_BAD_ORDER_TYPE
+    if has_bad_fields(state, record, ord_type, stop):
         return REJECT_BAD_ORDER_TYPE
     if is_expire_time_bad(record, state.numbers.last_timestamp):
         return REJECT_BAD_EXPIRE_TIME
@@ -110,6 +105,12 @@ cdef inline uint8_t check_entry(
         or record.display_qty % instrument.lot_size
     ):
         return REJECT_BAD_DISPLAY
+    if is_stop(ord_type) and is_hiding(state, record):
+        return REJECT_BAD_DISPLAY
+    if is_stop(ord_type) and is_stop_bad(
+        state, instrument, instrument_id, record, ord_type, is_buy, stop, terms
+    ):
+        return REJECT_BAD_STOP
     return REJECT_NONE
 
 
@@ -127,7 +128,7 @@ cdef inline uint8_t check_terms(
     if UNLIKELY(is_market):
         if reference_of(instrument) == 0:
             return REJECT_NO_REFERENCE_PRICE
-        terms.worst = collar_price(instrument, is_buy)
+        terms.worst = collar_price(instrument, is_buy, reference_of(instrument))
     else:
         if price <= 0 or price > PRICE_MAX:
             return REJECT_BAD_PRICE
@@ -212,7 +213,7 @@ cdef inline uint8_t check_new(
     if (
         (
             is_market and record.ord_type != TYPE_MARKET
-            and record.ord_type != TYPE_MARKET_TO_LIMIT
+            and record.ord_type != TYPE_MARKET_TO_LIMIT and not is_stop(record.ord_type)
         )
         or record.time_in_force < TIF_DAY or record.time_in_force > TIF_AT_THE_CLOSE
         or (
@@ -222,12 +223,17 @@ cdef inline uint8_t check_new(
     ):
         return REJECT_BAD_ORDER_TYPE
     if UNLIKELY(asks_for_more(record) or gate != 0):
-        reason = check_entry(state, instrument, record, record.ord_type)
+        reason = check_entry(
+            state, record.instrument_id, record, record.ord_type, is_buy, NULL, terms
+        )
         if reason:
             return reason
-    reason = check_terms(
-        account, instrument, is_buy, is_market, record.price, record.order_qty, terms
-    )
+    if UNLIKELY(is_market) and is_stop(record.ord_type):
+        reason = check_stop_terms(account, instrument, record.ord_type, is_buy, record, terms)
+    else:
+        reason = check_terms(
+            account, instrument, is_buy, is_market, record.price, record.order_qty, terms
+        )
     if reason:
         return reason
     terms.position = position_find(&state.positions, record.account_id, record.instrument_id)
@@ -249,6 +255,8 @@ cdef inline uint8_t check_new(
         terms.position == 0 and state.positions.count >= state.positions.positions_max
     ):
         return REJECT_CAPACITY
+    if UNLIKELY(is_market) and is_stop(record.ord_type):
+        return REJECT_CAPACITY if is_watch_full(state, record.instrument_id) else REJECT_NONE
     if UNLIKELY(gate != 0):
         limit_reach(state, record.instrument_id, record, is_buy, terms)
     return REJECT_NONE
@@ -286,17 +294,22 @@ cdef inline uint8_t check_replace(
         or record.time_in_force == TIF_FOK
     ):
         return REJECT_BAD_ORDER_TYPE
-    if UNLIKELY(asks_for_more(record) or gate != 0):
-        reason = check_entry(state, instrument, record, TYPE_LIMIT)
-        if reason:
-            return reason
-    reason = check_terms(
-        account, instrument, is_buy, False, record.price, record.order_qty, terms
-    )
+    if UNLIKELY(original.flags & ORDER_STOP):
+        reason = check_stop_replace(state, original, record, terms)
+    else:
+        if UNLIKELY(asks_for_more(record) or gate != 0):
+            reason = check_entry(
+                state, original.instrument_id, record, TYPE_LIMIT, is_buy, NULL, terms
+            )
+            if reason:
+                return reason
+        reason = check_terms(
+            account, instrument, is_buy, False, record.price, record.order_qty, terms
+        )
     terms.position = original.position
     if reason == REJECT_NONE:
         reason = check_change(state, original, record, gate, terms)
-    if UNLIKELY(gate != 0) and reason == REJECT_NONE:
+    if UNLIKELY(gate != 0) and reason == REJECT_NONE and not original.flags & ORDER_STOP:
         limit_reach(state, original.instrument_id, record, is_buy, terms)
     return reason
 
@@ -332,6 +345,25 @@ cdef inline uint8_t check_change(
         freed -= fee_asked(state, account, original.side, terms.worst * qty, carry)
     return check_funds(
         account, position, original.side, qty, terms.worst, original.leaves, freed
+    )
+
+
+cdef inline uint8_t check_stop_replace(
+    const State* state, const Order* original, const OrderRecord* record, Terms* terms
+) noexcept nogil:
+    """The own terms of a waiting order's replace; the original is an order of the slab."""
+    cdef const Stop* stop = &state.triggers.stops[
+        <size_t>(original - <const Order*>state.pool.orders)
+    ]
+    cdef bint is_buy = original.side == SIDE_BUY
+    cdef uint8_t reason = check_entry(
+        state, original.instrument_id, record, stop.ord_type, is_buy, stop, terms
+    )
+    if reason:
+        return reason
+    return check_stop_terms(
+        &state.accounts[original.account_id], &state.instruments[original.instrument_id],
+        stop.ord_type, is_buy, record, terms,
     )
 
 

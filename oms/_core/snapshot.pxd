@@ -19,21 +19,24 @@ from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.limits cimport Limits, Recent, recent_at
 from oms._core.order_pool cimport (
-    FeeTerms, ORDER_HAS_FEES, ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, Order, Reserve, has_time,
+    FeeTerms, ORDER_HAS_FEES, ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, ORDER_STOP, Order, Reserve,
+    has_time,
 )
 from oms._core.sessions cimport Session, session_oldest, session_outcome
 from oms._core.state cimport (
     CancelTask, Capacities, FeeSchedule, KeyedPosting, Numbers, State, grant_of, keyed_count,
     TradeRecord, ring_of,
 )
+from oms._core.stop_walk cimport StopWalk, first_waiting, next_in_place
 from oms._core.timers cimport timer_due
 from oms._core.trail cimport mix_lanes
+from oms._core.triggers cimport Stop
 
 cdef enum:
     SNAPSHOT_VERSION = 3
     SNAPSHOT_VERSION_OLDEST = 1
     # 2: session options, account groups, mass cancels, icebergs. 3: public numbers of orders,
-    # restrictions, cost and profit of positions, keys of deposits, calls, limits.
+    # restrictions, cost and profit of positions, keys of deposits, calls, limits, stop orders.
     SNAPSHOT_HEADER_WORDS = 4  # magic, version, size in words, checksum
 
 cdef extern from *:
@@ -135,6 +138,9 @@ cdef inline void write_directory(Writer* writer, const State* state) noexcept no
         put(writer, <uint64_t>instrument.shares_issued)
         put(writer, instrument.is_killed)
         put(writer, instrument.restriction)
+        put(writer, state.triggers.watches[i].low)
+        put(writer, state.triggers.watches[i].high)
+        put(writer, state.triggers.watches[i].base)
     for i in range(1, state.numbers.participant_count + 1):
         put_block(writer, &state.participants[i], sizeof(state.participants[i]))
     for i in range(1, state.numbers.account_count + 1):
@@ -225,8 +231,9 @@ cdef inline void write_positions(Writer* writer, const State* state) noexcept no
 
 
 cdef inline void write_orders(Writer* writer, const State* state) noexcept nogil:
-    """The free slots, then every book: how many orders, then the orders, first come first."""
+    """The free slots, then how many orders, then the orders: books, then stop orders."""
     cdef LevelWalk walk
+    cdef StopWalk stops
     cdef uint32_t slot = state.pool.free_head
     cdef uint32_t level
     cdef uint32_t i
@@ -244,17 +251,14 @@ cdef inline void write_orders(Writer* writer, const State* state) noexcept nogil
             while level:
                 slot = state.levels.levels[level].head
                 while slot:
-                    write_order(writer, &state.pool.orders[slot], slot)
-                    if has_time(state.pool.orders[slot].time_in_force):
-                        put(writer, <uint64_t>timer_due(&state.timers, slot))
-                    if state.pool.orders[slot].flags & ORDER_HAS_RESERVE:
-                        put_block(writer, &state.pool.reserves[slot], sizeof(Reserve))
-                    if state.pool.orders[slot].flags & ORDER_HAS_PUBLIC_ID:
-                        put(writer, state.pool.public_ids[slot])
-                    if state.pool.orders[slot].flags & ORDER_HAS_FEES:
-                        write_fee_terms(writer, &state.pool.fees[slot])
+                    write_order(writer, state, slot)
                     slot = state.pool.orders[slot].next
                 level = level_next(&walk)
+    for i in range(1, state.numbers.instrument_count + 1):
+        slot = first_waiting(&stops, &state.triggers, i)
+        while slot:
+            write_order(writer, state, slot)
+            slot = next_in_place(&stops, state.pool.orders, slot)
 
 
 cdef inline void write_trades(Writer* writer, const State* state) noexcept nogil:
@@ -277,8 +281,9 @@ cdef inline void write_fee_terms(Writer* writer, const FeeTerms* terms) noexcept
     put(writer, <uint64_t>terms.held)
 
 
-cdef inline void write_order(Writer* writer, const Order* order, uint32_t slot) noexcept nogil:
-    """The record as it stands, with its own slot where its neighbors' stand."""
+cdef inline void write_order(Writer* writer, const State* state, uint32_t slot) noexcept nogil:
+    """The record as it stands, with its own slot where its neighbors' stand, and what is aside."""
+    cdef const Order* order = &state.pool.orders[slot]
     cdef Order image
     memcpy(&image, order, sizeof(Order))
     image.next = slot
@@ -286,6 +291,16 @@ cdef inline void write_order(Writer* writer, const Order* order, uint32_t slot) 
     image.level = 0
     image.chain = 0
     put_block(writer, &image, sizeof(Order))
+    if order.flags & ORDER_STOP:
+        put_block(writer, &state.triggers.stops[slot], sizeof(Stop))
+    if has_time(order.time_in_force):
+        put(writer, <uint64_t>timer_due(&state.timers, slot))
+    if order.flags & ORDER_HAS_RESERVE:
+        put_block(writer, &state.pool.reserves[slot], sizeof(Reserve))
+    if order.flags & ORDER_HAS_PUBLIC_ID:
+        put(writer, state.pool.public_ids[slot])
+    if order.flags & ORDER_HAS_FEES:
+        write_fee_terms(writer, &state.pool.fees[slot])
 
 
 cdef inline void write_calls(Writer* writer, const State* state) noexcept nogil:

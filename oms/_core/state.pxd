@@ -21,6 +21,7 @@ from oms._core.order_pool cimport OrderPool, pool_close, pool_open
 from oms._core.sessions cimport Session
 from oms._core.timers cimport TimerHeap, timers_close, timers_open
 from oms._core.trail cimport Trail, trail_on
+from oms._core.triggers cimport Triggers, triggers_close, triggers_open
 from oms._core.types cimport (
     ENTITLED_ENTER, EVENT_BYTES, EventRecord, MASS_CANCELS_MAX, OUTCOME_WINDOW,
     FEE_SCHEDULES_MAX, POSTING_KEYS_MAX,
@@ -159,6 +160,7 @@ cdef struct State:
     Capacities capacities
     TimerHeap timers
     Restating restating
+    Triggers triggers
     Tasks work
     KeyedPosting* keyed  # the last POSTING_KEYS_MAX, a ring
     uint64_t keys_taken
@@ -204,6 +206,7 @@ cdef inline void state_open(State* state, const Capacities* capacities) noexcept
     pool_open(&state.pool, capacities.orders_max)
     timers_open(&state.timers, capacities.orders_max)
     calls_open(&state.calls, capacities.instruments_max, capacities.orders_max)
+    triggers_open(&state.triggers, capacities.orders_max, capacities.instruments_max)
     levels_open(&state.levels, capacities.orders_max)
     positions_open(&state.positions, capacities.positions_max)
     chain_open(&state.index, 1024)
@@ -263,6 +266,7 @@ cdef inline void state_close(State* state) noexcept nogil:
         pool_close(&state.pool)
         timers_close(&state.timers)
         calls_close(&state.calls)
+        triggers_close(&state.triggers, state.numbers.instrument_count)
         levels_close(&state.levels)
         free(state.levels.chunks.chunks)
         positions_close(&state.positions)

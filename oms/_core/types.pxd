@@ -87,9 +87,11 @@ cdef enum:
 cdef enum:
     TYPE_MARKET = 1
     TYPE_LIMIT = 2
+    TYPE_STOP = 3
+    TYPE_STOP_LIMIT = 4
     TYPE_MARKET_TO_LIMIT = 5
-
-cdef enum:
+    TRIGGER_LAST_TRADE = 0
+    TRIGGER_BEST_PRICE = 1
     TIF_DAY = 1
     TIF_GTC = 2
     TIF_IOC = 3
@@ -98,8 +100,6 @@ cdef enum:
     TIF_GTT = 6
     TIF_AT_THE_OPEN = 7
     TIF_AT_THE_CLOSE = 8
-
-cdef enum:
     PHASE_PRE_OPEN = 1
     PHASE_OPENING_AUCTION = 2
     PHASE_CONTINUOUS = 3
@@ -108,8 +108,6 @@ cdef enum:
     PHASE_HALTED = 6
     PHASE_CANCEL_ONLY = 7
     PHASE_CLOSED = 8
-
-cdef enum:
     PROTOCOL_OUCH = 1
     PROTOCOL_FIX = 2
     PROTOCOL_HTTP = 3
@@ -185,6 +183,7 @@ cdef enum:
 
 cdef enum:
     RESTATED_DISPLAY = 0x52
+    RESTATED_ELECTED = 0x45
 
 cdef enum:
     SYSTEM_DAY_STARTED = 0x53  # 'S'
@@ -221,6 +220,7 @@ cdef enum:
     REJECT_OPEN_ORDERS_LIMIT = 29
     REJECT_EXPOSURE_LIMIT = 30
     REJECT_SHORT_NOT_ALLOWED = 31
+    REJECT_BAD_STOP = 24
     REJECT_NOT_ADMIN = 32
     REJECT_UNKNOWN_ID = 33
     REJECT_DUPLICATE_ID = 34
@@ -234,6 +234,7 @@ cdef enum:
     RULES_ECHO = 2  # from this rule version on an order's terms are said again
     RULES_HIDE = 2  # and an order may be hidden
     RULES_NAME_ANEW = 2  # and its public number changes
+    RULES_HAVE_STOPS = 2  # and there are stop orders, whose fields are read
     HIDES = 0x4E  # 'N' in `display`: the order does not show
     COMMAND_BYTES = 128
     EVENT_BYTES = 128
@@ -247,6 +248,7 @@ cdef enum:
     FEE_SCHEDULES_MAX = 64
     TRADES_MAX = 1 << 20
     FEE_RATE_MAX = 1000000  # 10^-7 of a fill's value
+    STOPS_MAX = 16384
     OUTCOME_WINDOW = 4096  # a power of two
     PRICE_MAX = 2000000000
     ORDER_QTY_MAX = 0x7FFFFFFF
@@ -320,9 +322,12 @@ cdef struct OrderRecord:
     uint32_t firm
     uint32_t min_qty  # this and what follows: NEW_ORDER and REPLACE_ORDER
     uint32_t display_qty
-    uint32_t unused
+    uint32_t trail
     int64_t expire_ns
-    uint8_t padding[14]
+    int64_t stop_price
+    int32_t peg_offset
+    uint8_t trigger
+    uint8_t unused
     uint8_t self_trade
     uint8_t post_only
 

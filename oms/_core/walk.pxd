@@ -8,6 +8,7 @@ of the first promise found broken (the numbers stand beside the checks).
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
+from oms._core.directory cimport FOLLOWED_BY_STOPS, Instrument
 from oms._core.fees cimport fee_at_most
 from oms._core.gate cimport are_gates_right
 from oms._core.calls cimport Call
@@ -20,12 +21,14 @@ from oms._core.order_book cimport HIDDEN_LEVEL, Level, ladder_key, level_find, s
 from oms._core.order_index cimport index_find
 from oms._core.order_pool cimport (
     FeeTerms, ORDER_FOR_CALL, ORDER_HAS_FEES, ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE,
-    ORDER_HIDDEN, ORDER_MARKET, Order, fees_of, has_time, public_id_of,
+    ORDER_HIDDEN, ORDER_MARKET, ORDER_STOP, Order, fees_of, has_time, public_id_of,
 )
 from oms._core.phases cimport collects
 from oms._core.reserve cimport shown_of
 from oms._core.state cimport State
+from oms._core.stop_walk cimport StopWalk, first_waiting, next_in_place
 from oms._core.timers cimport Timer, is_earlier
+from oms._core.triggers cimport Stop, Watch, stop_ladder, watch_id
 from oms._core.types cimport PHASE_CONTINUOUS, RULES_NAME_ANEW, SIDE_BUY, SIDE_SELL
 
 # What the orders of all books add up to, per account, session and position.
@@ -138,6 +141,9 @@ cdef inline int broken_book(State* state, Sums* sums) noexcept nogil:
             not state.instruments[i].is_crossable
         ):
             return 45
+        broken = broken_watch(state, sums, i)
+        if broken:
+            return broken
     return 0
 
 
@@ -274,6 +280,54 @@ cdef inline bint broken_call_list(
         before = slot
         slot = state.calls.links[slot].next
     return before != call.last
+
+
+cdef inline int broken_watch(State* state, Sums* sums, uint32_t instrument_id) noexcept nogil:
+    """Stop orders stand at their stop prices or in the queue; none was passed over."""
+    cdef const Watch* watch = &state.triggers.watches[instrument_id]
+    cdef const Instrument* instrument = &state.instruments[instrument_id]
+    cdef const Order* order
+    cdef const Stop* stop
+    cdef StopWalk walk
+    cdef uint32_t count = 0
+    cdef uint32_t slot = first_waiting(&walk, &state.triggers, instrument_id)
+    while slot:
+        order = &state.pool.orders[slot]
+        stop = &state.triggers.stops[slot]
+        count += 1
+        if (
+            count > watch.count or order.leaves == 0
+            or order.flags & ~<uint32_t>ORDER_HAS_FEES != ORDER_STOP
+            or order.instrument_id != instrument_id or order.cum != 0
+        ):
+            return 60
+        if stop.is_elected != (walk.ladder == 4) or (
+            not stop.is_elected and (
+                stop.trigger != walk.ladder >> 1
+                or (order.side == SIDE_BUY) != (walk.ladder & 1 == 0)
+                or state.triggers.levels.levels[order.level].price != stop.price
+                or level_find(
+                    &state.triggers.levels, watch_id(instrument_id, stop.trigger),
+                    ladder_key(
+                        stop_ladder(order.side), stop.price // <uint32_t>instrument.tick_size
+                    ),
+                ) != order.level
+            )
+        ):
+            return 61
+        if index_find(
+            &state.index, state.pool.orders, order.session_id, order.user_ref_num
+        )[0] != slot:
+            return 62
+        if broken_timer(state, order, slot):
+            return 63
+        sums.orders += 1
+        sums.timers += has_time(order.time_in_force)
+        add_up(state, sums, order)
+        slot = next_in_place(&walk, state.pool.orders, slot)
+    if count != watch.count:
+        return 64
+    return 0 if instrument.followers == (FOLLOWED_BY_STOPS if count else 0) else 65
 
 
 cdef inline bint broken_timer(

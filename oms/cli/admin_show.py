@@ -212,7 +212,7 @@ def orders(data: Path, user: str, *, linearizable: bool, as_json: bool) -> None:
             symbols[order.instrument_id],
             Side(order.side).name,
             _kind(order),
-            to_text(order.price),
+            to_text(order.price) + _waits(order.stop_price),
             f"{order.leaves_qty:,}",
             f"{order.cum_qty:,}",
         )
@@ -275,3 +275,7 @@ def _plain(value: object) -> object:
     if isinstance(value, bytes):
         return value.hex()
     return value
+
+
+def _waits(stop_price: int) -> str:
+    return f" stop {to_text(stop_price)}" if stop_price else ""

@@ -189,7 +189,7 @@ class AsyncClient:
         return order
 
     def replace(
-        self, order: Order, qty: int, price: int | str, *, terms: Terms = NO_TERMS
+        self, order: Order, qty: int, price: int | str | None, *, terms: Terms = NO_TERMS
     ) -> AsyncOrder:
         """An order to take the place of `order`; `qty` is the total, executed included."""
         self._check()

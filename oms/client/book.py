@@ -54,6 +54,10 @@ class OrderTable:
                 )
             case m.Restated():
                 return self._restated(message, seq)
+            case m.PriorityUpdate():
+                order = self._find(message.user_ref_num)
+                order.price, order.public_id = message.price, message.order_id
+                return o.Elected(seq=seq, timestamp_ns=message.timestamp_ns, order=order)
             case m.CancelReject():
                 order = self._find(message.user_ref_num)
                 return o.CancelRejected(seq=seq, timestamp_ns=message.timestamp_ns, order=order)
@@ -186,5 +190,7 @@ def _terms(display: int, appendage: bytes) -> Terms:
         is_hidden=display == m.DISPLAY_HIDDEN,
         is_post_only=number(Tag.POST_ONLY) == ord("P"),
         lives_s=number(Tag.EXPIRE_TIME),
+        stop_price=number(Tag.STOP_PRICE),
+        is_stop_on_best=number(Tag.STOP_TRIGGER) == ord("B"),
         self_trade=chr(strategy) if strategy else "",
     )

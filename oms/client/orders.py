@@ -74,6 +74,8 @@ class Terms(msgspec.Struct, frozen=True):
     is_hidden: bool = False
     is_post_only: bool = False
     lives_s: int = 0  # seconds from its acceptance on; 0: until the day's end
+    stop_price: int | str = 0  # waits for a trade at this price; 0: enters at once
+    is_stop_on_best: bool = False  # it waits for the best price of the other side instead
     self_trade: str = ""  # OUCH's AIQStrategy: W newest, O oldest, D decrement; else the account's
 
 
@@ -205,6 +207,12 @@ class Restated(Event, frozen=True, kw_only=True):
     display_qty: int
 
 
+class Elected(Event, frozen=True, kw_only=True):
+    """A stop order's price was reached: it enters the book now, and goes as far as its price."""
+
+    order: Order
+
+
 class Rejected(Event, frozen=True, kw_only=True):
     """The order was refused; `reason` is OUCH's code."""
 
@@ -262,6 +270,7 @@ AnyEvent = (
     | Canceled
     | Executed
     | Restated
+    | Elected
     | Rejected
     | Ignored
     | CancelRejected

@@ -91,6 +91,9 @@ def _options(terms: Terms) -> list[Option]:
         options.append(Option(Tag.EXPIRE_TIME, terms.lives_s))
     if terms.self_trade:
         options.append(Option(Tag.AIQ_STRATEGY, ord(terms.self_trade)))
+    if terms.stop_price:
+        options.append(Option(Tag.STOP_PRICE, price_units(terms.stop_price)))
+        options.append(Option(Tag.STOP_TRIGGER, ord("B" if terms.is_stop_on_best else "L")))
     return options
 
 

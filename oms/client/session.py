@@ -154,7 +154,8 @@ class Session(Generic[OrderT]):
         order.side = o.SIDE_OF_CODE[o.side_code(side)]
         order.order_qty = order.leaves_qty = qty
         order.price = requests.price_units(price)
-        order.time_in_force = "IOC" if price is None and tif == "DAY" else tif
+        is_at_once = price is None and not terms.stop_price
+        order.time_in_force = "IOC" if is_at_once and tif == "DAY" else tif
         order.firm = firm
         order.cl_ord_id = cl_ord_id
         order.terms = terms
@@ -162,7 +163,7 @@ class Session(Generic[OrderT]):
         return order
 
     def replace(
-        self, order: Order, qty: int, price: int | str, *, cl_ord_id: str = "",
+        self, order: Order, qty: int, price: int | str | None, *, cl_ord_id: str = "",
         terms: o.Terms = o.NO_TERMS,
     ) -> OrderT:  # fmt: skip
         """An order to take the place of `order`; `qty` is the total, executed included."""

@@ -56,6 +56,10 @@ class NewOrder(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
     post_only: U8 = 0  # PostOnly; 0: no
     expire_ns: I64 = 0  # GTD: time of the log; GTT: how long; others: 0
     display_qty: U32 = 0  # iceberg: what is shown at a time; 0: all
+    stop_price: I64 = 0  # of a stop order
+    trigger: U8 = 0  # Trigger of a stop order
+    trail: U32 = 0  # of no order yet
+    peg_offset: I32 = 0  # of no order yet
 
 
 class ReplaceOrder(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2):
@@ -80,6 +84,10 @@ class ReplaceOrder(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2
     post_only: U8 = 0
     expire_ns: I64 = 0
     display_qty: U32 = 0
+    stop_price: I64 = 0  # 0: the stop order's own
+    trigger: U8 = 0  # 0, or the stop order's own
+    trail: U32 = 0
+    peg_offset: I32 = 0
 
 
 class CancelOrder(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=3):

@@ -106,7 +106,17 @@ class OrdType(IntEnum):
 
     MARKET = 1
     LIMIT = 2
+    STOP = 3  # waits for its stop price, then enters as a market order
+    STOP_LIMIT = 4  # likewise, as a limit order
     MARKET_TO_LIMIT = 5  # trades at the best price only, and rests at it (FIX: K)
+
+
+@unique
+class Trigger(IntEnum):
+    """Which price a stop order waits for (FIX 1107, in part)."""
+
+    LAST_TRADE = 0
+    BEST_PRICE = 1  # of the side it would trade with
 
 
 @unique
@@ -292,9 +302,10 @@ class Liquidity(IntEnum):
 
 @unique
 class RestatedReason(IntEnum):
-    """Why the public knows an order under a new number; OUCH's character."""
+    """What became of a live order by itself."""
 
-    DISPLAY = ord("R")  # it shows more of itself
+    DISPLAY = ord("R")  # it shows more of itself, under a new public number; OUCH's character
+    ELECTED = ord("E")  # a stop order enters the book
 
 
 @unique
@@ -329,6 +340,7 @@ class RejectReason(IntEnum):
     BAD_EXPIRE_TIME = 21  # over already, beyond the end of time, or there without GTD or GTT
     ENTRY_OFF = 22  # stopped for the venue, session, account or instrument, or by oneself
     BAD_DISPLAY = 23  # of what does not rest, above the order, below a thousandth, or off the lot
+    BAD_STOP = 24  # no price, off the tick, reached already, or beyond the stop order's own limit
     RESTRICTED = 26  # the instrument's restriction, or the account's own in it
     DUPLICATE_ORDER = 27  # like one that the account entered a moment ago
     RATE_LIMIT = 28  # too many commands of the session or account in too short a time
@@ -376,4 +388,5 @@ OUCH_REJECT_CODE: dict[RejectReason, int] = {
     RejectReason.OPEN_ORDERS_LIMIT: 0x0A,
     RejectReason.EXPOSURE_LIMIT: 0x20,
     RejectReason.SHORT_NOT_ALLOWED: 0x0C,
+    RejectReason.BAD_STOP: 0x1D,
 }

@@ -42,3 +42,4 @@ class OrderEvent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     reject_reason: str = ""
     public_id: int = 0  # the public's number for the order, where it is not its order_id
     shown_qty: int = 0  # restated: what the public sees of it
+    restated_reason: str = ""  # DISPLAY or ELECTED

@@ -319,6 +319,7 @@ class OrderView(msgspec.Struct, frozen=True, array_like=True):
     display_qty: int = 0  # an iceberg's part, while it has a reserve
     is_hidden: bool = False
     public_id: int = 0  # the public's number, where it is not the order_id
+    stop_price: int = 0  # what a stop order waits for
 
 
 class LevelView(msgspec.Struct, frozen=True, array_like=True):

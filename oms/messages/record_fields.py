@@ -33,7 +33,10 @@ _ORDER: Final = (
     "account_id", "instrument_id", "price", "order_qty", "user_ref_num", "orig_user_ref_num",
     "iso", "cross_type", "refuse_reason", "cl_ord_id", "firm",
 )  # fmt: skip
-_ENTRY: Final = (*_ORDER, "min_qty", "display_qty", "expire_ns", "self_trade", "post_only")
+_ENTRY: Final = (
+    *_ORDER, "min_qty", "display_qty", "trail", "expire_ns", "stop_price", "peg_offset", "trigger",
+    "self_trade", "post_only",
+)  # fmt: skip
 _LOGIN: Final = ("nonce", "gateway_id")
 _GENESIS: Final = (
     "cluster_id", "rule_version", "records_following", "orders_max", "instruments_max",

@@ -39,8 +39,9 @@ _HEAD = "<BBBBHBBIIQq"  # 32 bytes
 # 62 u8 refuse_reason  63 u8 reserved  64 24s cl_ord_id  88 4s firm  92..127 reserved
 ORDER: Final = struct.Struct(_HEAD + "IIqIIIBBBx24s4s36x")
 # orders that enter (NEW_ORDER, REPLACE_ORDER): 92 u32 min_qty  96 u32 display_qty
-# 104 i64 expire_ns  112..125 reserved  126 u8 self_trade  127 u8 post_only
-ENTRY: Final = struct.Struct(_HEAD + "IIqIIIBBBx24s4sII4xq14xBB")
+# 100 u32 trail  104 i64 expire_ns  112 i64 stop_price  120 i32 peg_offset
+# 124 u8 trigger  125 reserved  126 u8 self_trade  127 u8 post_only
+ENTRY: Final = struct.Struct(_HEAD + "IIqIIIBBBx24s4sIIIqqiBxBB")
 # login body: 32 u64 nonce  40 u64 gateway_id   (GATEWAY_LOST uses gateway_id alone)
 LOGIN: Final = struct.Struct(_HEAD + "QQ80x")
 # genesis: 32 u64 cluster_id  40 u32 rule_version  44 u32 records_following  48 u32 orders_max
@@ -107,7 +108,8 @@ def _new_order(b: bytearray, o: int, m: c.NewOrder) -> None:
         b, o, 1, m.side, m.ord_type, m.time_in_force, m.policy, m.display, m.capacity,
         m.session_id, m.conn_epoch, m.client_seq, m.not_after_ns, m.account_id, m.instrument_id,
         m.price, m.order_qty, m.user_ref_num, 0, m.iso, m.cross_type, m.refuse_reason,
-        m.cl_ord_id, m.firm, m.min_qty, m.display_qty, m.expire_ns, m.self_trade, m.post_only,
+        m.cl_ord_id, m.firm, m.min_qty, m.display_qty, m.trail, m.expire_ns, m.stop_price,
+        m.peg_offset, m.trigger, m.self_trade, m.post_only,
     )  # fmt: skip
 
 
@@ -116,7 +118,8 @@ def _replace_order(b: bytearray, o: int, m: c.ReplaceOrder) -> None:
         b, o, 2, 0, 0, m.time_in_force, m.policy, m.display, 0, m.session_id, m.conn_epoch,
         m.client_seq, m.not_after_ns, 0, 0, m.price, m.order_qty, m.user_ref_num,
         m.orig_user_ref_num, m.iso, 0, m.refuse_reason, m.cl_ord_id, b"", m.min_qty,
-        m.display_qty, m.expire_ns, m.self_trade, m.post_only,
+        m.display_qty, m.trail, m.expire_ns, m.stop_price, m.peg_offset, m.trigger, m.self_trade,
+        m.post_only,
     )  # fmt: skip
 
 

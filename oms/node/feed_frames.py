@@ -18,6 +18,7 @@ from oms.messages.enums import (
     OrdType,
     Phase,
     RejectReason,
+    RestatedReason,
     Side,
     TimeInForce,
 )
@@ -40,6 +41,7 @@ _CANCEL_REASONS: Final = {int(reason): reason.name for reason in CancelReason}
 _REJECT_REASONS: Final = {int(reason): reason.name for reason in RejectReason}
 _LIQUIDITY: Final = {int(liquidity): liquidity.name for liquidity in Liquidity}
 _CALL_KINDS: Final = frozenset((EventKind.AUCTION_STATE, EventKind.AUCTION_TRADE))
+_RESTATED: Final = {int(reason): reason.name for reason in RestatedReason}
 _PHASES: Final = {int(phase): phase.name for phase in Phase}
 
 
@@ -154,6 +156,7 @@ def _restated(event: Event, symbol: str) -> OrderEvent:
         leaves_qty=event.leaves_qty,
         shown_qty=event.qty,
         public_id=event.public_id,
+        restated_reason=_RESTATED[event.reason],
     )
 
 

@@ -39,6 +39,7 @@ from oms.reference.state import (
     Instrument,
     Participant,
     Session,
+    Stops,
     User,
     Venue,
 )  # fmt: skip
@@ -161,6 +162,7 @@ def _add_instrument(venue: Venue, _events: Events, record: bytes) -> Result:
     )  # fmt: skip
     venue.instruments.append(instrument)
     venue.books.append(Book())
+    venue.stops.append(Stops())
     return Result(RejectReason.NONE, new_id)
 
 
@@ -170,7 +172,8 @@ def _set_instrument(venue: Venue, _events: Events, record: bytes) -> Result:
     instrument = venue.instrument(instrument_id)
     if instrument is None:
         return Result(RejectReason.UNKNOWN_ID, instrument_id)
-    changes_live_tick = tick != instrument.tick_size and not venue.book(instrument_id).is_empty
+    is_empty = venue.book(instrument_id).is_empty and not venue.stops_of(instrument_id).count
+    changes_live_tick = tick != instrument.tick_size and not is_empty
     if changes_live_tick or _are_instrument_values_bad(
         lot, tick, reference, price_collar, market_collar
     ):

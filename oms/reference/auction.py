@@ -87,6 +87,8 @@ def _fill(venue: Venue, events: Events, instrument: Instrument, buy: Order, sell
     call = instrument.call
     qty, match_id = min(buy.shown, sell.shown), _next_match_id(venue)
     is_own = self_trade.is_same_owner(venue, buy, sell)
+    stops = venue.stops_of(instrument.instrument_id)
+    stops.note_print(call.price, instrument.reference())
     instrument.last_price = call.price
     call.volume += qty
     sides: list[tuple[Order, int]] = []

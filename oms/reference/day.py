@@ -12,6 +12,7 @@ from oms.messages.enums import (
     Phase,
     Protocol,
     RejectReason,
+    RestatedReason,
     TimeInForce,
 )
 from oms.reference import matcher, phase_change
@@ -88,7 +89,7 @@ def restate_step(venue: Venue, events: Events) -> None:
     for order in waiting[:WORK_STEPS_MAX]:
         numbers.restate_last += 1
         order.public_id = numbers.restate_last
-        events.restated(order)
+        events.restated(order, RestatedReason.DISPLAY)
     if len(waiting) <= WORK_STEPS_MAX:
         numbers.restate_up_to = numbers.restate_last = 0
 

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 
 from oms.bounds import OUTCOME_WINDOW
-from oms.messages.enums import OrdType
+from oms.messages.enums import OrdType, Side
 from oms.reference.order import Order
 from oms.reference.state import (
     Account,
@@ -17,6 +17,7 @@ from oms.reference.state import (
     Participant,
     Position,
     Session,
+    Stops,
     User,
     Venue,
 )  # fmt: skip
@@ -169,6 +170,7 @@ def _identity_words(venue: Venue) -> Iterator[int]:
     yield len(venue.instruments)
     for i in venue.instruments:
         yield from instrument_words(i)
+        yield from print_words(venue.stops_of(i.instrument_id))
     yield len(venue.participants)
     for p in venue.participants:
         yield from participant_words(p)
@@ -197,6 +199,11 @@ def instrument_words(i: Instrument) -> Iterator[int]:
         i.call.said_volume, i.call.said_imbalance, i.call.static_bps, i.call.dynamic_bps,
         i.call.pause_ns, i.call.band_reference, i.call.is_extended, i.call.clamp,
     )  # fmt: skip
+
+
+def print_words(s: Stops) -> Iterator[int]:
+    """What was printed and not held against an instrument's stop orders."""
+    yield from (s.low, s.high, s.base)
 
 
 def participant_words(p: Participant) -> Iterator[int]:
@@ -245,6 +252,20 @@ def _order_words(venue: Venue) -> Iterator[int]:
     for book in venue.books:
         for o in book.orders():
             yield from order_words(o)
+    for stops in venue.stops:
+        for o in in_their_places(stops):
+            yield from order_words(o)
+
+
+def in_their_places(stops: Stops) -> list[Order]:
+    """By trigger and side, the price that comes first first; then those elected."""
+    parked = sorted(stops.parked.values(), key=_place)
+    return [*parked, *stops.queue]
+
+
+def _place(o: Order) -> tuple[int, int, int, int]:
+    is_buy = o.side == Side.BUY
+    return (o.trigger, 0 if is_buy else 1, o.stop_price if is_buy else -o.stop_price, o.order_id)
 
 
 def order_words(o: Order) -> Iterator[int]:
@@ -258,3 +279,5 @@ def order_words(o: Order) -> Iterator[int]:
         yield from (
             o.fees.maker_rate, o.fees.taker_rate, o.fees.fee_account_id, o.fee_carry, o.fee_held,
         )  # fmt: skip
+    if o.is_waiting:
+        yield from (o.ord_type, o.stop_price, o.trigger, o.self_trade, o.is_elected)

@@ -20,6 +20,7 @@ from oms.reference import (
     scrub,
     sessions,
     snapshot,
+    stops,
     views,
 )
 from oms.reference.budget import Budget
@@ -76,8 +77,10 @@ class Engine:
         phase_change.end_due_calls(self._venue, events, budget)
         auction.run(self._venue, events, budget)
         mass_cancel.run(self._venue, events, budget)
+        stops.follow(self._venue, events, budget)
         for command in commands:
             self._process(events, command, timestamp_ns, budget)
+            stops.follow(self._venue, events, budget)
         auction.publish(self._venue, events)
         self._events = bytes(events.data)
         if self._has_digest:
@@ -142,11 +145,14 @@ class Engine:
 
     @property
     def is_work_pending(self) -> bool:
-        """Bounded work is unfinished: sweep, mass cancels, uncrosses, orders whose time is over."""
+        """Bounded work is unfinished: sweep, mass cancels, uncrosses, orders whose time is over,
+        elected stop orders.
+        """
         venue = self._venue
         is_overdue = 0 < self.next_due_ns <= venue.numbers.last_timestamp
         is_queued = bool(venue.tasks or venue.uncrossing or venue.numbers.restate_up_to)
-        return venue.numbers.sweep_slot > 0 or is_queued or is_overdue
+        is_electing = stops.next_waiting(venue) is not None
+        return venue.numbers.sweep_slot > 0 or is_queued or is_overdue or is_electing
 
     @property
     def next_due_ns(self) -> int:

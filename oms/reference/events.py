@@ -152,10 +152,12 @@ class Events:
                 instrument_id=order.instrument_id,
                 user_ref_num=order.user_ref_num,
                 order_id=order.order_id,
-                qty=record.min_qty,  # the record's overlay, see oms/messages/records.py
+                price=record.stop_price,  # the record's overlay, see oms/messages/records.py
+                qty=record.min_qty,
                 leaves_qty=record.display_qty,
                 ord_type=record.self_trade,
                 time_in_force=record.post_only,
+                display=record.trigger,
                 cl_ord_id=_TERMS_END.pack(record.expire_ns, 0, order.public_id),
             )
         )
@@ -228,13 +230,13 @@ class Events:
             )
         )
 
-    def restated(self, order: Order) -> None:
-        """ORDER_RESTATED: the public knows a live order under another number."""
+    def restated(self, order: Order, reason: RestatedReason) -> None:
+        """ORDER_RESTATED: something became of a live order that nobody asks for now."""
         self.emit(
             Draft(
                 kind=EventKind.ORDER_RESTATED,
                 side=order.side,
-                reason=RestatedReason.DISPLAY,
+                reason=reason,
                 session_id=order.session_id,
                 account_id=order.account_id,
                 instrument_id=order.instrument_id,
@@ -385,6 +387,7 @@ def _has_terms(order: Order, record: OrderRecord) -> bool:
             record.expire_ns,
             record.self_trade,
             record.post_only,
+            record.stop_price,
             order.public_id,
         )
     )

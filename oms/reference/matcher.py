@@ -14,12 +14,13 @@ from oms.messages.enums import (
     Policy,
     PostOnly,
     RejectReason,
+    RestatedReason,
     Side,
     TimeInForce,
 )  # fmt: skip
 from oms.reference import bands, bust, fees, ledger, limits, phase_change, risk, self_trade
 from oms.reference.events import Events
-from oms.reference.order import CALL_TIMES, Order, liquidity_of
+from oms.reference.order import CALL_TIMES, STOP_TYPES, Order, liquidity_of
 from oms.reference.records import OrderRecord
 from oms.reference.state import NAMES_ANEW, Position, Session, Venue
 
@@ -39,7 +40,7 @@ def new_order(venue: Venue, events: Events, session: Session, record: OrderRecor
     before = book.top()
     venue.positions.setdefault((record.account_id, record.instrument_id), Position())
     order = Order(
-        order_id=_next_order_id(venue),
+        order_id=next_order_id(venue),
         session_id=record.session_id,
         user_ref_num=record.user_ref_num,
         account_id=record.account_id,
@@ -61,8 +62,22 @@ def new_order(venue: Venue, events: Events, session: Session, record: OrderRecor
         side=order.side,
         ord_type=order.ord_type,
         price=order.price,
+        stop_price=record.stop_price,
     )
+    if order.ord_type in STOP_TYPES:
+        order.trigger = record.trigger
+        _park(venue, events, order, worst, record, EventKind.ORDER_ACCEPTED)
+        return
     _enter(venue, events, order, worst, record, EventKind.ORDER_ACCEPTED)
+    events.book_top_if_changed(order.instrument_id, before)
+
+
+def enter_elected(venue: Venue, events: Events, order: Order, record: OrderRecord) -> None:
+    """A stop order's time has come: it goes as far as its price, and rests if it is a limit."""
+    before = venue.book(order.instrument_id).top()
+    worst = bands.reach(venue.instruments[order.instrument_id - 1], order.side, order.price)
+    _match(venue, events, order, worst, self_trade.mode_of(venue, order, record), record)
+    _rest_or_cancel(venue, events, order, order.price, record)
     events.book_top_if_changed(order.instrument_id, before)
 
 
@@ -114,10 +129,21 @@ def replace_order(venue: Venue, events: Events, session: Session, record: OrderR
         events.book_top_if_changed(order.instrument_id, before)
         return
     session.last_user_ref_num = record.user_ref_num
+    if order.is_waiting:
+        stop_price = record.stop_price or order.stop_price
+        record = record._replace(stop_price=stop_price, trigger=order.trigger)
+    worst = risk.worst_price(
+        venue.instruments[order.instrument_id - 1],
+        side=order.side,
+        ord_type=order.ord_type if order.is_waiting else OrdType.LIMIT,
+        price=record.price,
+        stop_price=record.stop_price,
+    )
     keeps_place = (
         record.policy & Policy.KEEPS_PRIORITY_ON_REDUCE
         and record.time_in_force in risk.LASTING
-        and record.price == order.price
+        and worst == order.price
+        and (not order.is_waiting or record.stop_price == order.stop_price)
         and order.cum < record.order_qty < order.cum + order.leaves
         and record.display_qty == order.peak
         and risk.is_hiding(venue, record) == order.is_hidden
@@ -126,20 +152,27 @@ def replace_order(venue: Venue, events: Events, session: Session, record: OrderR
     )
     if keeps_place:
         _cut_in_place(venue, order, record)
+        order.self_trade = record.self_trade if order.is_waiting else 0
         events.opened(EventKind.ORDER_REPLACED, order, record, is_live=True)
     else:
+        place = _place_in_queue(venue, order)
         remove(venue, order)
-        order.order_id = _next_order_id(venue)
+        order.order_id = next_order_id(venue)
         order.user_ref_num = record.user_ref_num
         order.time_in_force = record.time_in_force
         order.expires_ns = risk.expires_ns(record, venue.numbers.last_timestamp)
         order.price = record.price
-        order.ord_type = OrdType.LIMIT
         order.leaves = max(record.order_qty - order.cum, 0)
         order.hide(0)
         order.public_id, order.is_hidden = 0, False
         fees.settle_terms(venue, order)
-        _enter(venue, events, order, order.price, record, EventKind.ORDER_REPLACED)
+        if order.is_waiting:
+            _park(venue, events, order, worst, record, EventKind.ORDER_REPLACED)
+            if order.is_elected:
+                venue.stops_of(order.instrument_id).queue.insert(place, order)
+        else:
+            order.ord_type = OrdType.LIMIT
+            _enter(venue, events, order, worst, record, EventKind.ORDER_REPLACED)
     events.book_top_if_changed(order.instrument_id, before)
 
 
@@ -199,6 +232,25 @@ def _cut_in_place(venue: Venue, order: Order, record: OrderRecord) -> None:
     del venue.live[order.session_id, order.user_ref_num]
     order.user_ref_num = record.user_ref_num
     venue.live[order.session_id, order.user_ref_num] = order
+
+
+def _park(
+    venue: Venue, events: Events, order: Order, worst: int, record: OrderRecord, kind: EventKind
+) -> None:
+    """A stop order that has passed every check waits."""
+    order.price = worst
+    order.stop_price = record.stop_price
+    order.self_trade = record.self_trade
+    events.opened(kind, order, record, is_live=True)
+    ledger.hold(venue, order, order.leaves)
+    ledger.hold_fees(venue, order, order.leaves)
+    venue.rest(order)
+
+
+def _place_in_queue(venue: Venue, order: Order) -> int:
+    if not order.is_elected:
+        return 0
+    return venue.stops_of(order.instrument_id).queue.index(order)
 
 
 def _enter(
@@ -285,6 +337,7 @@ def _match(
             ledger.settle(venue, order, price=price, qty=qty)
             order.leaves -= qty
             order.cum += qty
+        venue.stops_of(instrument.instrument_id).note_print(price, instrument.reference())
         instrument.last_price = price
         maker_fee = fees.charge(venue, resting, is_maker=True, amount=price * qty)
         ledger.hold_fees(venue, resting, resting.leaves)
@@ -312,8 +365,8 @@ def refresh(venue: Venue, events: Events, order: Order) -> None:
     order.take_from_reserve(min(order.peak, order.reserve))
     venue.book(order.instrument_id).move_to_the_back(order)
     if venue.numbers.rule_version >= NAMES_ANEW:
-        order.public_id = _next_order_id(venue)
-        events.restated(order)
+        order.public_id = next_order_id(venue)
+        events.restated(order, RestatedReason.DISPLAY)
 
 
 def _rest_or_cancel(
@@ -357,7 +410,8 @@ def _cancel_rest(
     events.canceled(order, qty, reason, record)
 
 
-def _next_order_id(venue: Venue) -> int:
+def next_order_id(venue: Venue) -> int:
+    """A number that no order had: its own, or its new public one."""
     order_id = venue.numbers.next_order_id
     venue.numbers.next_order_id += 1
     return order_id

@@ -3,11 +3,15 @@
 Called by every file of this room. Promises: plain values only.
 """
 
+from typing import Final
+
 import msgspec
 
 from oms.messages.enums import Liquidity, OrdType, TimeInForce
 
 CALL_TIMES = frozenset((TimeInForce.AT_THE_OPEN, TimeInForce.AT_THE_CLOSE))
+
+STOP_TYPES: Final = frozenset((OrdType.STOP, OrdType.STOP_LIMIT))
 
 
 class FeeSchedule(msgspec.Struct, frozen=True):
@@ -28,7 +32,7 @@ class Order(msgspec.Struct):
     instrument_id: int
     side: int
     time_in_force: int
-    price: int  # as entered: the limit, or what a market order happened to carry
+    price: int  # as entered: the limit, or what a market order happened to carry; STOP: how far
     leaves: int
     cum: int
     capacity: int
@@ -44,6 +48,15 @@ class Order(msgspec.Struct):
     fee_held: int = 0  # of its account's hold
     slot: int = 0  # 0: never rested
     ord_type: int = OrdType.LIMIT  # of a resting one MARKET: it is in a call, at its collar price
+    stop_price: int = 0  # what a stop order waits for; 0: it is none, or none any more
+    trigger: int = 0
+    self_trade: int = 0  # what it will say when it enters
+    is_elected: bool = False  # it stands in the queue
+
+    @property
+    def is_waiting(self) -> bool:
+        """A stop order that has not entered the book yet."""
+        return self.stop_price != 0
 
     @property
     def shown(self) -> int:

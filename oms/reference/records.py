@@ -52,7 +52,11 @@ class OrderRecord(NamedTuple):
     firm: bytes
     min_qty: int  # this and what follows: NEW_ORDER and REPLACE_ORDER
     display_qty: int
+    trail: int
     expire_ns: int
+    stop_price: int
+    peg_offset: int
+    trigger: int
     self_trade: int
     post_only: int
 

@@ -15,8 +15,8 @@ from oms.messages.enums import (
     Side,
     TimeInForce,
 )
-from oms.reference import fees, limits, phases, restriction
-from oms.reference.order import CALL_TIMES, Order
+from oms.reference import fees, limits, phases, restriction, stop_terms
+from oms.reference.order import CALL_TIMES, STOP_TYPES, Order
 from oms.reference.records import OrderRecord
 from oms.reference.state import HIDES, Account, Instrument, Position, Recent, Session, Venue
 
@@ -26,6 +26,7 @@ _DISPLAY_PART = 1_000  # at least this part of an iceberg is shown
 _BPS = 10_000
 _SELF_TRADE_MODES = frozenset(int(mode) for mode in SelfTrade)
 _POST_ONLY_MODES = frozenset(int(mode) for mode in PostOnly)
+_WITH_LIMIT = frozenset((OrdType.LIMIT, OrdType.STOP_LIMIT))
 _SIDES = frozenset(int(side) for side in Side)
 _ORD_TYPES = frozenset(int(kind) for kind in OrdType)
 _TIMES_IN_FORCE = frozenset(int(tif) for tif in TimeInForce)
@@ -38,15 +39,14 @@ def may_enter(venue: Venue, session: Session, account_id: int) -> bool:
     return bool(venue.entitlements(session.user_id, account_id) & Entitlement.ENTER)
 
 
-def worst_price(instrument: Instrument, *, side: int, ord_type: int, price: int) -> int:
-    """How far an order goes: its limit, or a market order's collar price."""
-    if ord_type == OrdType.LIMIT:
+def worst_price(
+    instrument: Instrument, *, side: int, ord_type: int, price: int, stop_price: int
+) -> int:
+    """How far an order goes: its limit, or a collar from the reference, or from its stop price."""
+    if ord_type in _WITH_LIMIT:
         return price
-    ref, tick = instrument.reference(), instrument.tick_size
-    distance = ref * instrument.market_collar_bps // _BPS
-    if side == Side.BUY:
-        return min((ref + distance) // tick * tick, PRICE_MAX // tick * tick)
-    return max(-(-(ref - distance) // tick) * tick, tick)
+    reference = stop_price if ord_type == OrdType.STOP else instrument.reference()
+    return stop_terms.collar_price(instrument, side=side, reference=reference)
 
 
 def check_new(venue: Venue, session: Session, record: OrderRecord) -> int:
@@ -59,7 +59,7 @@ def check_new(venue: Venue, session: Session, record: OrderRecord) -> int:
     instrument = venue.instrument(record.instrument_id)
     if instrument is None:
         return RejectReason.UNKNOWN_INSTRUMENT
-    if _is_entry_off(venue, session, account, instrument):
+    if is_entry_off(venue, session, account, instrument):
         return RejectReason.ENTRY_OFF
     is_market = record.ord_type != OrdType.LIMIT
     reason = phases.refuses(venue, instrument)
@@ -77,17 +77,20 @@ def check_new(venue: Venue, session: Session, record: OrderRecord) -> int:
         or (record.ord_type == OrdType.MARKET and record.time_in_force not in _MARKET_TIMES)
         or _are_extras_bad(record, is_market=is_market)
         or not phases.takes(venue, instrument, record)
+        or stop_terms.has_bad_fields(venue, record, record.ord_type, original=None)
     ):
         return RejectReason.BAD_ORDER_TYPE
     if _is_expire_time_bad(record, venue.numbers.last_timestamp):
         return RejectReason.BAD_EXPIRE_TIME
     reason = _terms(
-        account, instrument, side=record.side, ord_type=record.ord_type, price=record.price,
-        order_qty=record.order_qty, record=record, is_hidden=is_hiding(venue, record),
+        venue, account, instrument, side=record.side, ord_type=record.ord_type, record=record
     )  # fmt: skip
     if reason:
         return reason
-    worst = worst_price(instrument, side=record.side, ord_type=record.ord_type, price=record.price)
+    worst = worst_price(
+        instrument, side=record.side, ord_type=record.ord_type, price=record.price,
+        stop_price=record.stop_price,
+    )  # fmt: skip
     seen = Recent(
         at_ns=venue.numbers.last_timestamp,
         instrument_id=record.instrument_id,
@@ -114,7 +117,7 @@ def check_replace(venue: Venue, session: Session, original: Order, record: Order
         return RejectReason.NOT_ENTITLED
     account = venue.accounts[original.account_id - 1]
     instrument = venue.instruments[original.instrument_id - 1]
-    if _is_entry_off(venue, session, account, instrument):
+    if is_entry_off(venue, session, account, instrument):
         return RejectReason.ENTRY_OFF
     reason = phases.refuses(venue, instrument)
     if reason:
@@ -131,13 +134,18 @@ def check_replace(venue: Venue, session: Session, original: Order, record: Order
     is_tif_bad = record.time_in_force not in _TIMES_IN_FORCE
     if is_tif_bad or record.time_in_force == TimeInForce.FOK:
         return RejectReason.BAD_ORDER_TYPE
-    if _are_extras_bad(record, is_market=False) or not phases.takes(venue, instrument, record):
+    ord_type = original.ord_type if original.is_waiting else OrdType.LIMIT
+    if (
+        _are_extras_bad(record, is_market=original.is_waiting)
+        or not phases.takes(venue, instrument, record)
+        or stop_terms.has_bad_fields(venue, record, ord_type, original=original)
+    ):
         return RejectReason.BAD_ORDER_TYPE
     if _is_expire_time_bad(record, venue.numbers.last_timestamp):
         return RejectReason.BAD_EXPIRE_TIME
     reason = _terms(
-        account, instrument, side=original.side, ord_type=OrdType.LIMIT, price=record.price,
-        order_qty=record.order_qty, record=record, is_hidden=is_hiding(venue, record),
+        venue, account, instrument, side=original.side, ord_type=ord_type, record=record,
+        original=original,
     )  # fmt: skip
     if reason:
         return reason
@@ -159,10 +167,13 @@ def check_replace(venue: Venue, session: Session, original: Order, record: Order
         freed,
         side=original.side,
         qty=record.order_qty - original.cum,
-        worst=record.price,
+        worst=worst_price(
+            instrument, side=original.side, ord_type=ord_type, price=record.price,
+            stop_price=stop_terms.stop_price_of(record, original),
+        ),
         freed_value=original.price * original.leaves,
         original=original,
-    )
+    )  # fmt: skip
 
 
 def is_hiding(venue: Venue, record: OrderRecord) -> bool:
@@ -170,7 +181,8 @@ def is_hiding(venue: Venue, record: OrderRecord) -> bool:
     return record.display == ord("N") and venue.numbers.rule_version >= HIDES
 
 
-def _is_entry_off(venue: Venue, session: Session, account: Account, instrument: Instrument) -> bool:
+def is_entry_off(venue: Venue, session: Session, account: Account, instrument: Instrument) -> bool:
+    """Whether new orders are stopped anywhere on this one's way."""
     return (
         venue.numbers.is_killed
         or session.is_killed
@@ -209,16 +221,17 @@ def _are_extras_bad(record: OrderRecord, *, is_market: bool) -> bool:
 
 
 def _terms(
-    account: Account, instrument: Instrument, *, side: int, ord_type: int, price: int,
-    order_qty: int, record: OrderRecord, is_hidden: bool,
+    venue: Venue, account: Account, instrument: Instrument, *, side: int, ord_type: int,
+    record: OrderRecord, original: Order | None = None,
 ) -> int:  # fmt: skip
     """Quantity, price, collar and value: what can be judged from the order's own terms."""
+    order_qty = record.order_qty
     if not 0 < order_qty <= ORDER_QTY_MAX or order_qty % instrument.lot_size:
         return RejectReason.BAD_QUANTITY
     if record.min_qty > order_qty or record.min_qty % instrument.lot_size:
         return RejectReason.BAD_MIN_QTY
     if record.display_qty and (
-        is_hidden
+        is_hiding(venue, record)
         or ord_type != OrdType.LIMIT
         or record.time_in_force not in LASTING
         or record.display_qty > order_qty
@@ -226,10 +239,30 @@ def _terms(
         or record.display_qty % instrument.lot_size
     ):
         return RejectReason.BAD_DISPLAY
+    if ord_type in STOP_TYPES and is_hiding(venue, record):
+        return RejectReason.BAD_DISPLAY
+    if ord_type in STOP_TYPES and stop_terms.is_stop_bad(
+        venue, instrument, record, ord_type=ord_type, side=side, original=original
+    ):
+        return RejectReason.BAD_STOP
     if order_qty > account.max_order_qty:
         return RejectReason.QUANTITY_ABOVE_MAX
-    ref = instrument.reference()
-    if ord_type == OrdType.LIMIT:
+    stop_price = stop_terms.stop_price_of(record, original)
+    reason = _price(instrument, record.price, side=side, ord_type=ord_type, stop_price=stop_price)
+    if reason:
+        return reason
+    worst = worst_price(
+        instrument, side=side, ord_type=ord_type, price=record.price, stop_price=stop_price
+    )
+    if worst * order_qty > account.max_order_value:
+        return RejectReason.VALUE_ABOVE_MAX
+    return RejectReason.NONE
+
+
+def _price(instrument: Instrument, price: int, *, side: int, ord_type: int, stop_price: int) -> int:
+    """The limit and its collar, which a stop-limit order has around its stop price."""
+    ref = stop_price if ord_type in STOP_TYPES else instrument.reference()
+    if ord_type in _WITH_LIMIT:
         if not 0 < price <= PRICE_MAX or price % instrument.tick_size:
             return RejectReason.BAD_PRICE
         distance = ref * instrument.price_collar_bps // _BPS
@@ -238,9 +271,6 @@ def _terms(
             return RejectReason.PRICE_COLLAR
     elif ref == 0:
         return RejectReason.NO_REFERENCE_PRICE
-    worst = worst_price(instrument, side=side, ord_type=ord_type, price=price)
-    if worst * order_qty > account.max_order_value:
-        return RejectReason.VALUE_ABOVE_MAX
     return RejectReason.NONE
 
 
@@ -278,5 +308,7 @@ def _capacity(venue: Venue, record: OrderRecord) -> int:
     if len(venue.live) >= capacities.orders_max or (
         is_new and len(venue.positions) >= capacities.positions_max
     ):
+        return RejectReason.CAPACITY
+    if record.ord_type in STOP_TYPES and stop_terms.is_full(venue, record.instrument_id):
         return RejectReason.CAPACITY
     return RejectReason.NONE

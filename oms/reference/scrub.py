@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final, TypeVar
 
+from oms.messages.enums import Side
 from oms.reference import digest
-from oms.reference.state import Venue
+from oms.reference.state import Stops, Venue
 
 SLOTS: Final = 4_096  # order slots in one step
 ENTITIES: Final = 1_024  # instruments, participants, accounts
@@ -37,6 +38,7 @@ def _words(venue: Venue, step: int) -> Iterator[int]:
     yield from _slot_words(venue, window_at(step, venue.numbers.highest_slot, SLOTS))
     for instrument in _in(venue.instruments, step, ENTITIES):
         yield from digest.instrument_words(instrument)
+        yield from digest.print_words(venue.stops_of(instrument.instrument_id))
     for participant in _in(venue.participants, step, ENTITIES):
         yield from digest.participant_words(participant)
     for account in _in(venue.accounts, step, ENTITIES):
@@ -83,6 +85,8 @@ def _slot_words(venue: Venue, window: range) -> Iterator[int]:
         for levels in book.ladders:
             for level in levels.values():
                 behind.update(pairwise(order.slot for order in level.values()))
+    for stops in venue.stops:
+        behind.update(_behind(stops))
     for slot in window:
         order = venue.slots.get(slot)
         if order is None:
@@ -90,6 +94,18 @@ def _slot_words(venue: Venue, window: range) -> Iterator[int]:
         else:
             yield from digest.order_words(order)
         yield behind.get(slot, 0)
+
+
+def _behind(stops: Stops) -> Iterator[tuple[int, int]]:
+    """Stop orders of one price, or elected, stand behind each other."""
+    for one, other in pairwise(digest.in_their_places(stops)):
+        is_one_price = (one.trigger, one.side == Side.BUY, one.stop_price) == (
+            other.trigger,
+            other.side == Side.BUY,
+            other.stop_price,
+        )
+        if one.is_elected or (is_one_price and not other.is_elected):
+            yield one.slot, other.slot
 
 
 def _positions(venue: Venue, accounts: range) -> int:

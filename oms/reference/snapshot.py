@@ -21,6 +21,7 @@ from oms.reference.state import (
     Participant,
     Position,
     Session,
+    Stops,
     Trade,
     User,
     Venue,
@@ -52,6 +53,7 @@ class _Saved(msgspec.Struct, array_like=True):
     trades: dict[int, Trade] = {}
     trades_max: int = 0
     day_match_id: int = 0
+    stops: list[Stops] = []
 
 
 def save(venue: Venue) -> bytes:
@@ -79,6 +81,7 @@ def save(venue: Venue) -> bytes:
             venue.trades,
             venue.trades_max,
             venue.day_match_id,
+            venue.stops,
         )
     )
     return _MARKER + zlib.crc32(body).to_bytes(_CRC_BYTES, "little") + body
@@ -116,8 +119,11 @@ def load(data: bytes) -> Venue:
         venue.positions[account_id, instrument_id] = position
     for user_id, account_id, bits in saved.grants:
         venue.grants[user_id, account_id] = bits
+    venue.stops = saved.stops or [Stops() for _ in saved.instruments]
     for order in saved.orders:
         venue.book(order.instrument_id).add(order)
+    waiting = [order for stops in venue.stops for order in (*stops.parked.values(), *stops.queue)]
+    for order in (*saved.orders, *waiting):
         venue.live[order.session_id, order.user_ref_num] = order
         venue.slots[order.slot] = order
         venue.start_timer(order)

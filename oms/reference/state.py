@@ -9,7 +9,7 @@ import msgspec
 from sortedcontainers import SortedDict
 
 from oms.bounds import OUTCOME_WINDOW
-from oms.messages.enums import Side
+from oms.messages.enums import Side, Trigger
 from oms.reference.book import Book
 from oms.reference.order import FeeSchedule, Order
 
@@ -207,6 +207,58 @@ class Session(msgspec.Struct):
         self.window.pop(self.client_seq - OUTCOME_WINDOW, None)
 
 
+class Stops(msgspec.Struct):
+    """One instrument's stop orders, and the prints that were not held against them yet."""
+
+    parked: dict[int, Order] = msgspec.field(default_factory=dict)  # by order_id, ascending
+    queue: list[Order] = msgspec.field(default_factory=list)  # elected, in the order to enter
+    on_best: int = 0  # how many of those parked wait for a best price
+    low: int = 0  # of those prints; 0: there was none
+    high: int = 0
+    base: int = 0  # the price before the first of them
+
+    @property
+    def count(self) -> int:
+        """Stop orders that have not entered the book."""
+        return len(self.parked) + len(self.queue)
+
+    def note_print(self, price: int, price_before: int) -> None:
+        """Something traded while stop orders wait."""
+        if not self.count:
+            return
+        if not self.high:
+            self.base, self.low, self.high = price_before, price, price
+        self.low, self.high = min(self.low, price), max(self.high, price)
+
+    def forget_prints(self) -> None:
+        """They were held against all of them, or there is none left."""
+        self.low = self.high = self.base = 0
+
+    def add(self, order: Order) -> None:
+        """A stop order waits, or waits under another order_id."""
+        if not order.is_elected:
+            self.parked[order.order_id] = order
+            self.on_best += order.trigger == Trigger.BEST_PRICE
+
+    def remove(self, order: Order) -> None:
+        """It does not wait any more."""
+        if order.is_elected:
+            self.queue.remove(order)
+        else:
+            self.unpark(order)
+
+    def elect(self, order: Order) -> None:
+        """Its price was reached: it stands last in the queue."""
+        self.unpark(order)
+        order.is_elected = True
+        self.queue.append(order)
+
+    def unpark(self, order: Order) -> None:
+        """It does not wait for its price any more."""
+        del self.parked[order.order_id]
+        self.on_best -= order.trigger == Trigger.BEST_PRICE
+
+
 class CancelTask(msgspec.Struct, kw_only=True):
     """Work on many orders: which ones (0: any), and how far it has come in the slots."""
 
@@ -296,6 +348,7 @@ class Venue:
         self.account_limits: list[Limits] = [Limits()]  # by id; the first one is the default
         self.session_limits: list[Limits] = [Limits()]
         self.default_limits = [I64_MAX, I64_MAX, I64_MAX, 0]  # as in SET_LIMITS
+        self.stops: list[Stops] = []  # as books
         self.tasks: list[CancelTask] = []  # mass cancels not yet done, oldest first
         self.trades: dict[int, Trade] = {}  # by match_id; older ones are not looked at
         self.trades_max = 0  # how many of the last matches; 0: no trade can be taken back
@@ -322,6 +375,10 @@ class Venue:
         """The book of an instrument that exists."""
         return self.books[instrument_id - 1]
 
+    def stops_of(self, instrument_id: int) -> Stops:
+        """The stop orders of an instrument that exists."""
+        return self.stops[instrument_id - 1]
+
     def entitlements(self, user_id: int, account_id: int) -> int:
         """The bits of a user for an account (0: the venue)."""
         bits: int = self.grants.get((user_id, account_id), 0)
@@ -342,7 +399,7 @@ class Venue:
         )
 
     def rest(self, order: Order) -> None:
-        """Put an order at the back of its level and into the indexes; give it a slot if none."""
+        """Put an order where it stands and into the indexes; give it a slot if none."""
         if order.slot == 0:
             if self.free_slots:
                 order.slot = self.free_slots.pop()
@@ -354,11 +411,17 @@ class Venue:
         self.sessions[order.session_id - 1].live_orders += 1
         self.accounts[order.account_id - 1].live_orders += 1
         self.start_timer(order)
-        self.book(order.instrument_id).add(order)
+        if order.is_waiting:
+            self.stops_of(order.instrument_id).add(order)
+        else:
+            self.book(order.instrument_id).add(order)
 
     def unlink(self, order: Order) -> None:
         """Take a live order out of book and indexes; its slot stays its own."""
-        self.book(order.instrument_id).remove(order)
+        if order.is_waiting:
+            self.stops_of(order.instrument_id).remove(order)
+        else:
+            self.book(order.instrument_id).remove(order)
         del self.live[order.session_id, order.user_ref_num]
         del self.slots[order.slot]
         self.stop_timer(order)

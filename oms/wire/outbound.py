@@ -18,9 +18,11 @@ from oms.messages.enums import (
     EventFlag,
     EventKind,
     OrdType,
+    RestatedReason,
     SelfTrade,
     Side,
     TimeInForce,
+    Trigger,
 )
 from oms.messages.records import OrderTerms, unpack_terms
 from oms.wire import ouch_messages as m
@@ -41,6 +43,8 @@ _PREVENTED: Final = struct.Struct("<96xqIBB")
 _EXECUTED: Final = struct.Struct("<xxB29xq20xI8xqI12xQ")
 # reason 2, timestamp 32, user_ref_num 60, price 72, qty 80, public_id 112
 _RESTATED: Final = struct.Struct("<xxB29xq20xI8xqI28xQ")
+# timestamp 32, user_ref_num 60, price 72, public_id 112
+_ELECTED: Final = struct.Struct("<32xq20xI8xq32xQ")
 # reason 2, timestamp 32, user_ref_num 60, cl_ord_id 96
 _REJECTED: Final = struct.Struct("<xxB29xq20xI32x14s")
 # side 1, timestamp 32, instrument 44, user_ref_num 60, firm 120
@@ -59,6 +63,7 @@ _PACK_AIQ_CANCELED: Final = struct.Struct(_HEAD + m.AiqCanceled.FORMAT)
 _PACK_EXECUTED: Final = struct.Struct(_HEAD + m.Executed.FORMAT + "H")
 _PACK_BROKEN: Final = struct.Struct(_HEAD + m.BrokenTrade.FORMAT)
 _PACK_RESTATED: Final = struct.Struct(_HEAD + m.Restated.FORMAT + "HBBQBBIBBQ")
+_PACK_PRIORITY: Final = struct.Struct(_HEAD + m.PriorityUpdate.FORMAT)
 _PACK_REJECTED: Final = struct.Struct(_HEAD + m.Rejected.FORMAT)
 _PACK_CANCEL_REJECT: Final = struct.Struct(_HEAD + m.CancelReject.FORMAT)
 _PACK_QUERY: Final = struct.Struct(_HEAD + m.AccountQueryResponse.FORMAT)
@@ -95,6 +100,7 @@ _STRATEGIES: Final[dict[int, int]] = {
     SelfTrade.CANCEL_BOTH: ord("B"),  # no letter of the specification
     SelfTrade.DECREMENT: ord("D"),
 }
+_TRIGGERS: Final[dict[int, int]] = {Trigger.LAST_TRADE: ord("L"), Trigger.BEST_PRICE: ord("B")}
 _OTHER_REASON: Final = 0x0F
 _CODES: Final[dict[int, int]] = {int(reason): code for reason, code in OUCH_REJECT_CODE.items()}
 _REJECT_CODES: Final = tuple(_CODES.get(reason, _OTHER_REASON) for reason in range(256))
@@ -184,6 +190,9 @@ def _with_terms(firm: bytes, tif: int, terms: OrderTerms) -> bytes:
         options.append(Option(Tag.EXPIRE_TIME, min(terms.expire_ns // _NS_PER_S, _U32_MAX)))
     if terms.self_trade:
         options.append(Option(Tag.AIQ_STRATEGY, _STRATEGIES[terms.self_trade]))
+    if terms.stop_price:
+        options.append(Option(Tag.STOP_PRICE, terms.stop_price))
+        options.append(Option(Tag.STOP_TRIGGER, _TRIGGERS[terms.trigger]))
     body = build_appendage(options)
     return _LENGTH.pack(len(body)) + body
 
@@ -225,12 +234,22 @@ def _busted(data: bytes, offset: int, _: Symbols, midnight_ns: int) -> bytes:
 
 
 def _restated(data: bytes, offset: int, _: Symbols, midnight_ns: int) -> bytes:
-    """With SecondaryOrdRefNum, Display Quantity and Display Price."""
+    """With SecondaryOrdRefNum, Display Quantity and Display Price; a stop order: `T`."""
+    if data[offset + 2] == RestatedReason.ELECTED:
+        return _elected(data, offset, midnight_ns)
     reason, timestamp_ns, urn, price, qty, public_id = _RESTATED.unpack_from(data, offset)
     return _PACK_RESTATED.pack(
         43, _S, 82, max(timestamp_ns - midnight_ns, 0), urn, reason, 26, 9, 1, public_id, 5, 22,
         qty, 9, 23, price,
     )  # fmt: skip
+
+
+def _elected(data: bytes, offset: int, midnight_ns: int) -> bytes:
+    """A stop order has a place in the queue from now on."""
+    timestamp_ns, urn, price, public_id = _ELECTED.unpack_from(data, offset)
+    return _PACK_PRIORITY.pack(
+        31, _S, 84, max(timestamp_ns - midnight_ns, 0), urn, price, m.DISPLAY_VISIBLE, public_id
+    )
 
 
 def _rejected(data: bytes, offset: int, _: Symbols, midnight_ns: int) -> bytes:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from oms.bounds import EVENT_BYTES
-from oms.messages.enums import CancelReason, EventFlag, EventKind, RejectReason
+from oms.messages.enums import CancelReason, EventFlag, EventKind, RejectReason, RestatedReason
 from oms.messages.records import unpack_event
 from oms.reference.engine import Engine
 from tests.properties.steps import Step, pack
@@ -125,6 +125,8 @@ def _label(events: bytes, offset: int) -> str:
     label = render.name_of(EventKind, event.kind)
     if event.kind in (EventKind.ORDER_REJECTED, EventKind.CANCEL_REJECTED):
         return f"{label} {render.name_of(RejectReason, event.reason)}"
+    if event.kind == EventKind.ORDER_RESTATED:
+        return f"{label} {render.name_of(RestatedReason, event.reason)}"
     if event.kind == EventKind.ADMIN_REJECTED:
         return f"{label} {render.name_of(RejectReason, event.reason)}"
     if event.kind == EventKind.ORDER_EXECUTED and event.fee:

@@ -27,7 +27,7 @@ from oms.messages.enums import (
 from oms.messages.records import pack_batch
 from oms.reference.order import Order
 from oms.reference.state import Instrument, Venue
-from tests.properties import money, risk, venues
+from tests.properties import money, risk, venues, waiting
 from tests.properties.steps import Planned, Signed, Step, fill_in
 
 I64_MAX = (1 << 63) - 1
@@ -45,7 +45,7 @@ ODD_FIELDS: dict[str, tuple[int, ...]] = {
     "price": PRICES,
     "time_in_force": (0, 4, 5, 6, 7, 8, 9, 255),
     "side": (0, 3, 5, 6, 255),
-    "ord_type": (0, 1, 3, 5, 6, 255),
+    "ord_type": (0, 1, 3, 4, 5, 6, 255),
     "account_id": (0, 1, 99, U32_MAX),
     "instrument_id": (0, 1, 99, U32_MAX),
     "user_ref_num": (0, 1, 1, 1, 2, 3, U32_MAX - 1),
@@ -56,6 +56,7 @@ ODD_FIELDS: dict[str, tuple[int, ...]] = {
     "post_only": (0, 1, 2, 3, 255),
     "display_qty": QTYS,
     "expire_ns": (0, 1, TIMESTAMP_MAX, I64_MAX, I64_MIN),
+    **waiting.ODD_FIELDS,
 }
 AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
 LASTING_AND_AT_ONCE = tuple(TimeInForce)[:6]
@@ -74,9 +75,7 @@ class Generator:
 
     def __init__(self, rng: Random, *, must_be_deep: bool = False) -> None:
         self._rng = rng
-        # In a deep book orders stand at hundreds of prices; elsewhere they meet soon.
         self._is_deep = rng.random() < DEEP_SHARE or must_be_deep
-        # In a crowded one there are more orders than one entry may cancel, and it is tried.
         self._is_crowded = self._is_deep and rng.random() < CROWDED_SHARE and not must_be_deep
         self.crowd_orders = 0  # how many commands came in crowds
         self._opening = venues.opening(rng, is_deep=self._is_deep)
@@ -271,7 +270,7 @@ class Generator:
         tifs = [TimeInForce.DAY, TimeInForce.IOC] if is_plain_market else list(LASTING_AND_AT_ONCE)
         side = rng.choice((1, 1, 1, 2, 2, 2, 5, 6))
         tif = rng.choices(tifs, [6, 3, 1, 1, 1, 1][: len(tifs)])[0]
-        return c.NewOrder(
+        order = c.NewOrder(
             *sign,
             policy=rng.choice(POLICIES),
             user_ref_num=self._next_ref(venue, sign[0]),
@@ -290,6 +289,7 @@ class Generator:
             cross_type=rng.choice(b"NOC"),
             **self._extras(instrument, tif, is_market=is_market),
         )
+        return waiting.perhaps(rng, venue, instrument, order)
 
     def _call_tif(self, instrument: Instrument, tif: int) -> int:
         """Instead of what is for at once mostly what a call takes, sometimes out of place."""
@@ -362,7 +362,7 @@ class Generator:
             qty = max(rng.choice((qty, order.cum + self._qty(instrument))), 0)
             price = rng.choice((order.price, self._price(venue, instrument, order.side)))
             extras = self._extras(instrument, tif, is_market=False)
-        return c.ReplaceOrder(
+        replace = c.ReplaceOrder(
             *sign,
             policy=rng.choice(POLICIES),
             orig_user_ref_num=order.user_ref_num if order else rng.randint(0, 20),
@@ -375,6 +375,7 @@ class Generator:
             iso=rng.choice(b"YN"),
             **extras,
         )
+        return waiting.as_replace(rng, venue, order, replace)
 
     def _cancel(self, venue: Venue) -> c.Command | None:
         order = self._target(venue)

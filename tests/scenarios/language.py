@@ -24,6 +24,7 @@ from oms.messages.enums import (
     SelfTrade,
     Side,
     TimeInForce,
+    Trigger,
 )
 from tests.scenarios import world
 
@@ -43,6 +44,7 @@ SELF_TRADES = {
     "odd": 5,
 }
 POST_ONLY = {"": 0, "cancel": PostOnly.CANCEL, "slide": PostOnly.SLIDE, "odd": 3}
+TRIGGERS = {"last": Trigger.LAST_TRADE, "best": Trigger.BEST_PRICE, "odd": 2}
 TIMES_IN_FORCE = {tif.name.lower(): tif for tif in TimeInForce}
 RAW_TYPES: dict[str, type[c.Command]] = {
     kind.__name__: kind
@@ -184,8 +186,11 @@ def _new_order(
 ) -> c.NewOrder:
     side, qty, symbol, price, number = words
     is_market = price in {"market", "best"}
+    is_stop = "stop" in options
     account = options.pop("account", world.PEOPLE[sign[0] - 1])
     kind = {"market": OrdType.MARKET, "best": OrdType.MARKET_TO_LIMIT}.get(price, OrdType.LIMIT)
+    if is_stop:
+        kind = OrdType.STOP if price == "market" else OrdType.STOP_LIMIT
     ord_type = int(options.pop("type", kind))
     return c.NewOrder(
         *sign,
@@ -210,13 +215,15 @@ def _new_order(
 
 
 def _extras(options: dict[str, str]) -> dict[str, int]:
-    """`min=50 self=newest post=slide`."""
+    """`min=50 self=newest post=slide stop=10.00 trigger=best`."""
     return {
         "min_qty": int(options.pop("min", "0")),
         "self_trade": SELF_TRADES[options.pop("self", "")],
         "post_only": POST_ONLY[options.pop("post", "")],
         "expire_ns": _expire_ns(options),
         "display_qty": int(options.pop("show", "0")),
+        "stop_price": world.units(options.pop("stop", "0")),
+        "trigger": TRIGGERS[options.pop("trigger", "last")],
     }
 
 

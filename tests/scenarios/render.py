@@ -17,6 +17,7 @@ from oms.messages.enums import (
     OrdType,
     Phase,
     RejectReason,
+    RestatedReason,
     Side,
     TimeInForce,
 )
@@ -74,7 +75,7 @@ def events(data: bytes) -> list[str]:
 def event(record: bytes) -> str:
     """One event."""
     e = unpack_event(record)
-    who = person(e.session_id)
+    who, name = person(e.session_id), symbol(e.instrument_id)
     match e.kind:
         case EventKind.ORDER_ACCEPTED:
             return f"{who} accepted #{e.user_ref_num} {_terms(e)}"
@@ -91,7 +92,8 @@ def event(record: bytes) -> str:
                 text += f" {flag.name}" if e.flags & flag else ""
             text += _public_id(e)
             if e.reject_reason:
-                text += f", #{e.orig_user_ref_num} was {name_of(RejectReason, e.reject_reason)}"
+                who_was = f"#{e.orig_user_ref_num} was " if e.orig_user_ref_num else ""
+                text += f", {who_was}{name_of(RejectReason, e.reject_reason)}"
             return text
         case EventKind.ORDER_EXECUTED:
             added = name_of(Liquidity, e.reason).lower()
@@ -104,6 +106,9 @@ def event(record: bytes) -> str:
             done = f"{side(e.side)} {e.qty} {symbol(e.instrument_id)} @ {price(e.price)}"
             fee = f", fee {price(e.fee)}" if e.fee else ""
             return f"{who} busted #{e.user_ref_num} match {e.match_id}: {done}{fee}"
+        case EventKind.ORDER_RESTATED if e.reason == RestatedReason.ELECTED:
+            done = f"{side(e.side)} {e.qty} {name} @ {price(e.price)}"
+            return f"{who} elected #{e.user_ref_num}: {done}"
         case EventKind.ORDER_RESTATED:
             text = f"{who} restated #{e.user_ref_num}: shows {e.qty} of {e.leaves_qty}"
             return text + _public_id(e)
@@ -205,9 +210,15 @@ def _terms(e: Event) -> str:
         text += " hidden"
     if e.ord_type == OrdType.MARKET_TO_LIMIT:
         text += " (best)"
+    if e.ord_type in {OrdType.STOP, OrdType.STOP_LIMIT}:
+        text += f" ({name_of(OrdType, e.ord_type).lower().replace('_', '-')})"
     if e.time_in_force != TimeInForce.DAY:
         text += f" {name_of(TimeInForce, e.time_in_force).lower()}"
     return text
+
+
+def _waits(stop_price: int) -> str:
+    return f" stop {price(stop_price)}" if stop_price else ""
 
 
 def state(words: list[str], engine: Engine) -> str:
@@ -236,7 +247,7 @@ def state(words: list[str], engine: Engine) -> str:
             orders = engine.session_orders(world.PEOPLE.index(name) + 1)
             lines = [
                 f"#{o.user_ref_num} {side(o.side)} {o.leaves_qty} {symbol(o.instrument_id)}"
-                f" @ {price(o.price)} done {o.cum_qty}"
+                f" @ {price(o.price)}{_waits(o.stop_price)} done {o.cum_qty}"
                 for o in orders
             ]
             return f"orders {name}: {', '.join(lines) or 'none'}"

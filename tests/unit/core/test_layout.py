@@ -22,6 +22,7 @@ ENUMS: dict[str, type[IntEnum] | type[IntFlag]] = {
     "EVENT": enums.EventKind,
     "SIDE": enums.Side,
     "TYPE": enums.OrdType,
+    "TRIGGER": enums.Trigger,
     "TIF": enums.TimeInForce,
     "PHASE": enums.Phase,
     "PROTOCOL": enums.Protocol,
@@ -50,7 +51,7 @@ BOUNDS = [
     "ACCOUNTS_MAX", "USERS_MAX", "SESSIONS_MAX", "POSITIONS_MAX", "SCAN_SLOTS_MAX",
     "MASS_CANCELS_MAX", "POSTING_KEYS_MAX", "DUPLICATES_MAX", "ORDER_RATE_MAX",
     "MASS_CANCELS_MAX", "POSTING_KEYS_MAX",
-    "FEE_SCHEDULES_MAX", "TRADES_MAX", "FEE_RATE_MAX",
+    "FEE_SCHEDULES_MAX", "TRADES_MAX", "FEE_RATE_MAX", "STOPS_MAX",
 ]  # fmt: skip
 
 
@@ -137,18 +138,21 @@ CASES: list[tuple[str, c.Command, list[str]]] = [
         c.NewOrder(
             *HEAD, 0x2122, 0x31323334, 0x41424344, 0x51525354, 1, 2, 3, 0x61626364, 1 << 40,
             b"abcdefghijklmnopqrstuvwx", b"FIRM", 4, 5, 6, 7, 8, 0x71727374, 9, 10, 1 << 50, 0x61,
+            1 << 51, 11, 0x65, 0x66,
         ),
         ["policy", "user_ref_num", "account_id", "instrument_id", "side", "ord_type",
          "time_in_force", "order_qty", "price", "cl_ord_id", "firm", "display", "capacity", "iso",
          "cross_type", "refuse_reason", "min_qty", "self_trade", "post_only", "expire_ns",
-         "display_qty"],
+         "display_qty", "stop_price", "trigger", "trail", "peg_offset"],
     ),
     (
         "OrderRecord",
-        c.ReplaceOrder(*HEAD, 1, 2, 3, 4, 5, 6, b"abc", 7, 8, 9, 10, 11, 12, 13, 14),
+        c.ReplaceOrder(
+            *HEAD, 1, 2, 3, 4, 5, 6, b"abc", 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18
+        ),
         ["policy", "orig_user_ref_num", "user_ref_num", "time_in_force", "order_qty", "price",
          "cl_ord_id", "display", "iso", "refuse_reason", "min_qty", "self_trade", "post_only",
-         "expire_ns", "display_qty"],
+         "expire_ns", "display_qty", "stop_price", "trigger", "trail", "peg_offset"],
     ),
     ("LoginRecord", c.Login(1, 2, 3), ["nonce", "gateway_id"]),
     ("LoginRecord", c.GatewayLost(3), ["gateway_id"]),

@@ -24,6 +24,7 @@ from oms.messages.enums import (
     SelfTrade,
     Side,
     TimeInForce,
+    Trigger,
 )
 from oms.messages.records import pack_batch
 from oms.wire import ouch
@@ -184,6 +185,24 @@ def test_max_floor_is_what_an_iceberg_shows() -> None:
     assert with_tag(Tag.MAX_FLOOR, 0).display_qty == 0
 
 
+def test_a_stop_price_makes_a_stop_order() -> None:
+    """Without a limit it is a market order that waits; the trigger may be the best price."""
+    limited = with_tag(Tag.STOP_PRICE, 1_000_000)
+    assert (limited.ord_type, limited.stop_price) == (OrdType.STOP_LIMIT, 1_000_000)
+    both = [Option(Tag.STOP_PRICE, 1_000_000), Option(Tag.STOP_TRIGGER, ord("B"))]
+    command = order(appendage=build_appendage(both), price=0x7FFF_FFFF)
+    assert (command.ord_type, command.trigger) == (OrdType.STOP, Trigger.BEST_PRICE)
+    assert with_tag(Tag.STOP_PRICE, (1 << 64) - 1).stop_price == (1 << 63) - 1, "refused in the log"
+
+
+def test_a_stop_order_is_replaced_without_a_limit() -> None:
+    """Stop price 0 leaves the one it has; without the field a market price is no replace."""
+    appendage = build_appendage([Option(Tag.STOP_PRICE, 0)])
+    command = translate(m.ReplaceRequest(7, 8, 50, 0x7FFF_FFFF, appendage=appendage))
+    assert isinstance(command, ReplaceOrder)
+    assert (command.stop_price, command.refuse_reason) == (0, NONE)
+
+
 def test_post_only_is_canceled_when_it_would_trade() -> None:
     """The wire has one kind of post-only."""
     command = with_tag(Tag.POST_ONLY, ord("P"))
@@ -300,8 +319,9 @@ TAGS: list[tuple[int, int | bytes, RejectReason]] = [
     (Tag.AIQ_STRATEGY, ord("Y"), NOT_OFFERED),
     (Tag.AIQ_GROUP_ID, b"", NONE),
     (Tag.AIQ_GROUP_ID, b"G1", NOT_OFFERED),
-    (Tag.STOP_PRICE, 1_000_000, BAD_TYPE),
-    (Tag.STOP_TRIGGER, ord("L"), BAD_TYPE),
+    (Tag.STOP_PRICE, 1_000_000, NONE),
+    (Tag.STOP_TRIGGER, ord("L"), NONE),
+    (Tag.STOP_TRIGGER, ord("x"), BAD_TYPE),
     (99, b"unknown", NONE),
     (250, b"private", NONE),
 ]
@@ -321,7 +341,7 @@ def test_every_tag_is_tested() -> None:
 
 def test_first_wish_that_is_refused_gives_the_reason() -> None:
     """One outcome, whatever else is asked for."""
-    appendage = build_appendage([Option(Tag.PEG_OFFSET, 1), Option(Tag.STOP_PRICE, 1)])
+    appendage = build_appendage([Option(Tag.PEG_OFFSET, 1), Option(Tag.STOP_TRIGGER, 1)])
     assert order(appendage=appendage, time_in_force=ord("9")).refuse_reason == NOT_OFFERED
 
 

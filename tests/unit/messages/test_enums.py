@@ -16,6 +16,7 @@ LISTS: list[type[IntEnum] | type[IntFlag]] = [
     enums.Liquidity, enums.RejectReason, enums.SessionOption,
     enums.SelfTrade, enums.PostOnly, enums.KillScope, enums.RestatedReason,
     enums.Restriction, enums.LimitOption, enums.RiskScope, enums.RiskField, enums.ShortSale,
+    enums.Trigger,
 ]  # fmt: skip
 
 

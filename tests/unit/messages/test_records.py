@@ -30,7 +30,8 @@ ORDER = {
 }  # fmt: skip
 ENTRY = {
     "min_qty": (92, 4), "display_qty": (96, 4), "expire_ns": (104, 8), "self_trade": (126, 1),
-    "post_only": (127, 1),
+    "post_only": (127, 1), "trail": (100, 4), "stop_price": (112, 8), "peg_offset": (120, 4),
+    "trigger": (124, 1),
     **ORDER,
 }  # fmt: skip
 INSTRUMENT = {
@@ -129,11 +130,11 @@ SAMPLES: dict[CommandKind, c.Command] = {
     CommandKind.NEW_ORDER: c.NewOrder(
         *SIGN, 6, 0x21222324, 0x31323334, 0x41424344, 5, 2, 4, 0x51525354, -0x61626364, b"ORDER-1",
         b"FIRM", 0x59, 0x41, 0x4E, 0x4F, 17, 0x71727374, 2, 1,
-        0x0102030405060708, 0x75767778,
+        0x0102030405060708, 0x75767778, -0x0102030405060708, 1, 0x79, -0x7B,
     ),
     CommandKind.REPLACE_ORDER: c.ReplaceOrder(
         *SIGN, 1, 0x21222324, 0x25262728, 3, 0x51525354, 0x61626364, b"X" * 24, 0x4E, 0x59, 10,
-        0x71727374, 3, 2, -5, 0x75767778,
+        0x71727374, 3, 2, -5, 0x75767778, 0x0102030405060708, 1, 0x79, 0x7B,
     ),
     CommandKind.CANCEL_ORDER: c.CancelOrder(*SIGN, 4, 0x21222324, 0x51525354),
     CommandKind.ACCOUNT_QUERY: c.AccountQuery(*SIGN),

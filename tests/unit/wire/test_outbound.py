@@ -112,6 +112,15 @@ EXAMPLES: dict[str, bytes] = {
         leaves_qty=70,
         cl_ord_id=bytes(16) + (1002).to_bytes(8, "little"),
     ),
+    "accepted with a stop price": terms(stop_price=1_234_400, trigger=1)
+    + record(EventKind.ORDER_ACCEPTED, flags=HAS_TERMS, ord_type=OrdType.STOP_LIMIT),
+    "elected": record(
+        EventKind.ORDER_RESTATED,
+        reason=ord("E"),
+        qty=70,
+        leaves_qty=70,
+        cl_ord_id=bytes(16) + (1002).to_bytes(8, "little"),
+    ),
     "rejected": record(EventKind.ORDER_REJECTED, reason=RejectReason.BAD_QUANTITY),
     "cancel rejected": record(EventKind.CANCEL_REJECTED, reason=RejectReason.ORDER_NOT_CANCELABLE),
     "account query response": record(EventKind.ACCOUNT_QUERY_RESPONSE, user_ref_num=12),
@@ -182,6 +191,12 @@ def test_a_restated_order_is_told_its_public_number() -> None:
         (Tag.DISPLAY_QUANTITY, 40),
         (Tag.DISPLAY_PRICE, 1_234_500),
     ]
+
+
+def test_an_elected_stop_order_is_told_its_place_and_price() -> None:
+    """From now on it is in the book under this number, and goes as far as this price."""
+    message = ouch.decode_outbound(encode_message(EXAMPLES["elected"], 0, SYMBOLS, MIDNIGHT_NS))
+    assert message == m.PriorityUpdate(TIME_NS, 7, 1_234_500, ord("Y"), 1002)
 
 
 def test_market_price_is_echoed_as_the_markers_value() -> None:

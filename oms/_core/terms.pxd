@@ -1,0 +1,30 @@
+"""What the checks of an order find out for the matcher, and the collar.
+
+Called by risk and by the checks of stop orders. Promises: reads only. Units: prices 10^-4.
+"""
+
+from libc.stdint cimport int64_t, uint32_t
+
+from oms._core.directory cimport Instrument
+from oms._core.types cimport BPS, PRICE_MAX
+
+cdef struct Terms:
+    int64_t worst  # how far the order goes: its limit, or its collar price
+    uint32_t tick  # the limit in ticks; market orders: not set
+    uint32_t position  # slot; 0: the pair was never touched
+    int64_t stop_price  # of a stop order; set for no other
+
+
+cdef inline int64_t collar_price(
+    const Instrument* instrument, bint is_buy, int64_t reference
+) noexcept nogil:
+    """How far an order goes that has no limit, measured from a price above 0."""
+    cdef int64_t distance = reference * instrument.market_collar_bps // BPS
+    cdef int64_t tick = instrument.tick_size
+    cdef int64_t price
+    if is_buy:
+        price = reference + distance
+        price = price if price < PRICE_MAX else PRICE_MAX
+        return price // tick * tick
+    price = (reference - distance + tick - 1) // tick * tick
+    return price if price > tick else tick
