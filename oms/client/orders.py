@@ -58,12 +58,10 @@ def side_code(side: Side | str) -> int:
     return code
 
 
-_REASON_OF_CODE: Final = {code: reason.name for reason, code in OUCH_REJECT_CODE.items()}
-
-
 def reject_text(code: int) -> str:
-    """OUCH's code in words. Several reasons share a code; then one of them is named."""
-    return f"{_REASON_OF_CODE.get(code, 'unknown reason')} (code 0x{code:02X})"
+    """OUCH's code in words. Several reasons share a code: then all of them are named."""
+    names = [reason.name for reason, of_reason in OUCH_REJECT_CODE.items() if of_reason == code]
+    return f"{' or '.join(names) or 'unknown reason'} (code 0x{code:02X})"
 
 
 class Terms(msgspec.Struct, frozen=True):
