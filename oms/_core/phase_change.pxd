@@ -147,26 +147,27 @@ cdef inline void end_due_calls(State* state) noexcept nogil:
         )
 
 
+cdef inline void start_pause(State* state, uint32_t instrument_id) noexcept nogil:
+    """A volatility call begins, or goes on: it ends in time, or when it is told to."""
+    cdef int64_t pause_ns = state.calls.calls[instrument_id].pause_ns
+    if pause_ns:
+        timer_add(
+            &state.calls.timers, instrument_id, instrument_id,
+            state.numbers.last_timestamp + pause_ns,
+        )
+
+
 cdef inline void extend_call(State* state, uint32_t instrument_id) noexcept nogil:
     """The call goes on for as long again: it would end outside the band."""
-    cdef Call* call = &state.calls.calls[instrument_id]
-    call.is_extended = 1
-    timer_add(
-        &state.calls.timers, instrument_id, instrument_id,
-        state.numbers.last_timestamp + call.pause_ns,
-    )
+    state.calls.calls[instrument_id].is_extended = 1
+    start_pause(state, instrument_id)
     say_phase(state, instrument_id).flags = FLAG_EXTENDED
 
 
 cdef inline void pause_trading(State* state) noexcept nogil:
     """The band has stopped an order: continuous trading pauses for a call."""
     cdef uint32_t instrument_id = state.stopped_id
-    cdef int64_t pause_ns = state.calls.calls[instrument_id].pause_ns
     rare()
     state.stopped_id = 0
     change_phase(state, instrument_id, PHASE_VOLATILITY_AUCTION)
-    if pause_ns:
-        timer_add(
-            &state.calls.timers, instrument_id, instrument_id,
-            state.numbers.last_timestamp + pause_ns,
-        )
+    start_pause(state, instrument_id)

@@ -24,6 +24,7 @@ from oms._core.order_events cimport (
 )
 from oms._core.order_index cimport index_add, index_remove
 from oms._core.order_pool cimport ORDER_HAS_FEES, ORDER_STOP, Order, has_time
+from oms._core.phase_change cimport pause_trading
 from oms._core.prints cimport note_prints
 from oms._core.removal cimport leave_watch, order_freed, reduce_in_place
 from oms._core.restriction cimport Asked
@@ -326,3 +327,5 @@ cdef inline void let_in(State* state, uint32_t instrument_id) noexcept nogil:
             cancel_remainder(state, instrument, order, True, &record)
         order_freed(state, slot)
     top_changed(state, instrument, instrument_id, &before)
+    if UNLIKELY(state.stopped_id != 0):
+        pause_trading(state)

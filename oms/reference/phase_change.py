@@ -99,9 +99,9 @@ def end_due_calls(venue: Venue, events: Events, budget: Budget) -> None:
 
 def _extend(venue: Venue, events: Events, instrument: Instrument) -> None:
     """The call goes on for as long again: it would end outside the band."""
-    call = instrument.call
-    call.is_extended = True
-    call.ends_ns = venue.numbers.last_timestamp + call.pause_ns
+    instrument.call.is_extended = True
+    instrument.call.ends_ns = 0
+    _start_pause(venue, instrument)
     events.emit(
         Draft(
             kind=EventKind.PHASE_CHANGED,
@@ -115,6 +115,11 @@ def _extend(venue: Venue, events: Events, instrument: Instrument) -> None:
 def pause(venue: Venue, events: Events, instrument: Instrument) -> None:
     """An order has reached the end of the band: continuous trading pauses for a call."""
     change(venue, events, instrument, Phase.VOLATILITY_AUCTION)
+    _start_pause(venue, instrument)
+
+
+def _start_pause(venue: Venue, instrument: Instrument) -> None:
+    """A volatility call begins, or goes on: it ends in time, or when it is told to."""
     if instrument.call.pause_ns:
         instrument.call.ends_ns = venue.numbers.last_timestamp + instrument.call.pause_ns
 

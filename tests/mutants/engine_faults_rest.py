@@ -17,7 +17,7 @@ CHECKS: Final = [
         "(not is_buy) & (price < reference - distance)",
     ),
     Change(
-        "collar rounded outward", "a market sell goes a tick beyond its collar", "risk.pxd",
+        "collar rounded outward", "a market sell goes a tick beyond its collar", "terms.pxd",
         "reference - distance + tick - 1", "reference - distance",
         "price = (reference - distance + tick - 1) // tick * tick",
     ),

@@ -22,7 +22,7 @@ def reach(venue: Path, places: str) -> subprocess.Popen[str]:
     """A process that comes to these places, one after the other, and says so."""
     settings = str(venue / "n1" / "node.toml")
     steps = "; ".join(
-        f"places.reached(Place.{place}); print('{place}')" for place in places.split()
+        f"places.reached(Place.{place}); print('{place}', flush=True)" for place in places.split()
     )
     code = TOLD + f"places = Places(switch_of(['--settings', {settings!r}])); " + steps
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
