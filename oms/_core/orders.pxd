@@ -365,6 +365,8 @@ cdef inline void replace_order(
             instrument.is_held = 0  # it was not the band that stopped it
             cancel_remainder(state, instrument, order, False, record)
             order.leaves = 0
+    elif UNLIKELY(instrument.is_held) and record.min_qty and not is_lasting(record.time_in_force):
+        instrument.is_held = 0  # nor here: its minimum did
     if order.leaves and is_lasting(order.time_in_force):
         rest_order(state, instrument, slot, terms.tick, record)
     else:
