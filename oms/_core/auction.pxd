@@ -6,6 +6,7 @@ ones; until an instrument is done it stays in its phase (RULES A11, B5).
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport qsort
 
 from oms._core.bands cimport Band, CLAMP_HIGH, CLAMP_NONE, band_of, clamp_of
 from oms._core.bust cimport note_trade
@@ -206,12 +207,19 @@ cdef inline void clear_call(State* state, uint32_t instrument_id) noexcept nogil
     call.next_phase = 0
 
 
+cdef inline int compare_ids(const void* left, const void* right) noexcept nogil:
+    cdef uint32_t a = (<const uint32_t*>left)[0]
+    cdef uint32_t b = (<const uint32_t*>right)[0]
+    return <int>(a > b) - <int>(a < b)
+
+
 cdef inline void publish_calls(State* state) noexcept nogil:
     """AUCTION_STATE of the books that were touched in this entry, where it is another one."""
     cdef Call* call
     cdef CallPrice now
     cdef uint32_t instrument_id
     cdef uint32_t i
+    qsort(state.calls.touched, state.calls.touched_count, sizeof(uint32_t), compare_ids)
     for i in range(state.calls.touched_count):
         instrument_id = state.calls.touched[i]
         call = &state.calls.calls[instrument_id]

@@ -131,7 +131,7 @@ def _clear(venue: Venue, events: Events, instrument: Instrument, budget: Budget)
 
 def publish(venue: Venue, events: Events) -> None:
     """AUCTION_STATE of the books that were touched in this entry, where it is another one."""
-    for instrument_id in venue.touched:
+    for instrument_id in sorted(venue.touched):
         instrument = venue.instruments[instrument_id - 1]
         call = instrument.call
         if instrument.phase not in phases.CALLS or call.stage:

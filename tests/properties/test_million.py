@@ -1,4 +1,4 @@
-"""A million commands of the generator through both engines, with a new seed each time."""
+"""A million commands of the generator through both engines, of one seed, or of QUORATE_SEED."""
 
 import subprocess
 
