@@ -11,6 +11,10 @@ from oms._core.directory cimport Instrument, Participant, User, set_tick
 from oms._core.gate cimport instrument_gate, venue_gate
 from oms._core.ledger cimport Account, Position, position_find, position_make
 from oms._core.phases cimport collects, is_offered
+from oms._core.records cimport (
+    AccountRecord, CommandRecord, GenesisRecord, GrantRecord, InstrumentRecord, ParticipantRecord,
+    SelfTradeRecord, SessionRecord, UserRecord,
+)
 from oms._core.risk_admin cimport open_limits
 from oms._core.sessions cimport Session
 from oms._core.state cimport (
@@ -18,12 +22,11 @@ from oms._core.state cimport (
     trades_open,
 )
 from oms._core.types cimport (
-    ACCOUNTS_MAX, AccountRecord, BPS, CommandRecord, ENTITLED_ALL, GRANT_DISABLED,
-    GenesisRecord, GrantRecord, HARD_ORDERS_MAX, IDENTITY_FACTOR, INSTRUMENTS_MAX,
-    InstrumentRecord, OPTION_ALL, OUTCOME_WINDOW, PARTICIPANTS_MAX, POSITIONS_MAX, PRICE_MAX,
-    PRICE_SCALE_MAX, PROTOCOL_ADMIN, PROTOCOL_OUCH, ParticipantRecord, REJECT_BAD_VALUE,
-    REJECT_CAPACITY, REJECT_DUPLICATE_ID, REJECT_NONE, REJECT_UNKNOWN_ID, SELF_TRADE_DECREMENT,
-    SESSIONS_MAX, SelfTradeRecord, SessionRecord, TRADES_MAX, USERS_MAX, UserRecord,
+    ACCOUNTS_MAX, BPS, ENTITLED_ALL, GRANT_DISABLED, HARD_ORDERS_MAX, IDENTITY_FACTOR,
+    INSTRUMENTS_MAX, OPTION_ALL, OUTCOME_WINDOW, PARTICIPANTS_MAX, POSITIONS_MAX, PRICE_MAX,
+    PRICE_SCALE_MAX, PROTOCOL_ADMIN, PROTOCOL_OUCH, REJECT_BAD_VALUE, REJECT_CAPACITY,
+    REJECT_DUPLICATE_ID, REJECT_NONE, REJECT_UNKNOWN_ID, SELF_TRADE_DECREMENT, SESSIONS_MAX,
+    TRADES_MAX, USERS_MAX,
 )
 from oms._core.risk_types cimport (
     DUPLICATES_MAX, LIMITS_OF_SET_LIMITS, RISK_SCOPE_ACCOUNT, RISK_SCOPE_SESSION,

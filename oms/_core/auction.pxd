@@ -27,16 +27,15 @@ from oms._core.order_pool cimport ORDER_HAS_FEES, ORDER_MARKET, Order
 from oms._core.phase_change cimport change_phase
 from oms._core.phases cimport is_call
 from oms._core.prints cimport note_print
+from oms._core.records cimport AuctionRecord, EventRecord
 from oms._core.removal cimport remove_order
 from oms._core.reserve cimport refresh, shown_of
 from oms._core.self_trade cimport is_same_owner
 from oms._core.state cimport State, add_event
 from oms._core.types cimport (
-    AuctionRecord, CANCELED_CROSS, CANCELED_HALTED, EVENT_AUCTION_STATE, EVENT_AUCTION_TRADE,
-    EventRecord,
-    FLAG_SELF_TRADED, LIQUIDITY_CLOSING, LIQUIDITY_HALT, LIQUIDITY_OPENING,
-    PHASE_CLOSING_AUCTION, PHASE_OPENING_AUCTION, PHASE_PRE_OPEN, PRICE_MAX, SIDE_BUY, SIDE_SELL,
-    WORK_STEPS_MAX,
+    CANCELED_CROSS, CANCELED_HALTED, EVENT_AUCTION_STATE, EVENT_AUCTION_TRADE, FLAG_SELF_TRADED,
+    LIQUIDITY_CLOSING, LIQUIDITY_HALT, LIQUIDITY_OPENING, PHASE_CLOSING_AUCTION,
+    PHASE_OPENING_AUCTION, PHASE_PRE_OPEN, PRICE_MAX, SIDE_BUY, SIDE_SELL, WORK_STEPS_MAX,
 )
 
 

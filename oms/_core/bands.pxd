@@ -11,10 +11,11 @@ from oms._core.calls cimport Call
 from oms._core.directory cimport Instrument
 from oms._core.gate cimport instrument_gate
 from oms._core.phases cimport has_calls
+from oms._core.records cimport BandsRecord
 from oms._core.state cimport State, has_instrument
 from oms._core.types cimport (
-    BPS, BandsRecord, PHASE_VOLATILITY_AUCTION, PRICE_MAX, REJECT_BAD_VALUE, REJECT_NONE,
-    REJECT_UNKNOWN_ID, TIMESTAMP_MAX,
+    BPS, PHASE_VOLATILITY_AUCTION, PRICE_MAX, REJECT_BAD_VALUE, REJECT_NONE, REJECT_UNKNOWN_ID,
+    TIMESTAMP_MAX,
 )
 
 cdef enum:

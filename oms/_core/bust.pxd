@@ -11,10 +11,11 @@ from oms._core.ledger cimport ledger_settle, position_find
 from oms._core.machine cimport rare
 from oms._core.order_events cimport number_in_account, number_in_session
 from oms._core.order_pool cimport FeeTerms, ORDER_HAS_FEES, Order, fees_of
+from oms._core.records cimport BustRecord, CommandRecord, EventRecord
 from oms._core.state cimport State, TradeRecord, TradeSide, add_event
 from oms._core.types cimport (
-    BustRecord, CommandRecord, EVENT_TRADE_BUST, EVENT_TRADE_BUSTED, EventRecord,
-    REJECT_ALREADY_BUSTED, REJECT_NONE, REJECT_UNKNOWN_ID, SIDE_BUY,
+    EVENT_TRADE_BUST, EVENT_TRADE_BUSTED, REJECT_ALREADY_BUSTED, REJECT_NONE, REJECT_UNKNOWN_ID,
+    SIDE_BUY,
 )
 
 

@@ -11,16 +11,16 @@ from oms._core.mass_cancel cimport take_away
 from oms._core.order_events cimport number_in_session
 from oms._core.order_pool cimport ORDER_FOR_CALL, Order
 from oms._core.phase_change cimport change_phase, move_phase
+from oms._core.records cimport DayRecord, EventRecord
 from oms._core.restate cimport start_restating
 from oms._core.sessions cimport Session, session_oldest
 from oms._core.state cimport State, add_event
 from oms._core.timers cimport next_due
 from oms._core.triggers cimport market_moved
 from oms._core.types cimport (
-    CANCELED_CLOSED, CANCELED_TIMEOUT, DayRecord, EVENT_DAY_ENDED, EVENT_DAY_STARTED,
-    EVENT_SYSTEM_EVENT, EventRecord, OUTCOME_WINDOW, PHASE_CLOSED, PHASE_PRE_OPEN,
-    PROTOCOL_OUCH, REJECT_NONE, REJECT_WRONG_DAY, SYSTEM_DAY_ENDED, SYSTEM_DAY_STARTED, TIF_DAY,
-    WORK_STEPS_MAX,
+    CANCELED_CLOSED, CANCELED_TIMEOUT, EVENT_DAY_ENDED, EVENT_DAY_STARTED, EVENT_SYSTEM_EVENT,
+    OUTCOME_WINDOW, PHASE_CLOSED, PHASE_PRE_OPEN, PROTOCOL_OUCH, REJECT_NONE, REJECT_WRONG_DAY,
+    SYSTEM_DAY_ENDED, SYSTEM_DAY_STARTED, TIF_DAY, WORK_STEPS_MAX,
 )
 
 

@@ -15,8 +15,8 @@ from oms._core.auction cimport calls_start, publish_calls, settle_calls
 from oms._core.bands cimport apply_set_bands
 from oms._core.bust cimport apply_bust_trade
 from oms._core.day cimport apply_end_day, apply_start_day, expire_due, sweep_step
-from oms._core.digest cimport mix_header
 from oms._core.fees cimport apply_set_fees
+from oms._core.hash cimport mix_header
 from oms._core.kill cimport apply_set_kill, change_entry
 from oms._core.look_ahead cimport LOOK_AHEAD_FROM, look_ahead
 from oms._core.machine cimport INVARIANT, IS_DEBUG, UNLIKELY
@@ -30,6 +30,7 @@ from oms._core.orders cimport (
 )
 from oms._core.phase_change cimport apply_set_phase, end_due_calls, pause_trading
 from oms._core.postings cimport apply_posting
+from oms._core.records cimport *
 from oms._core.restate cimport restate_step
 from oms._core.sessions cimport Session, session_outcome, session_remember
 from oms._core.state cimport State, add_event, grant_of, session_of

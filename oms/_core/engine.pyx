@@ -13,15 +13,18 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy
 
 from oms._core.aside cimport BusyPages, busy_pages, join_pages, snapshot_beside
-from oms._core.digest cimport PositionKey, folded, sorted_positions, state_digest
+from oms._core.digest cimport state_digest
+from oms._core.digest_parties cimport PositionKey, sorted_positions
 from oms._core.directory cimport Instrument, User, reference_of
 from oms._core.dispatch cimport apply_entry
+from oms._core.hash cimport folded
 from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.limits cimport Limits
 from oms._core.order_pool cimport (
     ORDER_HAS_FEES, ORDER_HIDDEN, ORDER_MARKET, ORDER_STOP, Order, public_id_of,
 )
+from oms._core.records cimport check_layouts
 from oms._core.reserve cimport peak_of
 from oms._core.restore cimport read_snapshot
 from oms._core.scrub cimport scrub_digest

@@ -8,7 +8,8 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free
 
 from oms._core.machine cimport UNLIKELY, grow_array, zero_128
-from oms._core.types cimport EVENT_BYTES, EventRecord
+from oms._core.records cimport EventRecord
+from oms._core.types cimport EVENT_BYTES
 
 cdef struct EventBuffer:
     EventRecord* events

@@ -11,10 +11,11 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from oms._core.ledger cimport Account
 from oms._core.machine cimport UNLIKELY, rare, rated
 from oms._core.order_pool cimport FeeTerms, ORDER_HAS_FEES, Order, fees_of
+from oms._core.records cimport CommandRecord, FeesRecord
 from oms._core.state cimport FeeSchedule, State, has_account
 from oms._core.types cimport (
-    CommandRecord, FEE_RATE_MAX, FEE_SCHEDULES_MAX, FeesRecord, REJECT_BAD_VALUE,
-    REJECT_CAPACITY, REJECT_NONE, REJECT_UNKNOWN_ID, SIDE_BUY,
+    FEE_RATE_MAX, FEE_SCHEDULES_MAX, REJECT_BAD_VALUE, REJECT_CAPACITY, REJECT_NONE,
+    REJECT_UNKNOWN_ID, SIDE_BUY,
 )
 
 

@@ -16,8 +16,9 @@ from oms._core.order_book cimport (
     BOOK_ASKS, BOOK_BIDS, Book, HIDDEN_LEVEL, book_link, is_worse,
 )
 from oms._core.order_pool cimport ORDER_HIDDEN, Order
+from oms._core.records cimport OrderRecord
 from oms._core.state cimport State
-from oms._core.types cimport HIDES, OrderRecord, PRICE_MAX, RULES_HIDE
+from oms._core.types cimport HIDES, PRICE_MAX, RULES_HIDE
 
 
 cdef enum:

@@ -8,14 +8,14 @@ from libc.stdint cimport uint8_t, uint32_t
 
 from oms._core.gate cimport account_gate, instrument_gate, session_gate, venue_gate
 from oms._core.order_events cimport command_ignored, number_in_session, order_rejected
+from oms._core.records cimport EventRecord, KillRecord, OrderRecord
 from oms._core.sessions cimport Session
 from oms._core.state cimport (
     State, add_event, grant_of, has_account, has_instrument, session_of,
 )
 from oms._core.types cimport (
-    EVENT_ENTRY_DISABLED, EVENT_ENTRY_ENABLED, EventRecord, GRANT_DISABLED, KILL_ACCOUNT,
-    KILL_INSTRUMENT, KILL_SESSION, KILL_VENUE, KillRecord, OrderRecord, REJECT_BAD_VALUE,
-    REJECT_NONE, REJECT_NOT_ENTITLED, REJECT_UNKNOWN_ID,
+    EVENT_ENTRY_DISABLED, EVENT_ENTRY_ENABLED, GRANT_DISABLED, KILL_ACCOUNT, KILL_INSTRUMENT,
+    KILL_SESSION, KILL_VENUE, REJECT_BAD_VALUE, REJECT_NONE, REJECT_NOT_ENTITLED, REJECT_UNKNOWN_ID,
 )
 
 

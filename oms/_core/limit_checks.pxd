@@ -12,12 +12,13 @@ from oms._core.limits cimport (
     Limits, Recent, bucket_of, drop_old, give_back, is_recent, recent_at,
 )
 from oms._core.machine cimport rare
+from oms._core.records cimport OrderRecord
 from oms._core.sessions cimport Session
 from oms._core.state cimport State, ring_of
 from oms._core.types cimport (
-    OrderRecord, REJECT_DUPLICATE_ORDER, REJECT_EXPOSURE_LIMIT, REJECT_NONE,
-    REJECT_OPEN_ORDERS_LIMIT, REJECT_POSITION_LIMIT, REJECT_RATE_LIMIT,
-    REJECT_SHORT_NOT_ALLOWED, SIDE_BUY, SIDE_SELL_SHORT, SIDE_SELL_SHORT_EXEMPT,
+    REJECT_DUPLICATE_ORDER, REJECT_EXPOSURE_LIMIT, REJECT_NONE, REJECT_OPEN_ORDERS_LIMIT,
+    REJECT_POSITION_LIMIT, REJECT_RATE_LIMIT, REJECT_SHORT_NOT_ALLOWED, SIDE_BUY, SIDE_SELL_SHORT,
+    SIDE_SELL_SHORT_EXEMPT,
 )
 from oms._core.risk_types cimport SHORT_SALE_FORBIDDEN
 

@@ -14,8 +14,9 @@ from oms._core.machine cimport prefetch
 from oms._core.ladder cimport Chunk, Ladder
 from oms._core.order_book cimport Level, ladder_key, side_of
 from oms._core.order_pool cimport Order
+from oms._core.records cimport OrderRecord
 from oms._core.state cimport State, has_instrument
-from oms._core.types cimport COMMAND_NEW_ORDER, COMMAND_REPLACE_ORDER, OrderRecord
+from oms._core.types cimport COMMAND_NEW_ORDER, COMMAND_REPLACE_ORDER
 
 cdef enum:
     LOOK_AHEAD_FROM = 16384  # live orders

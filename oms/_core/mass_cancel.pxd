@@ -16,18 +16,19 @@ from oms._core.order_events cimport (
     Top, command_ignored, number_in_session, order_canceled, order_rejected, top_changed, top_of,
 )
 from oms._core.order_pool cimport Order
+from oms._core.records cimport CommandRecord, EventRecord, MassCancelRecord, OrderRecord
 from oms._core.removal cimport remove_order
 from oms._core.sessions cimport Session
 from oms._core.state cimport (
     CancelTask, State, TASKS_MAX, add_event, grant_of, has_account, has_instrument, session_of,
 )
 from oms._core.types cimport (
-    CANCELED_SUPERVISORY, CANCELED_SYSTEM, CANCELED_USER, CommandRecord, ENTITLED_CANCEL,
-    EVENT_MASS_CANCEL_ACCEPTED, EVENT_MASS_CANCEL_DONE, EventRecord, FLAG_DISCONNECTED,
-    FLAG_MASS_CANCELED, MASS_CANCELS_MAX, MassCancelRecord, OPTION_CANCEL_ON_DISCONNECT,
-    OrderRecord, POLICY_WHOLE_ACCOUNT, REJECT_BAD_SIDE, REJECT_BAD_VALUE, REJECT_CAPACITY,
-    REJECT_NONE, REJECT_NOT_ENTITLED, REJECT_UNKNOWN_ID, REJECT_UNKNOWN_INSTRUMENT,
-    SCAN_SLOTS_MAX, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT, SIDE_SELL_SHORT_EXEMPT, WORK_STEPS_MAX,
+    CANCELED_SUPERVISORY, CANCELED_SYSTEM, CANCELED_USER, ENTITLED_CANCEL,
+    EVENT_MASS_CANCEL_ACCEPTED, EVENT_MASS_CANCEL_DONE, FLAG_DISCONNECTED, FLAG_MASS_CANCELED,
+    MASS_CANCELS_MAX, OPTION_CANCEL_ON_DISCONNECT, POLICY_WHOLE_ACCOUNT, REJECT_BAD_SIDE,
+    REJECT_BAD_VALUE, REJECT_CAPACITY, REJECT_NONE, REJECT_NOT_ENTITLED, REJECT_UNKNOWN_ID,
+    REJECT_UNKNOWN_INSTRUMENT, SCAN_SLOTS_MAX, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT,
+    SIDE_SELL_SHORT_EXEMPT, WORK_STEPS_MAX,
 )
 
 

@@ -23,6 +23,7 @@ from oms._core.order_pool cimport (
     ORDER_HAS_FEES, ORDER_HAS_RESERVE, ORDER_HIDDEN, ORDER_MARKET, ORDER_ON_AUCTION, Order,
     has_time,
 )
+from oms._core.records cimport EventRecord, OrderRecord
 from oms._core.removal cimport order_freed
 from oms._core.reserve cimport refresh, shown_of, start_reserve
 from oms._core.risk cimport asks_for_more
@@ -32,8 +33,8 @@ from oms._core.self_trade cimport (
 from oms._core.state cimport State
 from oms._core.timers cimport timer_add
 from oms._core.types cimport (
-    CANCELED_COLLAR, CANCELED_HALTED, CANCELED_IOC_REMAINDER, EventRecord, FLAG_HIDDEN,
-    LIQUIDITY_ADDED, LIQUIDITY_HIDDEN, LIQUIDITY_REMOVED, OrderRecord, SIDE_BUY, TIF_FOK, TIF_GTT,
+    CANCELED_COLLAR, CANCELED_HALTED, CANCELED_IOC_REMAINDER, FLAG_HIDDEN, LIQUIDITY_ADDED,
+    LIQUIDITY_HIDDEN, LIQUIDITY_REMOVED, SIDE_BUY, TIF_FOK, TIF_GTT,
 )
 from oms._core.risk_types cimport GATE_HIDDEN
 

@@ -14,15 +14,16 @@ from oms._core.order_book cimport BOOK_ASKS, BOOK_BIDS, Level
 from oms._core.order_pool cimport (
     ORDER_HAS_FEES, ORDER_HAS_PUBLIC_ID, ORDER_HIDDEN, Order, fees_of, public_id_of,
 )
+from oms._core.records cimport BookTopRecord, EventRecord, OrderRecord, TermsRecord
 from oms._core.risk cimport asks_for_more
 from oms._core.sessions cimport Session
 from oms._core.state cimport State, add_event, may_enter, touch
 from oms._core.triggers cimport market_moved
 from oms._core.types cimport (
-    BookTopRecord, EVENT_BOOK_TOP, EVENT_CANCEL_REJECTED, EVENT_COMMAND_IGNORED,
-    EVENT_ORDER_CANCELED, EVENT_ORDER_EXECUTED, EVENT_ORDER_REJECTED, EVENT_ORDER_RESTATED,
-    EVENT_ORDER_TERMS, EVENT_TRADE, EventRecord, FLAG_HAS_TERMS, FLAG_HIDDEN, FLAG_LIVE,
-    OrderRecord, POLICY_UNKNOWN_IS_IGNORED, REJECT_ORDER_NOT_CANCELABLE, RULES_ECHO, TermsRecord,
+    EVENT_BOOK_TOP, EVENT_CANCEL_REJECTED, EVENT_COMMAND_IGNORED, EVENT_ORDER_CANCELED,
+    EVENT_ORDER_EXECUTED, EVENT_ORDER_REJECTED, EVENT_ORDER_RESTATED, EVENT_ORDER_TERMS,
+    EVENT_TRADE, FLAG_HAS_TERMS, FLAG_HIDDEN, FLAG_LIVE, POLICY_UNKNOWN_IS_IGNORED,
+    REJECT_ORDER_NOT_CANCELABLE, RULES_ECHO,
 )
 
 cdef struct Top:

@@ -29,6 +29,7 @@ from oms._core.order_pool cimport (
     ORDER_FOR_CALL, ORDER_HAS_FEES, ORDER_HIDDEN, ORDER_STOP, Order, has_time, is_lasting,
     pool_take,
 )
+from oms._core.records cimport EventRecord, OrderRecord
 from oms._core.removal cimport (
     order_freed, reduce_in_place, release_and_unlink, remove_order,
 )
@@ -43,10 +44,10 @@ from oms._core.timers cimport timer_drop
 from oms._core.triggers cimport Stop
 from oms._core.types cimport (
     CANCELED_IOC_REMAINDER, CANCELED_POST_ONLY, CANCELED_SYSTEM, CANCELED_USER,
-    EVENT_ACCOUNT_QUERY_RESPONSE, EVENT_ORDER_ACCEPTED, EVENT_ORDER_REPLACED, EventRecord,
-    OrderRecord, POLICY_INVALID_REPLACE_CANCELS, POLICY_KEEPS_PRIORITY_ON_REDUCE,
-    POST_ONLY_SLIDE, PRICE_MAX, REJECT_RATE_LIMIT, SIDE_BUY, TIF_AT_THE_OPEN, TIF_FOK,
-    TYPE_LIMIT, TYPE_MARKET, TYPE_MARKET_TO_LIMIT,
+    EVENT_ACCOUNT_QUERY_RESPONSE, EVENT_ORDER_ACCEPTED, EVENT_ORDER_REPLACED,
+    POLICY_INVALID_REPLACE_CANCELS, POLICY_KEEPS_PRIORITY_ON_REDUCE, POST_ONLY_SLIDE, PRICE_MAX,
+    REJECT_RATE_LIMIT, SIDE_BUY, TIF_AT_THE_OPEN, TIF_FOK, TYPE_LIMIT, TYPE_MARKET,
+    TYPE_MARKET_TO_LIMIT,
 )
 from oms._core.risk_types cimport GATE_HIDDEN, GATE_RATE
 

@@ -15,14 +15,13 @@ from oms._core.hidden cimport is_crossed
 from oms._core.machine cimport rare
 from oms._core.order_events cimport book_top
 from oms._core.phases cimport collects, is_call, is_offered
+from oms._core.records cimport EventRecord, PhaseRecord
 from oms._core.state cimport State, add_event, has_instrument, touch
 from oms._core.timers cimport next_due, timer_add, timer_drop
 from oms._core.triggers cimport market_moved
 from oms._core.types cimport (
-    EVENT_PHASE_CHANGED, EventRecord, FLAG_EXTENDED, PHASE_CLOSED, PHASE_CLOSING_AUCTION,
-    PHASE_CONTINUOUS,
-    PHASE_VOLATILITY_AUCTION, PhaseRecord, REJECT_BAD_VALUE, REJECT_NONE, REJECT_UNKNOWN_ID,
-    TIMESTAMP_MAX,
+    EVENT_PHASE_CHANGED, FLAG_EXTENDED, PHASE_CLOSED, PHASE_CLOSING_AUCTION, PHASE_CONTINUOUS,
+    PHASE_VOLATILITY_AUCTION, REJECT_BAD_VALUE, REJECT_NONE, REJECT_UNKNOWN_ID, TIMESTAMP_MAX,
 )
 
 

@@ -10,13 +10,13 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from oms._core.directory cimport Instrument
 from oms._core.ledger cimport Account, Position, position_find, position_make, within_money
 from oms._core.machine cimport share_of
+from oms._core.records cimport CommandRecord, DepositRecord
 from oms._core.state cimport (
     KeyedPosting, State, has_account, has_instrument, keyed_count,
 )
 from oms._core.types cimport (
-    COMMAND_DEPOSIT_CASH, COMMAND_TRANSFER, CommandRecord, DepositRecord, MONEY_MAX,
-    POSTING_KEYS_MAX, REJECT_AMOUNT_UNAVAILABLE, REJECT_BAD_VALUE, REJECT_CAPACITY, REJECT_NONE,
-    REJECT_UNKNOWN_ID, REJECT_WRONG_KEY,
+    COMMAND_DEPOSIT_CASH, COMMAND_TRANSFER, MONEY_MAX, POSTING_KEYS_MAX, REJECT_AMOUNT_UNAVAILABLE,
+    REJECT_BAD_VALUE, REJECT_CAPACITY, REJECT_NONE, REJECT_UNKNOWN_ID, REJECT_WRONG_KEY,
 )
 
 

@@ -6,9 +6,10 @@ at. Promises: nothing is noted for an instrument where no stop order waits.
 
 from libc.stdint cimport int64_t, uint32_t
 
+from oms._core.records cimport EventRecord
 from oms._core.state cimport State
 from oms._core.triggers cimport Watch
-from oms._core.types cimport EVENT_TRADE, EventRecord
+from oms._core.types cimport EVENT_TRADE
 
 
 cdef inline void note_print(State* state, uint32_t instrument_id, int64_t price) noexcept nogil:

@@ -13,10 +13,9 @@ from oms._core.gate cimport account_gate, instrument_gate, session_gate
 from oms._core.ledger cimport Account, Position, position_find, position_make
 from oms._core.limits cimport Limits
 from oms._core.mass_cancel cimport add_admin_task, is_work_full
+from oms._core.records cimport CommandRecord
 from oms._core.state cimport CancelTask, State, has_account, has_instrument, session_of
-from oms._core.types cimport (
-    CommandRecord, REJECT_BAD_VALUE, REJECT_CAPACITY, REJECT_NONE, REJECT_UNKNOWN_ID,
-)
+from oms._core.types cimport REJECT_BAD_VALUE, REJECT_CAPACITY, REJECT_NONE, REJECT_UNKNOWN_ID
 from oms._core.risk_types cimport (
     LIMITS_OF_ACCOUNTS, LIMITS_OF_SESSIONS, LIMITS_OF_SET_LIMITS, LIMIT_OPTION_ALL,
     LIMIT_WINDOW_MAX_NS, ORDER_RATE_MAX, RESTRICTION_ALL, RISK_DUPLICATES, RISK_EXPOSURE,

@@ -8,11 +8,13 @@ is in the slice of some step, and again after as many steps as the largest table
 from libc.stdint cimport uint32_t, uint64_t
 
 from oms._core.bust cimport first_trade
-from oms._core.digest cimport (
-    Hash, hash_end, hash_start, take, take_account, take_counters, take_default_limits,
-    take_fees, take_grants, take_instrument, take_keyed, take_limits, take_order,
-    take_participant, take_position, take_session, take_tasks, take_trades, take_user,
+from oms._core.digest cimport take_counters, take_instrument, take_order, take_tasks
+from oms._core.digest_money cimport take_fees, take_keyed, take_trades
+from oms._core.digest_parties cimport (
+    take_account, take_default_limits, take_grants, take_limits, take_participant, take_position,
+    take_session, take_user,
 )
+from oms._core.hash cimport Hash, hash_end, hash_start, take
 from oms._core.ledger cimport Position
 from oms._core.state cimport State, keyed_count
 

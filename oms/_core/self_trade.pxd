@@ -14,12 +14,13 @@ from oms._core.machine cimport rare
 from oms._core.order_book cimport Level, book_has, is_worse, side_of
 from oms._core.order_events cimport order_canceled
 from oms._core.order_pool cimport ORDER_HIDDEN, Order
+from oms._core.records cimport OrderRecord, PreventedRecord
 from oms._core.removal cimport reduce_in_place, remove_order
 from oms._core.reserve cimport shown_of
 from oms._core.state cimport State
 from oms._core.types cimport (
-    CANCELED_SELF_TRADE, LIQUIDITY_ADDED, LIQUIDITY_HIDDEN, LIQUIDITY_REMOVED, OrderRecord,
-    PreventedRecord, SELF_TRADE_CANCEL_NEWEST, SELF_TRADE_CANCEL_OLDEST, SELF_TRADE_DECREMENT,
+    CANCELED_SELF_TRADE, LIQUIDITY_ADDED, LIQUIDITY_HIDDEN, LIQUIDITY_REMOVED,
+    SELF_TRADE_CANCEL_NEWEST, SELF_TRADE_CANCEL_OLDEST, SELF_TRADE_DECREMENT,
 )
 
 

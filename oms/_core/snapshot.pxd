@@ -9,8 +9,8 @@ digests included; bytes that are not a sound snapshot are refused and nothing is
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from oms._core.hash cimport folded
 from oms._core.machine cimport grow_array
-from oms._core.digest cimport folded
 from oms._core.bust cimport first_trade, trade_find
 from oms._core.calls cimport Call, call_queue_at
 from oms._core.directory cimport Instrument

@@ -18,13 +18,14 @@ from oms._core.limits cimport Limits, Recent
 from oms._core.machine cimport release_pages, take_pages
 from oms._core.order_book cimport Book, LevelPool, levels_close, levels_open
 from oms._core.order_pool cimport OrderPool, pool_close, pool_open
+from oms._core.records cimport EventRecord
 from oms._core.sessions cimport Session
 from oms._core.timers cimport TimerHeap, timers_close, timers_open
 from oms._core.trail cimport Trail, trail_on
 from oms._core.triggers cimport Triggers, triggers_close, triggers_open
 from oms._core.types cimport (
-    ENTITLED_ENTER, EVENT_BYTES, EventRecord, MASS_CANCELS_MAX, OUTCOME_WINDOW,
-    FEE_SCHEDULES_MAX, POSTING_KEYS_MAX,
+    ENTITLED_ENTER, EVENT_BYTES, MASS_CANCELS_MAX, OUTCOME_WINDOW, FEE_SCHEDULES_MAX,
+    POSTING_KEYS_MAX,
 )
 
 cdef struct Capacities:

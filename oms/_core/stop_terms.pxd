@@ -11,13 +11,14 @@ from oms._core.ledger cimport Account
 from oms._core.machine cimport rare
 from oms._core.order_book cimport side_of
 from oms._core.order_pool cimport is_lasting
+from oms._core.records cimport OrderRecord
 from oms._core.state cimport State
 from oms._core.terms cimport Terms, collar_price
 from oms._core.triggers cimport Stop, Watch
 from oms._core.types cimport (
-    BPS, OrderRecord, PHASE_CONTINUOUS, PRICE_MAX, REJECT_BAD_PRICE, REJECT_NONE,
-    REJECT_PRICE_COLLAR, REJECT_QUANTITY_ABOVE_MAX, REJECT_VALUE_ABOVE_MAX, RULES_HAVE_STOPS,
-    STOPS_MAX, TIF_AT_THE_OPEN, TRIGGER_BEST_PRICE, TYPE_STOP, TYPE_STOP_LIMIT,
+    BPS, PHASE_CONTINUOUS, PRICE_MAX, REJECT_BAD_PRICE, REJECT_NONE, REJECT_PRICE_COLLAR,
+    REJECT_QUANTITY_ABOVE_MAX, REJECT_VALUE_ABOVE_MAX, RULES_HAVE_STOPS, STOPS_MAX, TIF_AT_THE_OPEN,
+    TRIGGER_BEST_PRICE, TYPE_STOP, TYPE_STOP_LIMIT,
 )
 
 

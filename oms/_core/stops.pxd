@@ -26,6 +26,7 @@ from oms._core.order_index cimport index_add, index_remove
 from oms._core.order_pool cimport ORDER_HAS_FEES, ORDER_STOP, Order, has_time
 from oms._core.phase_change cimport pause_trading
 from oms._core.prints cimport note_prints
+from oms._core.records cimport EventRecord, OrderRecord
 from oms._core.removal cimport leave_watch, order_freed, reduce_in_place
 from oms._core.restriction cimport Asked
 from oms._core.risk cimport limit_reach
@@ -37,9 +38,8 @@ from oms._core.triggers cimport (
     unpark, waiting_words,
 )
 from oms._core.types cimport (
-    CANCELED_SYSTEM, EVENT_ORDER_REPLACED, EventRecord, OrderRecord,
-    PHASE_CONTINUOUS, POLICY_KEEPS_PRIORITY_ON_REDUCE, RESTATED_ELECTED, TIF_GTD,
-    SIDE_BUY, TRIGGER_BEST_PRICE, TRIGGER_LAST_TRADE, TYPE_STOP,
+    CANCELED_SYSTEM, EVENT_ORDER_REPLACED, PHASE_CONTINUOUS, POLICY_KEEPS_PRIORITY_ON_REDUCE,
+    RESTATED_ELECTED, TIF_GTD, SIDE_BUY, TRIGGER_BEST_PRICE, TRIGGER_LAST_TRADE, TYPE_STOP,
 )
 
 

@@ -10,7 +10,8 @@ from libc.stdint cimport uint64_t
 
 from oms._core.event_buffer cimport EventBuffer
 from oms._core.machine cimport LIKELY, MIX
-from oms._core.types cimport COMMAND_BYTES, EVENT_BYTES, CommandRecord
+from oms._core.records cimport CommandRecord
+from oms._core.types cimport COMMAND_BYTES, EVENT_BYTES
 
 cdef enum:
     TRAIL_LAG = 4  # events so young are still on their way into the cache

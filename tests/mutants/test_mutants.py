@@ -46,7 +46,7 @@ def test_a_stale_fault_says_so(tmp_path: Path) -> None:
     gone = Change("gone", "what is not there", "matcher.pxd", "no_such_line()", "pass")
     with pytest.raises(StaleFault, match=r"'gone' is stale: in matcher\.pxd"):
         plant(core, [gone])
-    twice = Change("twice", "what stands often", "types.pxd", "0", "1", "uint32_t")
+    twice = Change("twice", "what stands often", "records.pxd", "0", "1", "uint32_t")
     with pytest.raises(StaleFault, match="not once"):
         plant(core, [twice])
 

@@ -13,7 +13,8 @@ from oms.messages import enums, records
 from oms.messages.records import EVENT_DTYPE, pack_batch
 
 CORE = Path(__file__).parents[3] / "oms" / "_core"
-TYPES = "".join((CORE / name).read_text() for name in ("types.pxd", "risk_types.pxd"))
+SOURCES = ("types.pxd", "records.pxd", "risk_types.pxd")
+TYPES = "".join((CORE / name).read_text() for name in SOURCES)
 CONSTANT = re.compile(r"^ {4}([A-Z][A-Z0-9_]*) = ([^#\n]+?)(?:  #.*)?$", re.MULTILINE)
 FIELD = re.compile(r"^ {4}(u?int\d+)_t (\w+)(?:\[(\d+)\])?(?:  #.*)?$")
 CONSTANTS = {name: int(eval(value)) for name, value in CONSTANT.findall(TYPES)}
