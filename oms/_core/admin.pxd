@@ -7,7 +7,7 @@ Promises: the only file that writes the directory.
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from oms._core.directory cimport Instrument, Participant, User, set_tick
+from oms._core.directory cimport Instrument, Participant, User, set_grid
 from oms._core.gate cimport instrument_gate, venue_gate
 from oms._core.ledger cimport Account, Position, position_find, position_make
 from oms._core.phases cimport collects, is_offered
@@ -111,7 +111,10 @@ cdef inline bint are_terms_good(const InstrumentRecord* record) noexcept nogil:
 
 cdef inline void set_terms(Instrument* instrument, const InstrumentRecord* record) noexcept nogil:
     instrument.lot_size = record.lot_size
-    set_tick(instrument, record.tick_size)
+    if record.tick_size != instrument.tick_size:
+        instrument.tick_size = record.tick_size
+        instrument.plain_tick = record.tick_size
+        set_grid(instrument, record.tick_size)
     instrument.reference_price = record.reference_price
     instrument.price_collar_bps = record.price_collar_bps
     instrument.market_collar_bps = record.market_collar_bps

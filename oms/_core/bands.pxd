@@ -13,6 +13,7 @@ from oms._core.gate cimport instrument_gate
 from oms._core.phases cimport has_calls
 from oms._core.records cimport BandsRecord
 from oms._core.state cimport State, has_instrument
+from oms._core.ticks cimport price_ceil, price_floor, price_up
 from oms._core.types cimport (
     BPS, PHASE_VOLATILITY_AUCTION, PRICE_MAX, REJECT_BAD_VALUE, REJECT_NONE, REJECT_UNKNOWN_ID,
     TIMESTAMP_MAX,
@@ -30,13 +31,15 @@ cdef struct Band:
 
 
 cdef inline void narrow(
-    Band* band, int64_t reference, uint32_t bps, int64_t tick
+    const State* state, const Instrument* instrument, Band* band, int64_t reference, uint32_t bps
 ) noexcept nogil:
     cdef int64_t distance = reference * bps // BPS
-    cdef int64_t high = (reference + distance) // tick * tick
-    cdef int64_t low = (reference - distance + tick - 1) // tick * tick
+    cdef int64_t high
+    cdef int64_t low
     if reference == 0 or bps == 0:
         return
+    high = price_floor(state, instrument, reference + distance)
+    low = price_ceil(state, instrument, reference - distance)
     if high < band.high:
         band.high = high
     if low > band.low:
@@ -48,16 +51,15 @@ cdef inline Band band_of(
 ) noexcept nogil:
     """What may trade now: the narrower of the static and the dynamic band at either end."""
     cdef const Call* call = &state.calls.calls[instrument_id]
-    cdef int64_t tick = instrument.tick_size
     cdef Band band
-    band.low = tick
-    band.high = PRICE_MAX // tick * tick
+    band.low = price_up(state, instrument, 0)
+    band.high = price_floor(state, instrument, PRICE_MAX)
     narrow(
-        &band,
+        state, instrument, &band,
         call.band_reference if call.band_reference else instrument.reference_price,
-        call.static_bps, tick,
+        call.static_bps,
     )
-    narrow(&band, instrument.last_price, call.dynamic_bps, tick)
+    narrow(state, instrument, &band, instrument.last_price, call.dynamic_bps)
     return band
 
 

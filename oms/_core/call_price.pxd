@@ -13,6 +13,7 @@ from oms._core.hidden cimport better_level, ladder_at
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.order_book cimport BOOK_ASKS, BOOK_BIDS
 from oms._core.state cimport State
+from oms._core.ticks cimport price_ceil, price_floor
 from oms._core.types cimport PRICE_MAX
 
 cdef struct CallPrice:
@@ -65,16 +66,33 @@ cdef inline void side_take(State* state, CallSide* side) noexcept nogil:
 
 
 cdef inline int64_t nearest(
-    int64_t reference, int64_t first, int64_t last, int64_t tick
+    const State* state, const Instrument* instrument, int64_t first, int64_t last,
+    const int64_t* named, uint32_t named_count,
 ) noexcept nogil:
-    """The price on a tick from `first` to `last` nearest to the reference; of two, the higher."""
-    cdef int64_t below
-    if reference == 0 or reference >= last:
-        return last
-    if reference <= first:
-        return first
-    below = reference // tick * tick
-    return below if 2 * reference < 2 * below + tick else below + tick
+    """Of the prices from `first` to `last` that are valid or `named` by an order, the one nearest
+    to the reference, of two the higher; without a reference the highest. 0: there is none.
+    """
+    cdef int64_t reference = reference_of(instrument)
+    cdef int64_t found = 0
+    cdef uint32_t i
+    if reference == 0 or reference > last:
+        reference = last
+    found = nearer(found, price_floor(state, instrument, reference), first, last, reference)
+    found = nearer(found, price_ceil(state, instrument, reference), first, last, reference)
+    found = nearer(found, price_ceil(state, instrument, first), first, last, reference)
+    for i in range(named_count):
+        found = nearer(found, named[i], first, last, reference)
+    return found
+
+
+cdef inline int64_t nearer(
+    int64_t found, int64_t price, int64_t first, int64_t last, int64_t reference
+) noexcept nogil:
+    cdef int64_t here = price - reference if price > reference else reference - price
+    cdef int64_t there = found - reference if found > reference else reference - found
+    if price < first or price > last:
+        return found
+    return price if found == 0 or here < there or (here == there and price > found) else found
 
 
 cdef inline CallPrice find_call_price(State* state, uint32_t instrument_id) noexcept nogil:
@@ -82,11 +100,9 @@ cdef inline CallPrice find_call_price(State* state, uint32_t instrument_id) noex
     cdef CallPrice found
     cdef CallSide bids
     cdef CallSide asks
-    cdef int64_t tick = instrument.tick_size
+    cdef int64_t named[2]
     cdef int64_t low = 0
     cdef int64_t high = 0
-    cdef int64_t first
-    cdef int64_t last
     cdef uint64_t qty
     found.price = 0
     found.volume = 0
@@ -110,10 +126,12 @@ cdef inline CallPrice find_call_price(State* state, uint32_t instrument_id) noex
         return found
     # From `low` to `high` the volume is the same. Strictly between what is left on both sides
     # nothing is left over.
-    first = bids.price + tick if bids.price >= low else low
-    last = asks.price - tick if asks.price <= high else high
-    if first <= last:
-        found.price = nearest(reference_of(instrument), first, last, tick)
+    named[0] = low
+    named[1] = high
+    found.price = nearest(
+        state, instrument, max(low, bids.price + 1), min(high, asks.price - 1), named, 2
+    )
+    if found.price:
         return found
     if asks.price > high or (bids.price >= low and bids.left < asks.left):
         found.price = bids.price
@@ -135,6 +153,7 @@ cdef inline bint settle_market_orders(
     cdef const Instrument* instrument = &state.instruments[instrument_id]
     cdef CallSide bids
     cdef CallSide asks
+    cdef int64_t named[2]
     cdef int64_t bid
     cdef int64_t ask
     side_start(state, &bids, instrument_id, BOOK_BIDS)
@@ -149,7 +168,9 @@ cdef inline bint settle_market_orders(
     if bids.price >= ask or asks.price <= bid:
         found.imbalance = 0
         return False
-    found.price = nearest(reference_of(instrument), ask, bid, instrument.tick_size)
+    named[0] = ask
+    named[1] = bid
+    found.price = nearest(state, instrument, ask, bid, named, 2)
     return True
 
 
@@ -158,14 +179,16 @@ cdef inline void settle_tie(
     int64_t low, int64_t high, CallPrice* found,
 ) noexcept nogil:
     """The same is left over on either side: the prices of both will do."""
-    cdef int64_t tick = instrument.tick_size
+    cdef int64_t named[4]
     cdef int64_t top_bid = bids.price
     cdef int64_t left = <int64_t>bids.left
+    named[0] = low
+    named[1] = high
+    named[2] = bids.price
+    named[3] = asks.price
     side_take(state, bids)
     side_take(state, asks)
-    if bids.price + tick > low:
-        low = bids.price + tick
-    if asks.price - tick < high:
-        high = asks.price - tick
-    found.price = nearest(reference_of(instrument), low, high, tick)
+    found.price = nearest(
+        state, instrument, max(low, bids.price + 1), min(high, asks.price - 1), named, 4
+    )
     found.imbalance = left if found.price <= top_bid else -left

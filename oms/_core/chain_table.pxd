@@ -3,8 +3,8 @@
 Called by the indexes of orders, levels and positions; each brings its comparison and the field of
 its record that leads on in the chain. A table is nothing but the first slot of each chain, at most
 one quarter of them in use, so that looking up, adding and taking out rarely meet a second record
-and the processor guesses right. Sixteen neighboring keys (user_ref_nums, ticks) share a cache line.
-The arrangement decides nothing: it is no part of the state, and a restore builds it anew.
+and the processor guesses right. Sixteen neighboring keys (user_ref_nums, price_keys) share a cache
+line. The arrangement decides nothing: it is no part of the state, and a restore builds it anew.
 """
 
 from libc.stdint cimport uint32_t, uint64_t

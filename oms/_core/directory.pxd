@@ -6,7 +6,7 @@ Called by admission, risk, administration, views, digest and snapshot. Promises:
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from oms._core.machine cimport U64_MAX, high_half
+from oms._core.machine cimport LIKELY, MIX, U64_MAX, high_half
 from oms._core.order_book cimport Book
 
 cdef struct Instrument:
@@ -14,7 +14,9 @@ cdef struct Instrument:
     int64_t last_price  # 10^-4; 0: not traded yet
     int64_t reference_price  # 10^-4; 0: none
     int64_t tick_size  # 10^-4
-    uint64_t tick_inverse  # 2^64 / tick_size rounded up; see tick_of
+    int64_t plain_tick  # the tick where it is all that says which prices are valid, else 0
+    uint64_t grid_inverse  # 2^64 / grid_size rounded up; see grid_of
+    int64_t grid_size  # the tick as it was when nothing rested; speed alone, no state
     uint64_t topic_seq
     uint32_t lot_size
     uint32_t price_collar_bps  # 0: none
@@ -51,17 +53,28 @@ cdef inline int64_t reference_of(const Instrument* instrument) noexcept nogil:
     return instrument.last_price if instrument.last_price else instrument.reference_price
 
 
-cdef inline void set_tick(Instrument* instrument, int64_t tick_size) noexcept nogil:
-    instrument.tick_size = tick_size
-    instrument.tick_inverse = U64_MAX // <uint64_t>tick_size + 1
+cdef inline void set_grid(Instrument* instrument, int64_t grid_size) noexcept nogil:
+    """Only while nothing rests or waits in the instrument: price_key depends on it."""
+    instrument.grid_size = grid_size
+    instrument.grid_inverse = U64_MAX // <uint64_t>grid_size + 1
 
 
-cdef inline uint32_t tick_of(const Instrument* instrument, int64_t price) noexcept nogil:
-    """price / tick_size, rounded down, for 0 <= price < 2^32, without dividing.
+cdef inline uint32_t grid_of(const Instrument* instrument, int64_t price) noexcept nogil:
+    """price / grid_size, rounded down, for 0 <= price < 2^32, without dividing.
 
-    Exact because price and tick are below 2^32 (Lemire, Kaser, Kurz 2019); a tick of 1 has no
+    Exact because price and grid are below 2^32 (Lemire, Kaser, Kurz 2019); a grid of 1 has no
     inverse in 64 bits.
     """
-    if instrument.tick_size == 1:
+    if instrument.grid_size == 1:
         return <uint32_t>price
-    return <uint32_t>high_half(instrument.tick_inverse, <uint64_t>price)
+    return <uint32_t>high_half(instrument.grid_inverse, <uint64_t>price)
+
+
+cdef inline uint32_t price_key(const Instrument* instrument, int64_t price) noexcept nogil:
+    """Where the level of a price is looked for (order_book.pxd): neighbors on the grid side by
+    side; a price off it, which only a change of ticks leaves behind, anywhere. Below 2^31.
+    """
+    cdef uint32_t key = grid_of(instrument, price)
+    if LIKELY(key * instrument.grid_size == price):
+        return key
+    return <uint32_t>((<uint64_t>price * MIX) >> 33)

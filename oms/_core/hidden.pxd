@@ -48,14 +48,14 @@ cdef inline Ladder* ladder_at(
     return &state.hidden_books[instrument_id].ladders[which - 2]
 
 
-cdef inline void hidden_link(State* state, uint32_t slot, uint32_t tick) noexcept nogil:
+cdef inline void hidden_link(State* state, uint32_t slot, uint32_t price_key) noexcept nogil:
     """An order comes to rest, hidden."""
     cdef Order* order = &state.pool.orders[slot]
     cdef Instrument* instrument = &state.instruments[order.instrument_id]
     rare()
     order.flags |= ORDER_HIDDEN
     book_link(
-        &state.levels, &state.hidden_books[order.instrument_id], state.pool.orders, slot, tick,
+        &state.levels, &state.hidden_books[order.instrument_id], state.pool.orders, slot, price_key,
         order.instrument_id | <uint32_t>HIDDEN_LEVEL,
     )
     instrument.hidden_orders += 1

@@ -2,7 +2,7 @@
 
 Called by the order book. A ladder is a list of short sorted arrays (chunks): finding a price is a
 binary search in the list and in one chunk, the best is the last element of the last chunk, and a
-far-away price is nothing but one more element. Keys are ticks, mirrored for asks, so that a larger
+far-away price is nothing but one more element. Keys are prices, mirrored for asks, so that a larger
 key is better on both sides.
 
 Promises: keys strictly ascending; no chunk is empty unless it is the only one; chunk `i` holds the

@@ -9,10 +9,10 @@ decides nothing; a command may be anything at all.
 from libc.stdint cimport uint32_t, uint64_t
 
 from oms._core.chain_table cimport chain_home
-from oms._core.directory cimport Instrument, tick_of
+from oms._core.directory cimport Instrument, grid_of
 from oms._core.machine cimport prefetch
 from oms._core.ladder cimport Chunk, Ladder
-from oms._core.order_book cimport Level, ladder_key, side_of
+from oms._core.order_book cimport Level, mirrored, side_of
 from oms._core.order_pool cimport Order
 from oms._core.records cimport OrderRecord
 from oms._core.state cimport State, has_instrument
@@ -61,9 +61,9 @@ cdef inline uint32_t level_home(const State* state, const OrderRecord* record) n
     """The chain of the level where a new order would rest."""
     return chain_home(
         &state.levels.index, record.instrument_id,
-        ladder_key(
+        mirrored(
             side_of(record.side),
-            tick_of(&state.instruments[record.instrument_id], record.price & 0x7FFFFFFF),
+            grid_of(&state.instruments[record.instrument_id], record.price & 0x7FFFFFFF),
         ),
     )
 
@@ -76,7 +76,7 @@ cdef inline void look_first(const State* state, const OrderRecord* record) noexc
     prefetch(&state.index.heads[named_home(state, record)])
     if is_new(state, record):
         prefetch(&state.instruments[record.instrument_id])
-        prefetch(&state.instruments[record.instrument_id].tick_inverse)
+        prefetch(&state.instruments[record.instrument_id].grid_inverse)
         prefetch(&state.positions.index.heads[position_home(state, record)])
 
 

@@ -31,6 +31,7 @@ from oms._core.self_trade cimport (
     can_trade, is_same_owner, prevent_self_trade, self_trade_mode,
 )
 from oms._core.state cimport State
+from oms._core.terms cimport Terms
 from oms._core.timers cimport timer_add
 from oms._core.types cimport (
     CANCELED_COLLAR, CANCELED_HALTED, CANCELED_IOC_REMAINDER, FLAG_HIDDEN, LIQUIDITY_ADDED,
@@ -166,7 +167,7 @@ cdef inline bint match_with_care(
 
 
 cdef inline void rest_order(
-    State* state, Instrument* instrument, uint32_t slot, uint32_t tick,
+    State* state, Instrument* instrument, uint32_t slot, uint32_t price_key,
     const OrderRecord* record,
 ) noexcept nogil:
     """Put what is left of an order, already in its slot, at the back of its level."""
@@ -177,25 +178,26 @@ cdef inline void rest_order(
     )
     index_add(&state.index, state.pool.orders, slot)
     if UNLIKELY(asks_for_more(record) | (order.flags != 0)):
-        rest_unusual(state, instrument, slot, tick, record)
+        rest_unusual(state, instrument, slot, price_key, record)
         return
     book_link(
-        &state.levels, &instrument.book, state.pool.orders, slot, tick, order.instrument_id
+        &state.levels, &instrument.book, state.pool.orders, slot, price_key, order.instrument_id
     )
 
 
 cdef inline void rest_unusual(
-    State* state, Instrument* instrument, uint32_t slot, uint32_t tick,
+    State* state, Instrument* instrument, uint32_t slot, uint32_t price_key,
     const OrderRecord* record,
 ) noexcept nogil:
     """An order that hides, in whole or in part, has a time, or pays fees."""
     cdef const Order* order = &state.pool.orders[slot]
     rare()
     if is_hiding(state, record):
-        hidden_link(state, slot, tick)
+        hidden_link(state, slot, price_key)
     else:
         book_link(
-            &state.levels, &instrument.book, state.pool.orders, slot, tick, order.instrument_id
+            &state.levels, &instrument.book, state.pool.orders, slot, price_key,
+            order.instrument_id,
         )
     if order.time_in_force > TIF_FOK:
         rest_for_a_time(state, slot, record)
@@ -217,13 +219,14 @@ cdef inline void rest_for_a_time(
 
 
 cdef inline void rest_in_call(
-    State* state, Instrument* instrument, uint32_t slot, uint32_t tick, const OrderRecord* record
+    State* state, Instrument* instrument, uint32_t slot, const Terms* terms,
+    const OrderRecord* record,
 ) noexcept nogil:
     """A market order, already in its slot, rests at its collar price until the call is over."""
     cdef Order* order = &state.pool.orders[slot]
     rare()
-    order.price = <uint32_t>(tick * instrument.tick_size)
-    rest_order(state, instrument, slot, tick, record)
+    order.price = terms.rests_at
+    rest_order(state, instrument, slot, terms.price_key, record)
     if not order.flags & ORDER_ON_AUCTION:
         call_list_add(&state.calls, order, slot, ORDER_MARKET)
     order.flags |= ORDER_MARKET

@@ -1,11 +1,13 @@
 """One instrument's resting orders: two ladders of levels, first in first out within a level.
 
 Called by the matcher, the commands that cancel, views, digest and snapshot. Levels of all books
-share one slab and one table from (instrument, key) to level; the key of a price is another one on
-either side (`ladder_key`), so one table serves both, also where the book is crossed; levels of
-hidden orders say another instrument there. Promises: a level in a ladder is never empty; `qty` of a
-level is the sum of what its orders show (of a hidden level: of their leaves); the best bid is below
-the best ask unless orders are collected.
+share one slab and one table from (instrument, key, price) to level. The key is no more than a good
+place to look: neighboring prices side by side (`price_key`), and another one on either side
+(`mirrored`), so that one table serves both, also where the book is crossed; levels of hidden orders
+say another instrument there. Ladders are sorted by the price itself, so what rests may be off the
+tick. Promises: a level in a ladder is never empty; `qty` of a level is the sum of what its orders
+show (of a hidden level: of their leaves); the best bid is below the best ask unless orders are
+collected.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -28,14 +30,14 @@ cdef struct Level:  # 32 bytes
     uint32_t head  # slot of the first order
     uint32_t tail  # slot of the last
     uint32_t price  # 10^-4
-    uint32_t key  # of its price in its ladder: ladder_key of price / tick size
+    uint32_t key  # mirrored(price_key): where the index looks for it
     uint32_t instrument_id  # with HIDDEN_LEVEL or not
     uint32_t chain  # next slot in its chain of the index, or in the free list
 
 # Level 0 is the empty side: price 0, quantity 0.
 cdef struct LevelPool:
     Level* levels  # orders_max + 1 of them: a level has at least one order
-    ChainTable index  # (instrument_id, key) -> level
+    ChainTable index  # (instrument_id, key, price) -> level
     uint64_t* reserves  # by level: what its icebergs do not show; cold
     uint64_t* market  # by level: open shares of its market orders; cold
     uint32_t levels_max
@@ -52,9 +54,12 @@ cdef inline uint32_t side_of(uint32_t side) noexcept nogil:
     return side != SIDE_BUY
 
 
-cdef inline uint32_t ladder_key(uint32_t book_side, uint32_t tick) noexcept nogil:
-    """Larger is better: the tick itself for bids, its complement for asks; and back again."""
-    return tick ^ (0 - book_side)
+cdef inline uint32_t mirrored(uint32_t book_side, uint32_t price) noexcept nogil:
+    """Larger is better: the price itself for bids, its complement for asks; and back again.
+
+    A price and its complement, and a price_key and its own, never meet: they are below 2^31.
+    """
+    return price ^ (0 - book_side)
 
 
 cdef inline void levels_open(LevelPool* pool, uint32_t orders_max) noexcept nogil:
@@ -72,12 +77,13 @@ cdef inline void levels_close(LevelPool* pool) noexcept nogil:
 
 
 cdef inline uint32_t level_find(
-    const LevelPool* pool, uint32_t instrument_id, uint32_t key
+    const LevelPool* pool, uint32_t instrument_id, uint32_t key, uint32_t price
 ) noexcept nogil:
-    """The level with that key; 0: none."""
+    """The level with that key and price; 0: none."""
     cdef uint32_t slot = pool.index.heads[chain_home(&pool.index, instrument_id, key)]
     while slot and (
-        pool.levels[slot].key != key or pool.levels[slot].instrument_id != instrument_id
+        pool.levels[slot].key != key or pool.levels[slot].price != price
+        or pool.levels[slot].instrument_id != instrument_id
     ):
         slot = pool.levels[slot].chain
     return slot
@@ -141,7 +147,7 @@ cdef inline uint32_t level_make(
         levels_double(pool)
     pool.index.count += 1
     level_put(pool, slot)
-    ladder_add(&book.ladders[book_side], &pool.chunks, key, slot)
+    ladder_add(&book.ladders[book_side], &pool.chunks, mirrored(book_side, price), slot)
     return slot
 
 
@@ -149,19 +155,23 @@ cdef inline void level_drop(
     LevelPool* pool, Book* book, uint32_t book_side, uint32_t slot
 ) noexcept nogil:
     cdef Level* level = &pool.levels[slot]
-    ladder_remove(&book.ladders[book_side], &pool.chunks, level.key, slot)
+    ladder_remove(
+        &book.ladders[book_side], &pool.chunks, mirrored(book_side, level.price), slot
+    )
     level_take_out(pool, slot)
     level.chain = pool.free_head
     pool.free_head = slot
 
 
 cdef inline void book_link(
-    LevelPool* pool, Book* book, Order* orders, uint32_t slot, uint32_t tick, uint32_t owner
+    LevelPool* pool, Book* book, Order* orders, uint32_t slot, uint32_t price_key, uint32_t owner
 ) noexcept nogil:
-    """Put an order at the back of its level; its fields are set. `owner`: as in Level."""
+    """Put an order at the back of its level; its fields are set. `owner`: as in Level;
+    `price_key`: of the order's price (directory.pxd).
+    """
     cdef Order* order = &orders[slot]
-    cdef uint32_t key = ladder_key(side_of(order.side), tick)
-    cdef uint32_t level_slot = level_find(pool, owner, key)
+    cdef uint32_t key = mirrored(side_of(order.side), price_key)
+    cdef uint32_t level_slot = level_find(pool, owner, key, order.price)
     cdef Level* level
     if level_slot == 0:
         level_slot = level_make(

@@ -8,7 +8,7 @@ from it.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
 
-from oms._core.directory cimport Instrument
+from oms._core.directory cimport Instrument, price_key
 from oms._core.fees cimport settle_terms
 from oms._core.hidden cimport first_level, is_hiding
 from oms._core.ledger cimport position_make
@@ -19,7 +19,7 @@ from oms._core.matcher cimport (
     cancel_remainder, is_plain, match_incoming, match_with_care, opposite_of, rest_in_call,
     rest_order, start_timer,
 )
-from oms._core.order_book cimport Level, ladder_key, tradable_level
+from oms._core.order_book cimport Level, mirrored, tradable_level
 from oms._core.order_events cimport (
     Top, cancel_rejected, command_ignored, number_in_account, number_in_session, order_canceled,
     order_opened, order_rejected, superfluous, top_changed, top_of,
@@ -40,6 +40,7 @@ from oms._core.state cimport State, add_event, may_enter
 from oms._core.stop_terms cimport is_stop
 from oms._core.stops cimport replace_stop, wait_for, write_stop
 from oms._core.terms cimport Terms
+from oms._core.ticks cimport price_down, price_up
 from oms._core.timers cimport timer_drop
 from oms._core.triggers cimport Stop
 from oms._core.types cimport (
@@ -105,12 +106,12 @@ cdef inline void new_order(
         if record.post_only == POST_ONLY_SLIDE and slide(state, instrument, order, best, &terms):
             slot = take_slot(state, session, order.account_id)
             put_aside_order(state, order, slot)
-        stay_behind(state, EVENT_ORDER_ACCEPTED, order, 0, slot, terms.tick, record)
+        stay_behind(state, EVENT_ORDER_ACCEPTED, order, 0, slot, terms.price_key, record)
         top_changed(state, instrument, record.instrument_id, &before)
         return
     order_opened(state, EVENT_ORDER_ACCEPTED, order, record.ord_type, 0, record)
     if slot:
-        rest_order(state, instrument, slot, terms.tick, record)
+        rest_order(state, instrument, slot, terms.price_key, record)
     else:
         trade_new_order(state, session, order, &terms, record)
     top_changed(state, instrument, record.instrument_id, &before)
@@ -194,11 +195,11 @@ cdef inline void trade_new_order(
     if is_lasting(order.time_in_force) and not is_market:
         slot = take_slot(state, session, order.account_id)
         put_aside_order(state, order, slot)
-        rest_order(state, instrument, slot, terms.tick, record)
+        rest_order(state, instrument, slot, terms.price_key, record)
     elif UNLIKELY(instrument.is_crossable):
         slot = take_slot(state, session, order.account_id)
         put_aside_order(state, order, slot)
-        rest_in_call(state, instrument, slot, terms.tick, record)
+        rest_in_call(state, instrument, slot, terms, record)
     else:
         cancel_remainder(state, instrument, order, is_market, record)
 
@@ -216,7 +217,7 @@ cdef inline void market_to_limit(
         order.price = level.price
         terms.worst = level.price
         state.instruments[order.instrument_id].is_held = 0  # it goes no further than this
-        terms.tick = ladder_key(opposite_of(order.side), level.key)
+        terms.price_key = mirrored(opposite_of(order.side), level.key)
     order_opened(state, EVENT_ORDER_ACCEPTED, order, TYPE_MARKET_TO_LIMIT, 0, &limited)
     limited.ord_type = TYPE_LIMIT
     if best:
@@ -230,19 +231,25 @@ cdef inline void market_to_limit(
 cdef inline bint slide(
     State* state, const Instrument* instrument, Order* order, uint32_t best, Terms* terms
 ) noexcept nogil:
-    """Move a post-only order one tick behind the level it would trade with, if there is one."""
-    cdef int64_t tick = ladder_key(opposite_of(order.side), state.levels.levels[best].key)
-    tick += -1 if order.side == SIDE_BUY else 1
-    if tick < 1 or tick * instrument.tick_size > PRICE_MAX:
+    """Move a post-only order to the next valid price behind the level it would trade with, if
+    there is one.
+    """
+    cdef int64_t price = state.levels.levels[best].price
+    rare()
+    if order.side == SIDE_BUY:
+        price = price_down(state, instrument, price)
+    else:
+        price = price_up(state, instrument, price)
+    if price == 0 or price > PRICE_MAX:
         return False
-    terms.tick = <uint32_t>tick
-    order.price = <uint32_t>(tick * instrument.tick_size)
+    terms.price_key = price_key(instrument, price)
+    order.price = <uint32_t>price
     return True
 
 
 cdef inline void stay_behind(
     State* state, uint8_t kind, Order* order, uint32_t orig_user_ref_num, uint32_t slot,
-    uint32_t tick, const OrderRecord* record,
+    uint32_t price_key, const OrderRecord* record,
 ) noexcept nogil:
     """A post-only order that would trade: it rests in `slot` at its new price, or goes (0)."""
     cdef EventRecord* event
@@ -250,7 +257,7 @@ cdef inline void stay_behind(
     event = order_opened(state, kind, order, TYPE_LIMIT, orig_user_ref_num, record)
     if slot:
         event.price = order.price
-        rest_order(state, &state.instruments[order.instrument_id], slot, tick, record)
+        rest_order(state, &state.instruments[order.instrument_id], slot, price_key, record)
     else:
         order_canceled(
             state, order, record.price, order.leaves, 0, CANCELED_POST_ONLY, record
@@ -369,7 +376,7 @@ cdef inline void replace_order(
     elif UNLIKELY(instrument.is_held) and record.min_qty and not is_lasting(record.time_in_force):
         instrument.is_held = 0  # nor here: its minimum did
     if order.leaves and is_lasting(order.time_in_force):
-        rest_order(state, instrument, slot, terms.tick, record)
+        rest_order(state, instrument, slot, terms.price_key, record)
     else:
         if order.leaves:
             cancel_remainder(state, instrument, order, False, record)
@@ -388,7 +395,7 @@ cdef inline void replace_post_only(
     )
     stay_behind(
         state, EVENT_ORDER_REPLACED, order, record.orig_user_ref_num, slot if rests else 0,
-        terms.tick, record,
+        terms.price_key, record,
     )
     if not rests:
         order_freed(state, slot)

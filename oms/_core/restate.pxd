@@ -10,6 +10,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from oms._core.level_walk cimport LevelWalk, level_next, level_start_at
 from oms._core.machine cimport rare
+from oms._core.order_book cimport mirrored
 from oms._core.order_events cimport order_restated
 from oms._core.order_pool cimport Order, public_id_of
 from oms._core.reserve cimport shown_of
@@ -76,7 +77,9 @@ cdef inline bint restate_side(State* state, uint32_t* left) noexcept nogil:
             order = &state.pool.orders[slot]
             if public_number(state, order) <= state.restating.up_to:
                 if left[0] == 0:
-                    state.restating.key = state.levels.levels[level].key
+                    state.restating.key = mirrored(
+                        state.restating.which, state.levels.levels[level].price
+                    )
                     return False
                 left[0] -= 1
                 state.restating.last_number += 1

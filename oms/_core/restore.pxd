@@ -9,7 +9,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from oms._core.admin cimport are_capacities_good, is_within
-from oms._core.directory cimport FOLLOWED_BY_STOPS, Instrument, set_tick, tick_of
+from oms._core.directory cimport FOLLOWED_BY_STOPS, Instrument, price_key, set_grid
 from oms._core.gate cimport set_gates
 from oms._core.hidden cimport hidden_link
 from oms._core.ledger cimport Account, ledger_hold, position_find, position_make
@@ -133,7 +133,9 @@ cdef inline void read_instruments(State* state, Reader* reader) noexcept nogil:
         instrument.reference_price = <int64_t>get_up_to(reader, PRICE_MAX)
         tick = get_up_to(reader, PRICE_MAX)
         expect(reader, tick >= 1)
-        set_tick(instrument, <int64_t>tick if tick else 1)
+        instrument.tick_size = <int64_t>tick if tick else 1
+        instrument.plain_tick = instrument.tick_size
+        set_grid(instrument, instrument.tick_size)
         instrument.topic_seq = get(reader)
         instrument.lot_size = <uint32_t>get_up_to(reader, 0xFFFFFFFF)
         expect(reader, instrument.lot_size >= 1)
@@ -302,17 +304,17 @@ cdef inline void read_order(State* state, Reader* reader, uint8_t* is_seen) noex
     is_seen[slot] = 1
     order = &state.pool.orders[slot]
     memcpy(order, &image, sizeof(Order))
-    tick = tick_of(&state.instruments[order.instrument_id], order.price)
+    key = price_key(&state.instruments[order.instrument_id], order.price)
     if order.flags & ORDER_STOP:
         read_stop(state, reader, slot)
         if not reader.is_sound:
             return
     elif order.flags & ORDER_HIDDEN:
-        hidden_link(state, slot, tick)
+        hidden_link(state, slot, key)
     else:
         book_link(
             &state.levels, &state.instruments[order.instrument_id].book, state.pool.orders, slot,
-            tick, order.instrument_id,
+            key, order.instrument_id,
         )
     ledger_hold(
         &state.accounts[order.account_id], &state.positions.positions[order.position], order,
@@ -351,7 +353,6 @@ cdef inline void read_stop(State* state, Reader* reader, uint32_t slot) noexcept
     get_block(reader, stop, sizeof(Stop))
     expect(reader, order.flags & ~<uint32_t>ORDER_HAS_FEES == ORDER_STOP)
     expect(reader, is_within(stop.price, PRICE_MAX))
-    expect(reader, stop.price % instrument.tick_size == 0)
     expect(reader, is_stop(stop.ord_type) and stop.trigger <= TRIGGER_BEST_PRICE)
     expect(reader, stop.self_trade <= SELF_TRADE_DECREMENT)
     expect(reader, stop.is_elected <= 1 and stop.reserved == 0)
@@ -361,7 +362,7 @@ cdef inline void read_stop(State* state, Reader* reader, uint32_t slot) noexcept
         queue_add(&state.triggers, state.pool.orders, slot)
         set_waiting(&state.triggers, order.instrument_id)
     else:
-        park(&state.triggers, state.pool.orders, slot, tick_of(instrument, stop.price))
+        park(&state.triggers, state.pool.orders, slot, price_key(instrument, stop.price))
     state.triggers.watches[order.instrument_id].count += 1
     instrument.followers |= FOLLOWED_BY_STOPS
 
@@ -382,7 +383,6 @@ cdef inline bint is_order_good(State* state, const Order* order) noexcept nogil:
         and is_within(order.leaves, ORDER_QTY_MAX)
         and order.cum <= ORDER_QTY_MAX - order.leaves
         and is_within(order.price, PRICE_MAX)
-        and order.price % state.instruments[order.instrument_id].tick_size == 0
         and order.time_in_force >= TIF_DAY and order.time_in_force <= TIF_AT_THE_CLOSE
         and is_lasting(order.time_in_force)
         and (order.time_in_force >= TIF_AT_THE_OPEN)

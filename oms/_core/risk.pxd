@@ -8,7 +8,7 @@ money 10^-4 currency units. Products fit: PRICE_MAX x ORDER_QTY_MAX is below 2^6
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from oms._core.bands cimport Band, band_of
-from oms._core.directory cimport Instrument, reference_of, tick_of
+from oms._core.directory cimport Instrument, grid_of, price_key, reference_of
 from oms._core.fees cimport fee_asked
 from oms._core.gate cimport check_gate, gate_of
 from oms._core.ledger cimport Account, Position, position_find
@@ -27,6 +27,7 @@ from oms._core.stop_terms cimport (
 )
 from oms._core.state cimport State, has_instrument, may_enter
 from oms._core.terms cimport Terms, collar_price
+from oms._core.ticks cimport is_on_tick
 from oms._core.triggers cimport Stop
 from oms._core.types cimport (
     BPS, DISPLAY_PART, HIDES, ORDER_QTY_MAX, POST_ONLY_SLIDE, PRICE_MAX, REJECT_BAD_DISPLAY,
@@ -116,8 +117,8 @@ cdef inline uint8_t check_entry(
 
 
 cdef inline uint8_t check_terms(
-    const Account* account, const Instrument* instrument, bint is_buy, bint is_market,
-    int64_t price, uint32_t order_qty, Terms* terms,
+    const State* state, const Account* account, const Instrument* instrument, bint is_buy,
+    bint is_market, int64_t price, uint32_t order_qty, Terms* terms,
 ) noexcept nogil:
     """Quantity, price, collar and value: what can be judged from the order's own terms."""
     cdef int64_t reference
@@ -129,13 +130,15 @@ cdef inline uint8_t check_terms(
     if UNLIKELY(is_market):
         if reference_of(instrument) == 0:
             return REJECT_NO_REFERENCE_PRICE
-        terms.worst = collar_price(instrument, is_buy, reference_of(instrument))
+        terms.worst = collar_price(state, instrument, is_buy, reference_of(instrument))
     else:
         if price <= 0 or price > PRICE_MAX:
             return REJECT_BAD_PRICE
-        terms.tick = tick_of(instrument, price)
-        if terms.tick * instrument.tick_size != price:
-            return REJECT_BAD_PRICE
+        terms.price_key = grid_of(instrument, price)
+        if UNLIKELY(terms.price_key * instrument.plain_tick != price):
+            if not is_on_tick(state, instrument, price):
+                return REJECT_BAD_PRICE
+            terms.price_key = price_key(instrument, price)
         reference = reference_of(instrument)
         if instrument.price_collar_bps and reference:
             distance = reference * instrument.price_collar_bps // BPS
@@ -160,7 +163,8 @@ cdef inline void limit_reach(
     cdef Band band
     rare()
     if instrument.is_crossable:
-        terms.tick = tick_of(instrument, terms.worst)  # a market order rests at its collar price
+        terms.rests_at = <uint32_t>terms.worst  # a market order at its collar price
+        terms.price_key = price_key(instrument, terms.worst)
         terms.worst = 0 if is_buy else 2 * <int64_t>PRICE_MAX
         return
     if not instrument.has_bands or record.post_only:
@@ -187,7 +191,7 @@ cdef inline uint8_t check_new(
     cdef int64_t fee = 0
     cdef uint8_t reason
     terms.worst = 0
-    terms.tick = 0
+    terms.price_key = 0
     terms.position = 0
     if UNLIKELY(record.refuse_reason != 0):
         return record.refuse_reason
@@ -230,10 +234,13 @@ cdef inline uint8_t check_new(
         if reason:
             return reason
     if UNLIKELY(is_market) and is_stop(record.ord_type):
-        reason = check_stop_terms(account, instrument, record.ord_type, is_buy, record, terms)
+        reason = check_stop_terms(
+            state, account, instrument, record.ord_type, is_buy, record, terms
+        )
     else:
         reason = check_terms(
-            account, instrument, is_buy, is_market, record.price, record.order_qty, terms
+            state, account, instrument, is_buy, is_market, record.price, record.order_qty,
+            terms,
         )
     if reason:
         return reason
@@ -275,7 +282,7 @@ cdef inline uint8_t check_replace(
     cdef uint32_t gate
     cdef uint8_t reason
     terms.worst = 0
-    terms.tick = 0
+    terms.price_key = 0
     terms.position = 0
     if UNLIKELY(record.refuse_reason != 0):
         return record.refuse_reason
@@ -305,7 +312,7 @@ cdef inline uint8_t check_replace(
             if reason:
                 return reason
         reason = check_terms(
-            account, instrument, is_buy, False, record.price, record.order_qty, terms
+            state, account, instrument, is_buy, False, record.price, record.order_qty, terms
         )
     terms.position = original.position
     if reason == REJECT_NONE:
@@ -363,7 +370,7 @@ cdef inline uint8_t check_stop_replace(
     if reason:
         return reason
     return check_stop_terms(
-        &state.accounts[original.account_id], &state.instruments[original.instrument_id],
+        state, &state.accounts[original.account_id], &state.instruments[original.instrument_id],
         stop.ord_type, is_buy, record, terms,
     )
 

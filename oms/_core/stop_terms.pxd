@@ -6,7 +6,7 @@ the original waits for in a replace, and NULL otherwise.
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from oms._core.directory cimport Instrument, tick_of
+from oms._core.directory cimport Instrument, price_key
 from oms._core.ledger cimport Account
 from oms._core.machine cimport rare
 from oms._core.order_book cimport side_of
@@ -14,6 +14,7 @@ from oms._core.order_pool cimport is_lasting
 from oms._core.records cimport OrderRecord
 from oms._core.state cimport State
 from oms._core.terms cimport Terms, collar_price
+from oms._core.ticks cimport is_on_tick
 from oms._core.triggers cimport Stop, Watch
 from oms._core.types cimport (
     BPS, PHASE_CONTINUOUS, PRICE_MAX, REJECT_BAD_PRICE, REJECT_NONE, REJECT_PRICE_COLLAR,
@@ -74,7 +75,7 @@ cdef inline bint is_stop_bad(
     if stop != NULL and price == 0:
         price = stop.price
     terms.stop_price = price
-    if price <= 0 or price > PRICE_MAX or price % instrument.tick_size:
+    if price <= 0 or price > PRICE_MAX or not is_on_tick(state, instrument, price):
         return True
     if ord_type == TYPE_STOP_LIMIT and (
         record.price < price if is_buy else record.price > price
@@ -90,8 +91,8 @@ cdef inline bint is_stop_bad(
 
 
 cdef inline uint8_t check_stop_terms(
-    const Account* account, const Instrument* instrument, uint8_t ord_type, bint is_buy,
-    const OrderRecord* record, Terms* terms,
+    const State* state, const Account* account, const Instrument* instrument, uint8_t ord_type,
+    bint is_buy, const OrderRecord* record, Terms* terms,
 ) noexcept nogil:
     """Quantity, limit, collar and value; the collar is measured from the stop price."""
     cdef int64_t distance = terms.stop_price * instrument.price_collar_bps // BPS
@@ -100,15 +101,15 @@ cdef inline uint8_t check_stop_terms(
     if <int64_t>record.order_qty > account.max_order_qty:
         return REJECT_QUANTITY_ABOVE_MAX
     if ord_type == TYPE_STOP:
-        price = collar_price(instrument, is_buy, terms.stop_price)
-    elif price <= 0 or price > PRICE_MAX or price % instrument.tick_size:
+        price = collar_price(state, instrument, is_buy, terms.stop_price)
+    elif price <= 0 or price > PRICE_MAX or not is_on_tick(state, instrument, price):
         return REJECT_BAD_PRICE
     elif instrument.price_collar_bps and (
         price > terms.stop_price + distance if is_buy else price < terms.stop_price - distance
     ):
         return REJECT_PRICE_COLLAR
     terms.worst = price
-    terms.tick = tick_of(instrument, terms.stop_price)
+    terms.price_key = price_key(instrument, terms.stop_price)
     return REJECT_VALUE_ABOVE_MAX if price * record.order_qty > account.max_order_value else (
         REJECT_NONE
     )

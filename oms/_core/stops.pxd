@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
 from libc.string cimport memset
 
-from oms._core.directory cimport FOLLOWED_BY_STOPS, Instrument, reference_of, tick_of
+from oms._core.directory cimport FOLLOWED_BY_STOPS, Instrument, price_key, reference_of
 from oms._core.fees cimport hold_fees, settle_terms
 from oms._core.gate cimport check_gate, gate_of
 from oms._core.ladder cimport Ladder
@@ -64,7 +64,7 @@ cdef inline void wait_for(
             state.triggers.events_seen = state.buffer.count
         watch.count += 1
         instrument.followers |= FOLLOWED_BY_STOPS
-        park(&state.triggers, state.pool.orders, slot, terms.tick)
+        park(&state.triggers, state.pool.orders, slot, terms.price_key)
     index_add(&state.index, state.pool.orders, slot)
     if has_time(order.time_in_force):
         start_timer(state, slot, record)
@@ -321,7 +321,7 @@ cdef inline void let_in(State* state, uint32_t instrument_id) noexcept nogil:
     else:
         match_with_care(state, instrument, order, terms.worst, &record)
     if order.leaves and stop.ord_type != TYPE_STOP:
-        rest_order(state, instrument, slot, tick_of(instrument, order.price), &record)
+        rest_order(state, instrument, slot, price_key(instrument, order.price), &record)
     else:
         if order.leaves:
             cancel_remainder(state, instrument, order, True, &record)

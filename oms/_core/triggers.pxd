@@ -14,8 +14,8 @@ from oms._core.chain_table cimport chain_close, chain_open
 from oms._core.ladder cimport ladder_close
 from oms._core.machine cimport INVARIANT, rare, release_pages, take_pages
 from oms._core.order_book cimport (
-    Book, Level, LevelPool, ladder_key, level_drop, level_find, level_make, levels_close,
-    levels_open, side_of,
+    Book, Level, LevelPool, level_drop, level_find, level_make, levels_close, levels_open,
+    mirrored, side_of,
 )
 from oms._core.order_pool cimport Order
 
@@ -137,16 +137,16 @@ cdef inline uint32_t watch_id(uint32_t instrument_id, uint32_t trigger) noexcept
 
 
 cdef inline void park(
-    Triggers* triggers, Order* orders, uint32_t slot, uint32_t tick
+    Triggers* triggers, Order* orders, uint32_t slot, uint32_t price_key
 ) noexcept nogil:
-    """An order waits at its stop price, in ticks, behind those that do already."""
+    """An order waits at its stop price, behind those that do already."""
     cdef Order* order = &orders[slot]
     cdef const Stop* stop = &triggers.stops[slot]
     cdef Watch* watch = &triggers.watches[order.instrument_id]
     cdef uint32_t book_side = stop_ladder(order.side)
-    cdef uint32_t key = ladder_key(book_side, tick)
+    cdef uint32_t key = mirrored(book_side, price_key)
     cdef uint32_t id = watch_id(order.instrument_id, stop.trigger)
-    cdef uint32_t level_slot = level_find(&triggers.levels, id, key)
+    cdef uint32_t level_slot = level_find(&triggers.levels, id, key, stop.price)
     cdef Level* level
     if level_slot == 0:
         level_slot = level_make(

@@ -8,7 +8,7 @@ of the first promise found broken (the numbers stand beside the checks).
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
-from oms._core.directory cimport FOLLOWED_BY_STOPS, Instrument
+from oms._core.directory cimport FOLLOWED_BY_STOPS, Instrument, price_key
 from oms._core.fees cimport fee_at_most
 from oms._core.gate cimport are_gates_right
 from oms._core.calls cimport Call
@@ -17,7 +17,7 @@ from oms._core.hidden cimport LADDERS, is_crossed, ladder_at
 from oms._core.ledger cimport Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.machine cimport INVARIANT, wide
-from oms._core.order_book cimport HIDDEN_LEVEL, Level, ladder_key, level_find, side_of
+from oms._core.order_book cimport HIDDEN_LEVEL, Level, level_find, mirrored, side_of
 from oms._core.order_index cimport index_find
 from oms._core.order_pool cimport (
     FeeTerms, ORDER_FOR_CALL, ORDER_HAS_FEES, ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE,
@@ -95,6 +95,7 @@ cdef inline int broken_book(State* state, Sums* sums) noexcept nogil:
     cdef uint64_t hidden
     cdef uint32_t level
     cdef uint32_t last_key
+    cdef uint32_t key
     cdef uint32_t found
     cdef Ladder* ladder
     cdef int broken
@@ -114,9 +115,10 @@ cdef inline int broken_book(State* state, Sums* sums) noexcept nogil:
             if level != ladder.best:
                 return 1
             while level:
-                if found and state.levels.levels[level].key >= last_key:
+                key = mirrored(which & 1, state.levels.levels[level].price)
+                if found and key >= last_key:
                     return 2
-                last_key = state.levels.levels[level].key
+                last_key = key
                 found += 1
                 broken = broken_level(state, sums, i, which, level)
                 if broken:
@@ -177,17 +179,17 @@ cdef inline int broken_level(
     cdef const Order* order
     cdef uint32_t slot = level.head
     cdef uint32_t before = 0
-    cdef uint32_t tick
     cdef uint64_t qty = 0
     cdef uint64_t arrived = 0
     cdef uint64_t reserve = 0
     cdef uint64_t market = 0
     if level.instrument_id != owner or slot == 0:
         return 10
-    if level_find(&state.levels, owner, level.key) != level_slot:
+    if level_find(&state.levels, owner, level.key, level.price) != level_slot:
         return 11
-    tick = ladder_key(which & 1, level.key)
-    if <int64_t>tick * state.instruments[instrument_id].tick_size != level.price:
+    if mirrored(which & 1, level.key) != price_key(
+        &state.instruments[instrument_id], level.price
+    ):
         return 12
     while slot:
         order = &state.pool.orders[slot]
@@ -308,9 +310,8 @@ cdef inline int broken_watch(State* state, Sums* sums, uint32_t instrument_id) n
                 or state.triggers.levels.levels[order.level].price != stop.price
                 or level_find(
                     &state.triggers.levels, watch_id(instrument_id, stop.trigger),
-                    ladder_key(
-                        stop_ladder(order.side), stop.price // <uint32_t>instrument.tick_size
-                    ),
+                    mirrored(stop_ladder(order.side), price_key(instrument, stop.price)),
+                    stop.price,
                 ) != order.level
             )
         ):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from oms.bounds import PRICE_MAX, TIMESTAMP_MAX
 from oms.messages import records
 from oms.messages.enums import Phase, RejectReason, Side
-from oms.reference import phases
+from oms.reference import phases, ticks
 from oms.reference.records import HEAD_FIELDS
 from oms.reference.state import Instrument, Venue
 
@@ -51,8 +51,8 @@ def set_bands(venue: Venue, record: bytes) -> tuple[int, int]:
 
 def band(instrument: Instrument) -> Band:
     """What may trade now: the narrower of the static and the dynamic band at either end."""
-    call, tick = instrument.call, instrument.tick_size
-    low, high = tick, PRICE_MAX // tick * tick
+    call = instrument.call
+    low, high = ticks.price_up(instrument, 0), ticks.price_floor(instrument, PRICE_MAX)
     around = (
         (call.band_reference or instrument.reference_price, call.static_bps),
         (instrument.last_price, call.dynamic_bps),
@@ -60,8 +60,8 @@ def band(instrument: Instrument) -> Band:
     for reference, bps in around:
         if reference and bps:
             distance = reference * bps // _BPS
-            high = min(high, (reference + distance) // tick * tick)
-            low = max(low, -(-(reference - distance) // tick) * tick)
+            high = min(high, ticks.price_floor(instrument, reference + distance))
+            low = max(low, ticks.price_ceil(instrument, reference - distance))
     return Band(low, high)
 
 

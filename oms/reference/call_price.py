@@ -11,6 +11,7 @@ from typing import NamedTuple
 from sortedcontainers import SortedDict
 
 from oms.messages.enums import OrdType, Side
+from oms.reference import ticks
 from oms.reference.book import Book, Level
 from oms.reference.order import Order
 from oms.reference.state import Instrument
@@ -34,12 +35,14 @@ def find(book: Book, instrument: Instrument) -> CallPrice:
         return CallPrice()
     bids = sorted((price, _open(level)) for price, level in all_bids.items() if price >= low)
     asks = sorted((price, _open(level)) for price, level in all_asks.items() if price <= high)
-    tick, reference = instrument.tick_size, instrument.reference()
+    reference = instrument.reference()
     buys = {(order.price, order.ord_type) for order in _orders(all_bids, bids)}
     sells = {(order.price, order.ord_type) for order in _orders(all_asks, asks)}
     is_market_alone = (buys, sells) == ({(high, OrdType.MARKET)}, {(low, OrdType.MARKET)})
-    near = {price + step for price, _ in (*bids, *asks) for step in (-tick, 0, tick)}
-    near |= {reference // tick * tick, -(-reference // tick) * tick}
+    near = {price for price, _ in (*bids, *asks)}
+    near |= {ticks.price_down(instrument, price) for price, _ in (*bids, *asks)}
+    near |= {ticks.price_up(instrument, price) for price, _ in (*bids, *asks)}
+    near |= {ticks.price_floor(instrument, reference), ticks.price_ceil(instrument, reference)}
     outcomes = _outcomes(bids, asks, [price for price in near if low <= price <= high])
     if is_market_alone:
         return _nearest(outcomes, reference)

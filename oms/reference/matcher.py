@@ -18,7 +18,17 @@ from oms.messages.enums import (
     Side,
     TimeInForce,
 )  # fmt: skip
-from oms.reference import bands, bust, fees, ledger, limits, phase_change, risk, self_trade
+from oms.reference import (
+    bands,
+    bust,
+    fees,
+    ledger,
+    limits,
+    phase_change,
+    risk,
+    self_trade,
+    ticks,
+)
 from oms.reference.events import Events
 from oms.reference.order import CALL_TIMES, STOP_TYPES, Order, liquidity_of
 from oms.reference.records import OrderRecord
@@ -303,9 +313,10 @@ def _collect(
 def _stay_behind(
     venue: Venue, events: Events, order: Order, best: Order, record: OrderRecord, kind: EventKind
 ) -> None:
-    """A post-only order that would trade: it goes, or rests one tick behind the other side."""
-    tick = venue.instruments[order.instrument_id - 1].tick_size
-    price = best.price - tick if order.side == Side.BUY else best.price + tick
+    """A post-only order that would trade: it goes, or rests at the next price behind the others."""
+    instrument = venue.instruments[order.instrument_id - 1]
+    next_price = ticks.price_down if order.side == Side.BUY else ticks.price_up
+    price = next_price(instrument, best.price)
     if record.post_only == PostOnly.SLIDE and 0 < price <= PRICE_MAX:
         order.price = price
         events.opened(kind, order, record, is_live=True)

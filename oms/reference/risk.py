@@ -15,7 +15,7 @@ from oms.messages.enums import (
     Side,
     TimeInForce,
 )
-from oms.reference import fees, limits, phases, restriction, stop_terms
+from oms.reference import fees, limits, phases, restriction, stop_terms, ticks
 from oms.reference.order import CALL_TIMES, STOP_TYPES, Order
 from oms.reference.records import OrderRecord
 from oms.reference.state import HIDES, Account, Instrument, Position, Recent, Session, Venue
@@ -263,7 +263,7 @@ def _price(instrument: Instrument, price: int, *, side: int, ord_type: int, stop
     """The limit and its collar, which a stop-limit order has around its stop price."""
     ref = stop_price if ord_type in STOP_TYPES else instrument.reference()
     if ord_type in _WITH_LIMIT:
-        if not 0 < price <= PRICE_MAX or price % instrument.tick_size:
+        if not 0 < price <= PRICE_MAX or not ticks.is_on_tick(instrument, price):
             return RejectReason.BAD_PRICE
         distance = ref * instrument.price_collar_bps // _BPS
         is_beyond = price > ref + distance if side == Side.BUY else price < ref - distance

@@ -7,6 +7,7 @@ from typing import Final
 
 from oms.bounds import PRICE_MAX, STOPS_MAX
 from oms.messages.enums import OrdType, Phase, Side, TimeInForce, Trigger
+from oms.reference import ticks
 from oms.reference.order import STOP_TYPES, Order
 from oms.reference.records import OrderRecord
 from oms.reference.state import Instrument, Venue
@@ -24,11 +25,10 @@ def are_offered(venue: Venue) -> bool:
 
 def collar_price(instrument: Instrument, *, side: int, reference: int) -> int:
     """How far an order goes that has no limit, measured from `reference`."""
-    tick = instrument.tick_size
     distance = reference * instrument.market_collar_bps // _BPS
     if side == Side.BUY:
-        return min((reference + distance) // tick * tick, PRICE_MAX // tick * tick)
-    return max(-(-(reference - distance) // tick) * tick, tick)
+        return ticks.price_floor(instrument, min(reference + distance, PRICE_MAX))
+    return ticks.price_ceil(instrument, reference - distance)
 
 
 def has_bad_fields(
@@ -60,7 +60,7 @@ def is_stop_bad(
 ) -> bool:  # fmt: skip
     """Whether the stop price cannot be."""
     stop_price = stop_price_of(record, original)
-    if not 0 < stop_price <= PRICE_MAX or stop_price % instrument.tick_size:
+    if not 0 < stop_price <= PRICE_MAX or not ticks.is_on_tick(instrument, stop_price):
         return True
     if ord_type == OrdType.STOP_LIMIT and (
         record.price < stop_price if side == Side.BUY else record.price > stop_price
