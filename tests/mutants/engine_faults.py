@@ -94,7 +94,8 @@ MATCHING: Final = [
     ),
     Change(
         "slide too little", "a post-only order slides to the price it must not have",
-        "orders.pxd", "tick += -1 if order.side == SIDE_BUY else 1", "pass",
+        "ticks.pxd", "price - 1", "price",
+        "return price_floor(state, instrument, price - 1)",
     ),
     Change(
         "equal keeps priority", "a replace to the same quantity keeps its place", "orders.pxd",

@@ -18,8 +18,9 @@ CHECKS: Final = [
     ),
     Change(
         "collar rounded outward", "a market sell goes a tick beyond its collar", "terms.pxd",
-        "reference - distance + tick - 1", "reference - distance",
-        "price = (reference - distance + tick - 1) // tick * tick",
+        "price_ceil(state, instrument, reference - distance)",
+        "price_floor(state, instrument, reference - distance)",
+        "return price_ceil(state, instrument, reference - distance)",
     ),
     Change(
         "value at its bound", "an order of exactly the largest value is refused", "risk.pxd",
