@@ -9,7 +9,7 @@ force, because every replica must decide alike (docs/adr/0012).
 
 from typing import Final
 
-# --- records: the fixed layouts of the log and of the engine's output (oms/messages/records.py)
+# --- records: the fixed layouts of the log and of the engine's output (oms/messages)
 COMMAND_BYTES: Final = 128
 EVENT_BYTES: Final = 128
 BATCH_HEADER_BYTES: Final = 32

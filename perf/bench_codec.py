@@ -9,7 +9,7 @@ import pyperf
 
 from gateways.binary.translate import Translator
 from oms.messages.enums import EventFlag, EventKind, OrdType, Side, TimeInForce
-from oms.messages.records import EVENT
+from oms.messages.event_records import EVENT
 from oms.wire import ouch, outbound, soupbin
 from oms.wire import ouch_messages as m
 

@@ -34,6 +34,7 @@ import numpy.typing as npt
 
 from oms._core import Engine
 from oms.bounds import COMMAND_BYTES, EVENT_BYTES, MONEY_MAX, PRICE_MAX
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import (
     CommandKind,
@@ -46,14 +47,9 @@ from oms.messages.enums import (
     Side,
     TimeInForce,
 )
-from oms.messages.records import (
-    BATCH_HEADER,
-    BATCH_MARKER,
-    BATCH_VERSION,
-    ORDER,
-    pack_batch,
-    unpack_events,
-)
+from oms.messages.event_records import unpack_events
+from oms.messages.packing import pack_batch
+from oms.messages.records import BATCH_HEADER, BATCH_MARKER, BATCH_VERSION, ORDER
 
 HEADER: Final = struct.Struct("<8sIIQQIIQqqQQQQQQ16s")
 RECORD: Final = np.dtype(
@@ -138,24 +134,24 @@ def opening(workload: Workload) -> list[bytes]:
     np.maximum.at(highest, symbol, price)
     parties = range(1, ACCOUNTS + 2)  # one more, for orders far away
     made: list[c.Command] = [
-        c.AddInstrument(
+        ac.AddInstrument(
             *FREE, n + 1, b"S%d" % n, 1, tick, (int(highest[n]) // 2 + 1) * tick, COLLAR_BPS, 500,
             Phase.CONTINUOUS,
         )
         for n in range(workload.symbols)
     ]  # fmt: skip
-    made += [c.AddParticipant(*FREE, n, b"P%d" % n) for n in parties]
-    made += [c.AddAccount(*FREE, n, n, b"A%d" % n, 1 << 40, 1 << 62, 1 << 60, 0) for n in parties]
-    made += [c.AddUser(*FREE, n, n, b"U%d" % n, b"", b"") for n in parties]
-    made += [c.OpenSession(*FREE, n, n, n, 1) for n in parties]
-    made += [c.Grant(*FREE, n, n, Entitlement.ENTER) for n in parties]
-    made += [c.DepositCash(*FREE, n, MONEY_MAX // (ACCOUNTS + 1)) for n in parties]
+    made += [ac.AddParticipant(*FREE, n, b"P%d" % n) for n in parties]
+    made += [ac.AddAccount(*FREE, n, n, b"A%d" % n, 1 << 40, 1 << 62, 1 << 60, 0) for n in parties]
+    made += [ac.AddUser(*FREE, n, n, b"U%d" % n, b"", b"") for n in parties]
+    made += [ac.OpenSession(*FREE, n, n, n, 1) for n in parties]
+    made += [ac.Grant(*FREE, n, n, Entitlement.ENTER) for n in parties]
+    made += [ac.DepositCash(*FREE, n, MONEY_MAX // (ACCOUNTS + 1)) for n in parties]
     made += [
-        c.DepositShares(*FREE, n, symbol_id + 1, 1 << 50)
+        ac.DepositShares(*FREE, n, symbol_id + 1, 1 << 50)
         for n in parties
         for symbol_id in range(workload.symbols)
     ]
-    made.append(c.StartDay(*FREE, 20240102, START_NS))
+    made.append(ac.StartDay(*FREE, 20240102, START_NS))
     genesis = c.Genesis(
         1, 1, len(made), max(1024, workload.max_live * 2 + 2 * workload.symbols),
         workload.symbols, len(parties), len(parties), len(parties), len(parties),

@@ -12,8 +12,9 @@ import pyperf
 from oms.bounds import EVENT_BYTES
 from oms.messages import commands as c
 from oms.messages.enums import OUCH_POLICY, OrdType, Side, TimeInForce
+from oms.messages.event_records import EVENT_DTYPE, unpack_events
 from oms.messages.link import Push
-from oms.messages.records import EVENT_DTYPE, pack_batch, unpack_events
+from oms.messages.packing import pack_batch
 
 FRAME = 64
 

@@ -31,9 +31,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from oms._core import Engine
-from oms.messages import commands as c
+from oms.messages import admin_commands as ac
 from oms.messages.enums import TimeInForce
-from oms.messages.records import pack_batch
+from oms.messages.packing import pack_batch
 from perf.live_venue import NEVER, START_NS, LiveVenue, entries_of
 
 Figures = dict[str, float]
@@ -152,9 +152,9 @@ def replay(orders: int, instruments: int) -> Figures:
 def worst(orders: int, instruments: int) -> Figures:
     """Every entry of three ways to end all orders, and one order that trades with many."""
     figures: Figures = {}
-    ways: dict[str, list[c.AdminCommand]] = {
-        "worst_mass_cancel_ms": [c.AdminMassCancel(1, 1, 0, NEVER)],
-        "worst_day_end_ms": [c.EndDay(1, 1, 0, NEVER)],
+    ways: dict[str, list[ac.AdminCommand]] = {
+        "worst_mass_cancel_ms": [ac.AdminMassCancel(1, 1, 0, NEVER)],
+        "worst_day_end_ms": [ac.EndDay(1, 1, 0, NEVER)],
         "worst_expiry_ms": [],
     }
     for name, commands in ways.items():

@@ -13,9 +13,11 @@ import numpy.typing as npt
 
 from oms._core import Engine
 from oms.bounds import BATCH_COMMANDS_MAX, COMMAND_BYTES, MONEY_MAX
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import CommandKind, Entitlement, OrdType, Phase, Side, TimeInForce
-from oms.messages.records import BATCH_HEADER, BATCH_MARKER, BATCH_VERSION, pack_batch
+from oms.messages.packing import pack_batch
+from oms.messages.records import BATCH_HEADER, BATCH_MARKER, BATCH_VERSION
 
 PARTIES: Final = 8  # each an account, a user and a session
 TICK: Final = 100
@@ -105,7 +107,7 @@ class LiveVenue:
         """What this object remembers of the live orders."""
         return self._live.nbytes
 
-    def signed(self, command: c.OrderCommand | c.AdminCommand) -> c.Command:
+    def signed(self, command: c.OrderCommand | ac.AdminCommand) -> c.Command:
         """A single command of its session with the number that comes next."""
         self._client_seq[command.session_id] += 1
         seq = int(self._client_seq[command.session_id])
@@ -176,22 +178,24 @@ def _opening(instruments: int, orders: int) -> list[bytes]:
     """Genesis and logins: rich accounts, wide limits, a collar that is checked and never met."""
     parties = range(1, PARTIES + 1)
     made: list[c.Command] = [
-        c.AddInstrument(*FREE, n, b"S%d" % n, 1, TICK, MIDDLE * TICK, 10_000, 500, Phase.CONTINUOUS)
+        ac.AddInstrument(
+            *FREE, n, b"S%d" % n, 1, TICK, MIDDLE * TICK, 10_000, 500, Phase.CONTINUOUS
+        )
         for n in range(1, instruments + 1)
     ]
-    made += [c.AddParticipant(*FREE, n, b"P%d" % n) for n in parties]
-    made += [c.AddAccount(*FREE, n, n, b"A%d" % n, 1 << 40, 1 << 62, 1 << 60, 0) for n in parties]
-    made += [c.AddUser(*FREE, n, n, b"U%d" % n, b"", b"") for n in parties]
-    made += [c.OpenSession(*FREE, n, n, n, 1) for n in parties]
-    made += [c.Grant(*FREE, n, n, Entitlement.ENTER) for n in parties]
-    made.append(c.Grant(*FREE, 1, 0, Entitlement.ADMIN))
-    made += [c.DepositCash(*FREE, n, MONEY_MAX // PARTIES) for n in parties]
+    made += [ac.AddParticipant(*FREE, n, b"P%d" % n) for n in parties]
+    made += [ac.AddAccount(*FREE, n, n, b"A%d" % n, 1 << 40, 1 << 62, 1 << 60, 0) for n in parties]
+    made += [ac.AddUser(*FREE, n, n, b"U%d" % n, b"", b"") for n in parties]
+    made += [ac.OpenSession(*FREE, n, n, n, 1) for n in parties]
+    made += [ac.Grant(*FREE, n, n, Entitlement.ENTER) for n in parties]
+    made.append(ac.Grant(*FREE, 1, 0, Entitlement.ADMIN))
+    made += [ac.DepositCash(*FREE, n, MONEY_MAX // PARTIES) for n in parties]
     made += [
-        c.DepositShares(*FREE, n, instrument, 1 << 50)
+        ac.DepositShares(*FREE, n, instrument, 1 << 50)
         for n in parties
         for instrument in range(1, instruments + 1)
     ]
-    made.append(c.StartDay(*FREE, 20240102, START_NS))
+    made.append(ac.StartDay(*FREE, 20240102, START_NS))
     genesis = c.Genesis(
         1, 1, len(made), orders + (1 << 16), instruments, PARTIES, PARTIES, PARTIES, PARTIES,
         PARTIES * instruments,

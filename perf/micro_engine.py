@@ -15,7 +15,7 @@ from oms._core.engine import Engine
 from oms.local.genesis import build_genesis, demo_config
 from oms.messages import commands as c
 from oms.messages.enums import OUCH_POLICY, OrdType, Side, TimeInForce
-from oms.messages.records import pack_batch
+from oms.messages.packing import pack_batch
 
 SESSION = 2
 FIRST_NS = 1_800_000_000_000_000_000

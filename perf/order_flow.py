@@ -14,7 +14,7 @@ from oms.local.genesis import build_genesis
 from oms.local.samples import replay_config
 from oms.messages import commands as c
 from oms.messages.enums import OUCH_POLICY, EventKind, OrdType, Side, TimeInForce
-from oms.messages.records import pack_batch
+from oms.messages.packing import pack_batch
 from oms.replay import synthetic
 from oms.replay.lobster import Kind
 

@@ -11,7 +11,8 @@ from typing import Final
 
 from oms import bounds
 from oms.local.venue import LocalVenue
-from oms.messages.records import BATCH_HEADER, pack_batch
+from oms.messages.packing import pack_batch
+from oms.messages.records import BATCH_HEADER
 from oms.node.genesis import load_entries
 from oms.replication.errors import die
 from oms.replication.journal import DiskJournal

@@ -10,7 +10,7 @@ from typing import Final
 
 from oms.cli.admin_work import Names, administrator, applied, names_of, units, wrong
 from oms.local.decimals import to_text
-from oms.messages import commands as c
+from oms.messages import admin_commands as ac
 from oms.messages import link
 from oms.messages.enums import (
     KillScope,
@@ -104,7 +104,7 @@ class Wanted:
     short_sale: bool | None = None
     follow: str = ""
 
-    def command(self, scope: RiskScope, scope_id: int, *, is_cancel: bool) -> c.SetRisk:
+    def command(self, scope: RiskScope, scope_id: int, *, is_cancel: bool) -> ac.SetRisk:
         """The command; what is not named is 0 in it, and not among its fields."""
         named = (
             (self.max_order_qty, RiskField.MAX_ORDER_QTY),
@@ -118,7 +118,7 @@ class Wanted:
             (self.short_sale, RiskField.SHORT_SALE),
         )
         rate = self.order_rate or 0
-        return c.SetRisk(
+        return ac.SetRisk(
             *_UNSIGNED,
             scope,
             scope_id,
@@ -161,7 +161,7 @@ def kill(data: Path, where: str, name: str, *, is_killed: bool) -> None:
             scope, scope_id = KillScope.ACCOUNT, names.account(name).account_id
         elif where == "instrument":
             scope, scope_id = KillScope.INSTRUMENT, names.instrument(name).instrument_id
-        event = session.execute(c.SetKill(*_UNSIGNED, scope, scope_id, int(is_killed)))
+        event = session.execute(ac.SetKill(*_UNSIGNED, scope, scope_id, int(is_killed)))
     what = "refused" if is_killed else "let in again"
     applied(event, f"new orders are {what}: {where} {name}".rstrip())
 
@@ -182,7 +182,7 @@ def restrict(
     with administrator(data) as session:
         names = names_of(session)
         event = session.execute(
-            c.SetRestriction(
+            ac.SetRestriction(
                 *_UNSIGNED,
                 names.instrument(symbol).instrument_id,
                 0 if account is None else names.account(account).account_id,
@@ -206,7 +206,7 @@ def self_trade(data: Path, account: str, mode: str, group: int) -> None:
         raise wrong(f"{mode!r} is no mode", f"there are {', '.join(_MODES)}")
     with administrator(data) as session:
         account_id = names_of(session).account(account).account_id
-        event = session.execute(c.SetSelfTrade(*_UNSIGNED, account_id, group, int(_MODES[mode])))
+        event = session.execute(ac.SetSelfTrade(*_UNSIGNED, account_id, group, int(_MODES[mode])))
     applied(event, f"account {account}: self-trade {mode}, group {group or 'of its own'}")
 
 

@@ -17,10 +17,10 @@ from oms.local.genesis import OWN_ACCOUNT, add_account, add_instrument, add_user
 from oms.local.requests import NodeRequests
 from oms.local.samples import random_password
 from oms.local.venue import LocalVenue
-from oms.messages import commands as c
+from oms.messages import admin_commands as ac
 from oms.messages import link
 from oms.messages.enums import Entitlement, Phase, Protocol, RejectReason, SessionOption, Side
-from oms.messages.records import Event
+from oms.messages.event_records import Event
 
 _NS_PER_S = 1_000_000_000
 _UNSIGNED = (0, 0, 0, 0)
@@ -95,7 +95,7 @@ def deposit(data: Path, account: str, amount: str, key: int) -> None:
     cash = units(amount, "amount")
     with administrator(data) as session:
         account_id = names_of(session).account(account).account_id
-        event = session.execute(c.DepositCash(*_UNSIGNED, account_id, cash, key))
+        event = session.execute(ac.DepositCash(*_UNSIGNED, account_id, cash, key))
     applied(event, f"{to_text(cash)} into account {account}")
 
 
@@ -107,7 +107,7 @@ def shares(data: Path, account: str, symbol: str, quantity: int, *, key: int, co
         account_id = names.account(account).account_id
         instrument_id = names.instrument(symbol).instrument_id
         event = session.execute(
-            c.DepositShares(*_UNSIGNED, account_id, instrument_id, quantity, key, paid)
+            ac.DepositShares(*_UNSIGNED, account_id, instrument_id, quantity, key, paid)
         )
     applied(event, f"{quantity:,} {symbol} into account {account}")
 
@@ -124,7 +124,7 @@ def transfer(
         from_id, to_id = names.account(source).account_id, names.account(target).account_id
         instrument_id = 0 if symbol is None else names.instrument(symbol).instrument_id
         event = session.execute(
-            c.Transfer(*_UNSIGNED, from_id, to_id, instrument_id, quantity, key)
+            ac.Transfer(*_UNSIGNED, from_id, to_id, instrument_id, quantity, key)
         )
     what = to_text(quantity) if symbol is None else f"{quantity:,} {symbol}"
     applied(event, f"{what} from account {source} to {target}")
@@ -136,7 +136,7 @@ def fees_set(data: Path, schedule: int, to: str, *, maker: str, taker: str) -> N
     with administrator(data) as session:
         account_id = names_of(session).account(to).account_id
         event = session.execute(
-            c.SetFees(*_UNSIGNED, schedule, 0, maker_rate, taker_rate, account_id)
+            ac.SetFees(*_UNSIGNED, schedule, 0, maker_rate, taker_rate, account_id)
         )
     applied(event, f"schedule {schedule}: {maker} bps for makers, {taker} bps for takers")
 
@@ -145,14 +145,14 @@ def fees_give(data: Path, account: str, schedule: int) -> None:
     """Which schedule an account has."""
     with administrator(data) as session:
         account_id = names_of(session).account(account).account_id
-        event = session.execute(c.SetFees(*_UNSIGNED, schedule, account_id))
+        event = session.execute(ac.SetFees(*_UNSIGNED, schedule, account_id))
     applied(event, f"account {account} has schedule {schedule}")
 
 
 def bust(data: Path, match_id: int) -> None:
     """A trade is taken back."""
     with administrator(data) as session:
-        event = session.execute(c.BustTrade(*_UNSIGNED, match_id))
+        event = session.execute(ac.BustTrade(*_UNSIGNED, match_id))
     applied(event, f"match {match_id} is taken back")
 
 
@@ -171,7 +171,7 @@ def limits(
         account_id = names_of(session).account(account).account_id
         now = session.read(link.GetAccount(account_id), link.AccountView)
         event = session.execute(
-            c.SetLimits(
+            ac.SetLimits(
                 *_UNSIGNED,
                 account_id,
                 _or(max_order_qty, now.max_order_qty),
@@ -189,7 +189,7 @@ def grant(data: Path, user: str, account: str, rights: str) -> None:
     with administrator(data) as session:
         names = names_of(session)
         account_id = 0 if account == "venue" else names.account(account).account_id
-        event = session.execute(c.Grant(*_UNSIGNED, names.user(user).user_id, account_id, bits))
+        event = session.execute(ac.Grant(*_UNSIGNED, names.user(user).user_id, account_id, bits))
     applied(event, f"{user} may {rights} for {account}")
 
 
@@ -200,7 +200,7 @@ def phase(data: Path, symbol: str, name: str, seconds: float) -> None:
     with administrator(data) as session:
         one = 0 if symbol == "all" else names_of(session).instrument(symbol).instrument_id
         call_ns = round(seconds * _NS_PER_S)
-        event = session.execute(c.SetPhase(*_UNSIGNED, one, Phase[name.upper()], call_ns))
+        event = session.execute(ac.SetPhase(*_UNSIGNED, one, Phase[name.upper()], call_ns))
     applied(event, f"{symbol} is {name.upper()}")
 
 
@@ -209,7 +209,7 @@ def bands(data: Path, symbol: str, static: int, dynamic: int, seconds: float) ->
     with administrator(data) as session:
         one = names_of(session).instrument(symbol).instrument_id
         call_ns = round(seconds * _NS_PER_S)
-        event = session.execute(c.SetBands(*_UNSIGNED, one, static, dynamic, call_ns))
+        event = session.execute(ac.SetBands(*_UNSIGNED, one, static, dynamic, call_ns))
     applied(event, f"bands of {symbol}: static {static}, dynamic {dynamic} basis points")
 
 
@@ -222,7 +222,7 @@ def cancel(data: Path, scope: CancelScope) -> None:
     with administrator(data) as session:
         names = names_of(session)
         event = session.execute(
-            c.AdminMassCancel(
+            ac.AdminMassCancel(
                 *_UNSIGNED,
                 0 if scope.user is None else names.session(scope.user).session_id,
                 0 if scope.account is None else names.account(scope.account).account_id,
@@ -270,7 +270,7 @@ def instrument_set(data: Path, symbol: str, change: InstrumentChange) -> None:
     with administrator(data) as session:
         now = names_of(session).instrument(symbol)
         event = session.execute(
-            c.SetInstrument(
+            ac.SetInstrument(
                 *_UNSIGNED,
                 now.instrument_id,
                 _or(change.lot_size, now.lot_size),
@@ -299,7 +299,7 @@ def _first_free(session: AdminSession, number: int, name: str) -> tuple[int, Eve
     """Add at the first free number: the directory does not name a participant without accounts."""
     while True:
         try:
-            return number, session.execute(c.AddParticipant(*_UNSIGNED, number, name.encode()))
+            return number, session.execute(ac.AddParticipant(*_UNSIGNED, number, name.encode()))
         except AdminRejected as refused:
             if refused.reason is not RejectReason.DUPLICATE_ID:
                 raise
@@ -318,7 +318,7 @@ def account_add(data: Path, config: AccountConfig) -> None:
         event = session.execute(command)
         applied(event, f"account {number} {config.firm}")
         if cash:
-            event = session.execute(c.DepositCash(*_UNSIGNED, number, cash))
+            event = session.execute(ac.DepositCash(*_UNSIGNED, number, cash))
             applied(event, f"{to_text(cash)} into account {config.firm}")
 
 
@@ -342,11 +342,11 @@ def user_add(
         applied(session.execute(command), f"user {user_id} {name.upper()}")
         for account in accounts:
             bits = OWN_ACCOUNT
-            event = session.execute(c.Grant(*_UNSIGNED, user_id, account.account_id, bits))
+            event = session.execute(ac.Grant(*_UNSIGNED, user_id, account.account_id, bits))
             applied(event, f"{name.upper()} may use account {account.firm.strip()}")
         options = SessionOption.CANCEL_ON_DISCONNECT if cancel_on_disconnect else 0
         event = session.execute(
-            c.OpenSession(
+            ac.OpenSession(
                 *_UNSIGNED, session_id, user_id, accounts[0].account_id, Protocol.OUCH, int(options)
             )
         )
@@ -366,14 +366,14 @@ def day_start(data: Path, date: int | None) -> None:
         now_ns = int(day.timestamp()) * 1_000_000_000
     trading_date, midnight_ns = trading_day(now_ns)
     with administrator(data) as session:
-        event = session.execute(c.StartDay(*_UNSIGNED, trading_date, midnight_ns))
+        event = session.execute(ac.StartDay(*_UNSIGNED, trading_date, midnight_ns))
     applied(event, f"the day {trading_date} is open")
 
 
 def day_end(data: Path) -> None:
     """Close the day."""
     with administrator(data) as session:
-        event = session.execute(c.EndDay(*_UNSIGNED))
+        event = session.execute(ac.EndDay(*_UNSIGNED))
     applied(event, "the day is closed; DAY orders expire")
 
 

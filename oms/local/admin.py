@@ -18,9 +18,10 @@ from oms.config import SettingsError
 from oms.local.genesis import ADMIN_SESSION_ID
 from oms.local.requests import NoAnswer, NotTheLeader, RequestRefused
 from oms.messages import link
-from oms.messages.commands import AdminCommand, Login
+from oms.messages.admin_commands import AdminCommand
+from oms.messages.commands import Login
 from oms.messages.enums import EventKind, RejectReason
-from oms.messages.records import Event, unpack_event, unpack_stream
+from oms.messages.event_records import Event, unpack_event, unpack_stream
 
 TIMEOUT_S: Final = 20.0
 ATTEMPT_S: Final = 2.0

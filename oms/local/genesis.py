@@ -33,6 +33,7 @@ from oms.config import (
 )
 from oms.local.decimals import to_units
 from oms.local.samples import demo_config, replay_config
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import (
     Entitlement,
@@ -43,7 +44,7 @@ from oms.messages.enums import (
     SessionOption,
     ShortSale,
 )
-from oms.messages.records import pack_batch
+from oms.messages.packing import pack_batch
 
 __all__ = [
     "add_account",
@@ -122,13 +123,13 @@ def trading_day(now_ns: int) -> tuple[int, int]:
 
 def add_instrument(
     config: InstrumentConfig, instrument_id: int, signature: tuple[int, int, int, int] = _UNSIGNED
-) -> c.AddInstrument:
+) -> ac.AddInstrument:
     """The command for one instrument. Raises: ValueError."""
     what = f"instrument {config.symbol}"
     if config.phase not in Phase.__members__:
         msg = f"{what}: phase {config.phase!r} is not one of {', '.join(Phase.__members__)}"
         raise ValueError(msg)
-    return c.AddInstrument(
+    return ac.AddInstrument(
         *signature,
         instrument_id=instrument_id,
         symbol=_ascii(config.symbol, what, SYMBOL_BYTES_MAX),
@@ -146,10 +147,10 @@ def add_account(
     account_id: int,
     participant_id: int,
     signature: tuple[int, int, int, int] = _UNSIGNED,
-) -> c.AddAccount:
+) -> ac.AddAccount:
     """The command for one account. Raises: ValueError."""
     what = f"account {config.firm}"
-    return c.AddAccount(
+    return ac.AddAccount(
         *signature,
         account_id=account_id,
         participant_id=participant_id,
@@ -167,10 +168,10 @@ def add_user(
     user_id: int,
     participant_id: int,
     signature: tuple[int, int, int, int] = _UNSIGNED,
-) -> c.AddUser:
+) -> ac.AddUser:
     """The command for one login, with a fresh salt. Raises: ValueError."""
     salt = secrets.token_bytes(SALT_BYTES)
-    return c.AddUser(
+    return ac.AddUser(
         *signature,
         user_id=user_id,
         participant_id=participant_id,
@@ -194,7 +195,7 @@ def _admin_commands(config: VenueConfig, now_ns: int) -> list[c.Command]:
     return [
         *(add_instrument(item, symbols[item.symbol]) for item in config.instruments),
         *(
-            c.AddParticipant(*_UNSIGNED, participant_id=number, name=_ascii(name, "participant"))
+            ac.AddParticipant(*_UNSIGNED, participant_id=number, name=_ascii(name, "participant"))
             for name, number in participants.items()
         ),
         *(
@@ -208,7 +209,7 @@ def _admin_commands(config: VenueConfig, now_ns: int) -> list[c.Command]:
         *_users(config.users, participants, account_ids),
         *_deposits(config.accounts, account_ids, symbols),
         *_default_limits(config.risk),
-        c.StartDay(*_UNSIGNED, trading_date=trading_date, midnight_ns=midnight_ns),
+        ac.StartDay(*_UNSIGNED, trading_date=trading_date, midnight_ns=midnight_ns),
     ]
 
 
@@ -217,10 +218,10 @@ def _users(
 ) -> list[c.Command]:
     added: list[c.Command] = [add_user(ADMIN_NAME, secrets.token_hex(), ADMIN_USER_ID, 1)]
     sessions: list[c.Command] = [
-        c.OpenSession(*_UNSIGNED, ADMIN_SESSION_ID, ADMIN_USER_ID, 0, Protocol.ADMIN)
+        ac.OpenSession(*_UNSIGNED, ADMIN_SESSION_ID, ADMIN_USER_ID, 0, Protocol.ADMIN)
     ]
     grants: list[c.Command] = [
-        c.Grant(*_UNSIGNED, ADMIN_USER_ID, 0, Entitlement.ADMIN | Entitlement.READ)
+        ac.Grant(*_UNSIGNED, ADMIN_USER_ID, 0, Entitlement.ADMIN | Entitlement.READ)
     ]
     for number, user in enumerate(users, ADMIN_USER_ID + 1):
         if user.protocol not in Protocol.__members__:
@@ -232,11 +233,11 @@ def _users(
         default = firms[0] if firms else 0
         options = SessionOption.CANCEL_ON_DISCONNECT if user.cancel_on_disconnect else 0
         sessions.append(
-            c.OpenSession(
+            ac.OpenSession(
                 *_UNSIGNED, number, number, default, Protocol[user.protocol], int(options)
             )
         )
-        grants += [c.Grant(*_UNSIGNED, number, firm, OWN_ACCOUNT) for firm in firms]
+        grants += [ac.Grant(*_UNSIGNED, number, firm, OWN_ACCOUNT) for firm in firms]
     return [*added, *sessions, *grants]
 
 
@@ -253,13 +254,13 @@ def _deposits(
             msg = f"account {account.firm}: cash {account.cash} is negative or beyond the bound"
             raise ValueError(msg)
         if cash:
-            deposits.append(c.DepositCash(*_UNSIGNED, account_id, cash))
+            deposits.append(ac.DepositCash(*_UNSIGNED, account_id, cash))
         shares = dict.fromkeys(symbols, account.all_shares)
         for symbol, quantity in account.shares.items():
             _known(symbols, symbol, account.firm)
             shares[symbol] = quantity
         deposits += [
-            c.DepositShares(*_UNSIGNED, account_id, symbols[symbol], quantity)
+            ac.DepositShares(*_UNSIGNED, account_id, symbols[symbol], quantity)
             for symbol, quantity in shares.items()
             if quantity
         ]
@@ -269,7 +270,7 @@ def _deposits(
 def _default_limits(risk: RiskConfig) -> list[c.Command]:
     """SET_RISK of the defaults, where the configuration says other than the engine."""
     accounts, sessions = risk.accounts, risk.sessions
-    of_accounts = c.SetRisk(
+    of_accounts = ac.SetRisk(
         *_UNSIGNED,
         RiskScope.ACCOUNT,
         0,
@@ -283,7 +284,7 @@ def _default_limits(risk: RiskConfig) -> list[c.Command]:
         max_exposure=to_units(accounts.max_exposure, "risk of accounts, max_exposure"),
         **_rate(accounts, "risk of accounts"),
     )
-    of_sessions = c.SetRisk(
+    of_sessions = ac.SetRisk(
         *_UNSIGNED,
         RiskScope.SESSION,
         0,

@@ -6,7 +6,9 @@ array-like, fields only appended.
 
 import msgspec
 
-from oms.messages.commands import U64, AdminCommand, Command, Login
+from oms.messages.admin_commands import AdminCommand
+from oms.messages.commands import Command, Login
+from oms.messages.signed import U64
 
 
 class Push(msgspec.Struct, frozen=True, array_like=True, gc=False):

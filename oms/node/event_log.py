@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from oms.bounds import EVENT_BYTES, EVENTS_AHEAD_BYTES
-from oms.messages.records import EVENT_DTYPE
+from oms.messages.event_records import EVENT_DTYPE
 from oms.node.event_file import EventFile, seq_at
 
 FLUSH_BYTES: Final = 1 << 18  # a longer buffer is written to the file at once

@@ -15,7 +15,7 @@ import zmq
 
 from oms.bounds import EVENT_BYTES, FEED_SUBSCRIPTIONS_MAX
 from oms.messages.enums import EventKind
-from oms.messages.records import EVENT_DTYPE
+from oms.messages.event_records import EVENT_DTYPE
 from oms.node.event_index import EventIndex
 from oms.node.feed_frames import to_frame
 from oms.node.symbols import Symbols

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from oms.bounds import EVENT_BYTES
-from oms.messages import records
+from oms.messages import event_records
 from oms.messages.enums import (
     CancelReason,
     EventFlag,
@@ -22,9 +22,9 @@ from oms.messages.enums import (
     Side,
     TimeInForce,
 )
+from oms.messages.event_records import Event
 from oms.messages.executions import OrderEvent
 from oms.messages.market_data import BookTop, CallState, CallTrade, PhaseChange, Trade, TradeBust
-from oms.messages.records import Event
 from oms.wire import frames
 from oms.wire.frames import FrameKind
 
@@ -190,7 +190,7 @@ _EXECUTIONS: Final = {
 def _call(
     data: bytes | memoryview, offset: int, event: Event, symbol: str
 ) -> tuple[FrameKind, CallState | CallTrade]:
-    said = records.unpack_auction(data, offset)
+    said = event_records.unpack_auction(data, offset)
     if event.kind == EventKind.AUCTION_TRADE:
         trade = CallTrade(
             symbol=symbol,
@@ -255,7 +255,7 @@ def _market_data(
         return FrameKind.TRADE_BUST, bust
     if event.kind in _CALL_KINDS:
         return _call(data, offset, event, symbol)
-    top = records.unpack_book_top(data, offset)
+    top = event_records.unpack_book_top(data, offset)
     book_top = BookTop(
         symbol=symbol,
         event_seq=event.event_seq,
@@ -271,7 +271,7 @@ def _market_data(
 
 def to_frame(data: bytes | memoryview, offset: int, symbol: str) -> bytes:
     """Header and body of the frame of one numbered record at byte `offset`."""
-    event = records.unpack_event(data, offset)
+    event = event_records.unpack_event(data, offset)
     body: OrderEvent | MarketData
     execution = _EXECUTIONS.get(event.kind)
     if execution is not None:

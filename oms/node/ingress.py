@@ -11,7 +11,8 @@ import msgspec
 import zmq
 
 from oms.bounds import PULL_FRAMES_PER_TURN, PUSH_COMMANDS_MAX
-from oms.messages.commands import U64, Login, Logout, OrderCommand
+from oms.messages.commands import Login, Logout, OrderCommand
+from oms.messages.signed import U64
 from oms.node.leases import Leases
 from oms.node.sequencer import Sequencer
 from oms.process_log import Log

@@ -13,7 +13,8 @@ from typing import Final
 
 from oms.bounds import EVENT_BYTES
 from oms.messages.enums import EventKind
-from oms.messages.records import BATCH_HEADER, unpack_event
+from oms.messages.event_records import unpack_event
+from oms.messages.records import BATCH_HEADER
 from oms.node import skip_orders
 from oms.node.engine import Engine
 from oms.node.event_file import AllEvents

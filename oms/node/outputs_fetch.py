@@ -18,7 +18,7 @@ import zmq
 
 from oms.bounds import EVENT_BYTES, REQUEST_WAIT_NS
 from oms.messages import link
-from oms.messages.records import EVENT_DTYPE
+from oms.messages.event_records import EVENT_DTYPE
 from oms.node.event_log import EventLog
 from oms.node.replies import ANSWER
 from oms.process_log import Log

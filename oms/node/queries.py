@@ -12,7 +12,7 @@ import numpy as np
 
 from oms.bounds import EVENT_BYTES, REPLAY_BYTES_MAX
 from oms.messages import link
-from oms.messages.records import EVENT_DTYPE
+from oms.messages.event_records import EVENT_DTYPE
 from oms.node.engine import Engine
 from oms.node.event_file import read_archived
 from oms.node.event_index import EventIndex

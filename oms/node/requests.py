@@ -15,9 +15,10 @@ import zmq
 
 from oms.bounds import EVENT_BYTES, REQUEST_WAIT_NS, REQUESTS_PER_TURN, REQUESTS_WAITING_MAX
 from oms.messages import link
-from oms.messages.commands import AdminCommand, Login
+from oms.messages.admin_commands import AdminCommand
+from oms.messages.commands import Login
 from oms.messages.enums import EventKind
-from oms.messages.records import Event, unpack_event
+from oms.messages.event_records import Event, unpack_event
 from oms.node.queries import Queries
 from oms.node.reads import Reads
 from oms.node.replies import Asker, Replies

@@ -20,7 +20,8 @@ from oms.bounds import (
 )
 from oms.messages.commands import Command, NewOrder, ReplaceOrder
 from oms.messages.enums import RejectReason
-from oms.messages.records import BATCH_HEADER, pack_batch
+from oms.messages.packing import pack_batch
+from oms.messages.records import BATCH_HEADER
 from oms.node.engine import Engine
 
 

@@ -9,7 +9,7 @@ import struct
 import msgspec
 
 from oms.messages.enums import EventFlag, EventKind, Policy, RestatedReason, Side
-from oms.messages.records import EVENT
+from oms.messages.event_records import EVENT
 from oms.reference.book import Top
 from oms.reference.order import Order
 from oms.reference.records import OrderRecord
@@ -152,7 +152,7 @@ class Events:
                 instrument_id=order.instrument_id,
                 user_ref_num=order.user_ref_num,
                 order_id=order.order_id,
-                price=record.stop_price,  # the record's overlay, see oms/messages/records.py
+                price=record.stop_price,  # the record's overlay, see oms/messages/event_records.py
                 qty=record.min_qty,
                 leaves_qty=record.display_qty,
                 ord_type=record.self_trade,
@@ -350,7 +350,7 @@ class Events:
             Draft(
                 kind=EventKind.BOOK_TOP,
                 instrument_id=instrument_id,
-                order_id=top.bid_qty,  # the record's overlay, see oms/messages/records.py
+                order_id=top.bid_qty,  # the record's overlay, see oms/messages/event_records.py
                 price=top.bid_price,
                 qty=top.ask_qty & _U32,
                 leaves_qty=top.ask_qty >> 32,
@@ -370,7 +370,7 @@ class Events:
                 side=Side.BUY if imbalance > 0 else Side.SELL if imbalance < 0 else 0,
                 reason=instrument.phase,
                 instrument_id=instrument.instrument_id,
-                order_id=volume,  # the record's overlay, see oms/messages/records.py
+                order_id=volume,  # the record's overlay, see oms/messages/event_records.py
                 price=price,
                 qty=surplus & _U32,
                 leaves_qty=surplus >> 32,

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from oms.messages.enums import EventKind
-from oms.messages.records import Event
+from oms.messages.event_records import Event
 from oms.robots.facts import Fact, fact_of_event
 
 EXAMPLES_MAX: Final = 5

@@ -14,7 +14,7 @@ import msgspec
 
 from oms.local.requests import NoAnswer, NodeRequests, NotTheLeader, RequestRefused
 from oms.messages import link
-from oms.messages.records import unpack_stream
+from oms.messages.event_records import unpack_stream
 from oms.robots.audit import Finding, RunningAudit, compare, compare_live, compare_sent
 from oms.robots.facts import facts_of_events
 from oms.robots.robot import Robot

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from oms.messages.enums import OUCH_REJECT_CODE, EventKind, RejectReason
-from oms.messages.records import Event
+from oms.messages.event_records import Event
 
 _PACKED: Final = struct.Struct("<BIQIqQ")
 

@@ -5,7 +5,7 @@ bytes are a function of the record, the symbol table and the day's midnight, so 
 replays exactly what another one sent (DESIGN 3.4). Every numbered event of an OUCH session is
 exactly one sequenced packet; SoupBinTCP's implicit number is therefore the record's out_seq.
 
-Record layout: `oms/messages/records.py`. Message layouts: wire reference 2.3.
+Record layout: `oms/messages/event_records.py`. Message layouts: wire reference 2.3.
 """
 
 import struct
@@ -24,7 +24,7 @@ from oms.messages.enums import (
     TimeInForce,
     Trigger,
 )
-from oms.messages.records import OrderTerms, unpack_terms
+from oms.messages.event_records import OrderTerms, unpack_terms
 from oms.wire import ouch_messages as m
 from oms.wire.appendage import Option, Tag, build_appendage
 

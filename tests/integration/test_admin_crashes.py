@@ -16,7 +16,7 @@ from oms.local.requests import NodeRequests
 from oms.local.samples import GUEST, GUEST_FIRM, demo_config
 from oms.local.venue import LocalVenue
 from oms.messages import link
-from oms.messages.commands import AdminCommand, DepositCash, EndDay, StartDay
+from oms.messages.admin_commands import AdminCommand, DepositCash, EndDay, StartDay
 from oms.wire import ouch
 from oms.wire import ouch_messages as m
 from tests.support.crash_evidence import (

@@ -19,9 +19,10 @@ from oms.bounds import EVENT_BYTES
 from oms.local.requests import NotTheLeader
 from oms.local.venue import LocalVenue
 from oms.messages import link
-from oms.messages.commands import DepositCash, Login, NewOrder
+from oms.messages.admin_commands import DepositCash
+from oms.messages.commands import Login, NewOrder
 from oms.messages.enums import EventKind
-from oms.messages.records import unpack_event
+from oms.messages.event_records import unpack_event
 from oms.node import genesis
 from oms.node.engine import make_engine
 from oms.replication import snapshot_file

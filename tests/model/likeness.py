@@ -7,7 +7,7 @@ keeps; whatever has no limit of its own counts as fresh.
 from gateways.courier import Window as RealWindow
 from oms.messages.commands import AccountQuery, CancelOrder, Command, Login, Logout, NewOrder
 from oms.messages.enums import EventKind
-from oms.messages.records import Event
+from oms.messages.event_records import Event
 from oms.reference.state import Session
 from tests.model.state import Copy, CopyKind, Engine, Item, Note, NoteKind, Pipe, Window
 from tests.support.link_venue import SESSION

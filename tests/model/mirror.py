@@ -12,7 +12,8 @@ from random import Random
 from oms.bounds import COMMAND_TTL_NS
 from oms.local.genesis import build_genesis
 from oms.messages.commands import Command, GatewayLost, Login
-from oms.messages.records import pack_batch, unpack_events
+from oms.messages.event_records import unpack_events
+from oms.messages.packing import pack_batch
 from oms.reference.engine import Engine
 from oms.reference.state import Session
 from tests.model.likeness import Likeness

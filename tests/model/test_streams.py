@@ -14,7 +14,7 @@ from gateways.binary.joiner import Joiner
 from gateways.event_order import EventOrder
 from oms.bounds import EVENT_BYTES
 from oms.messages.enums import EventKind
-from oms.messages.records import EVENT
+from oms.messages.event_records import EVENT
 
 pytestmark = pytest.mark.model
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from oms.bounds import EVENT_BYTES
 from oms.messages.enums import CancelReason, EventFlag, EventKind, RejectReason, RestatedReason
-from oms.messages.records import unpack_event
+from oms.messages.event_records import unpack_event
 from oms.reference.engine import Engine
 from tests.properties.steps import Step, pack
 from tests.scenarios import render

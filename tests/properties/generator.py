@@ -8,6 +8,7 @@ that a share of everything is wrong: numbers, epochs, times, fields, bytes.
 from collections.abc import Callable
 from random import Random
 
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import KillScope, Phase
 from oms.reference.state import Venue
@@ -107,7 +108,7 @@ class Generator:
             return c.Login(rng.choice(asleep), rng.randint(1, 10**6), rng.choice((7, 8)))
         sign = self._dice.sign(venue, 1)
         if not now.is_day_open and not now.sweep_slot:
-            return c.StartDay(*sign, now.trading_date + 1, venues.MIDNIGHT_NS)
+            return ac.StartDay(*sign, now.trading_date + 1, venues.MIDNIGHT_NS)
         off = [
             (KillScope.VENUE, 0, now.is_killed),
             *((KillScope.SESSION, s.session_id, s.is_killed) for s in venue.sessions),
@@ -116,11 +117,11 @@ class Generator:
         ]
         killed = [(scope, scope_id) for scope, scope_id, is_killed in off if is_killed]
         if killed:
-            return c.SetKill(*sign, *rng.choice(killed), 0)
+            return ac.SetKill(*sign, *rng.choice(killed), 0)
         restricted = [(i.instrument_id, 0) for i in venue.instruments if i.restriction]
         restricted += [(key[1], key[0]) for key, p in venue.positions.items() if p.restriction]
         if restricted:
-            return c.SetRestriction(*sign, *rng.choice(restricted), 0)
+            return ac.SetRestriction(*sign, *rng.choice(restricted), 0)
         quiet = [
             i.instrument_id
             for i in venue.instruments
@@ -128,5 +129,5 @@ class Generator:
             and (i.phase not in COLLECTING or rng.random() < CALL_REPAIRS)
         ]
         if quiet:
-            return c.SetPhase(*sign, rng.choice((0, rng.choice(quiet))), Phase.CONTINUOUS)
+            return ac.SetPhase(*sign, rng.choice((0, rng.choice(quiet))), Phase.CONTINUOUS)
         return None

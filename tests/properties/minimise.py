@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.reference.engine import Engine
 from tests.properties.comparison import Comparison, EngineDisagreement, EngineFactory
@@ -71,7 +72,7 @@ def recounted(steps: list[Step]) -> list[Step]:
                 planned[index] = planned[index]._replace(command=counted)
                 done[number] = steps[number]._replace(planned=tuple(planned))
                 return done
-            following += isinstance(command, c.AdminCommand) and command.session_id == 0
+            following += isinstance(command, ac.AdminCommand) and command.session_id == 0
     return done
 
 

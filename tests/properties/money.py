@@ -7,6 +7,7 @@ often wrong, keys are often those of postings that the venue remembers.
 from random import Random
 
 from oms.bounds import FEE_RATE_MAX, FEE_SCHEDULES_MAX, MONEY_MAX
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import CommandKind
 from oms.reference.state import KeyedPosting, Venue
@@ -28,20 +29,20 @@ def posting(rng: Random, venue: Venue, sign: Sign) -> c.Command:
     amount = rng.choice(_AMOUNTS)
     match rng.randint(0, 3):
         case 0:
-            return c.DepositCash(*sign, account, amount, key)
+            return ac.DepositCash(*sign, account, amount, key)
         case 1:
-            return c.DepositShares(*sign, account, instrument, amount, key, rng.choice(_COSTS))
+            return ac.DepositShares(*sign, account, instrument, amount, key, rng.choice(_COSTS))
         case _:
             instrument = rng.choice((0, instrument))
             amount = rng.choice((amount, rng.randint(1, 3_000)))
-            return c.Transfer(*sign, account, other, instrument, amount, key)
+            return ac.Transfer(*sign, account, other, instrument, amount, key)
 
 
 def bust(rng: Random, venue: Venue, sign: Sign) -> c.Command:
     """A trade of lately, mostly one that may be taken back."""
     last = venue.numbers.next_match_id - 1
     ids = (last, last, max(last - rng.randint(0, 20), 0), last + 1, 0, (1 << 64) - 1)
-    return c.BustTrade(*sign, rng.choice((*ids, *list(venue.trades)[-3:])))
+    return ac.BustTrade(*sign, rng.choice((*ids, *list(venue.trades)[-3:])))
 
 
 def fees(rng: Random, venue: Venue, sign: Sign) -> c.Command:
@@ -49,21 +50,21 @@ def fees(rng: Random, venue: Venue, sign: Sign) -> c.Command:
     schedule = rng.choice((1, 1, 2, 3, rng.randint(0, len(venue.fees) + 2), FEE_SCHEDULES_MAX + 1))
     account = rng.randint(0, len(venue.accounts) + 1)
     if rng.random() < 0.6:
-        return c.SetFees(*sign, rng.choice((0, schedule)), account or 1)
+        return ac.SetFees(*sign, rng.choice((0, schedule)), account or 1)
     maker, taker = (rng.choice(_RATES) for _ in range(2))
-    return c.SetFees(*sign, schedule, 0, maker, taker, account)
+    return ac.SetFees(*sign, schedule, 0, maker, taker, account)
 
 
 def _repeated(rng: Random, sign: Sign, known: KeyedPosting) -> c.Command:
     amount = known.amount + (rng.random() < 0.2)
     match known.kind:
         case CommandKind.DEPOSIT_CASH:
-            return c.DepositCash(*sign, known.account_id, amount, known.key)
+            return ac.DepositCash(*sign, known.account_id, amount, known.key)
         case CommandKind.DEPOSIT_SHARES:
-            return c.DepositShares(
+            return ac.DepositShares(
                 *sign, known.account_id, known.instrument_id, amount, known.key, known.cost
             )
         case _:
-            return c.Transfer(
+            return ac.Transfer(
                 *sign, known.account_id, known.to_account_id, known.instrument_id, amount, known.key
             )

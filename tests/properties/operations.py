@@ -6,6 +6,7 @@ Called by the generator. Promises: deterministic in the given dice.
 import msgspec
 
 from oms.bounds import PRICE_MAX
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import Phase, SelfTrade
 from oms.reference.state import Venue
@@ -22,7 +23,7 @@ def set_self_trade(dice: Dice, venue: Venue) -> c.Command:
     rng = dice.rng
     account = rng.randint(0, len(venue.accounts) + 1)
     mode = rng.choice((0, 0, 0, 0, *SelfTrade, 5, 255))
-    return c.SetSelfTrade(*dice.admin_sign(venue), account, rng.choice((0, 0, 1, 2)), mode)
+    return ac.SetSelfTrade(*dice.admin_sign(venue), account, rng.choice((0, 0, 1, 2)), mode)
 
 
 def set_kill(dice: Dice, venue: Venue) -> c.Command:
@@ -30,7 +31,7 @@ def set_kill(dice: Dice, venue: Venue) -> c.Command:
     rng = dice.rng
     scope = rng.choice((0, 1, 2, 2, 3, 3, 4, 4, 5))
     is_killed = rng.choice((0, 0, 0, 1, 2))
-    return c.SetKill(*dice.admin_sign(venue), scope, rng.choice((0, rng.randint(0, 6))), is_killed)
+    return ac.SetKill(*dice.admin_sign(venue), scope, rng.choice((0, rng.randint(0, 6))), is_killed)
 
 
 def set_risk(dice: Dice, venue: Venue) -> c.Command:
@@ -46,7 +47,7 @@ def set_restriction(dice: Dice, venue: Venue) -> c.Command:
 def admin_mass_cancel(dice: Dice, venue: Venue) -> c.Command:
     """Everything that fits, of anybody."""
     rng = dice.rng
-    return c.AdminMassCancel(
+    return ac.AdminMassCancel(
         *dice.admin_sign(venue),
         of_session_id=rng.choice((0, 0, 0, rng.randint(0, len(venue.sessions) + 1))),
         of_account_id=rng.choice((0, rng.randint(0, len(venue.accounts) + 1))),
@@ -87,7 +88,7 @@ def limits(dice: Dice, venue: Venue) -> c.Command:
     if dice.rng.random() < 0.2:
         values[dice.rng.randint(0, 3)] = dice.rng.choice((-1, 0, I64_MIN))
     account = dice.rng.randint(0, len(venue.accounts) + 1)
-    return c.SetLimits(*dice.admin_sign(venue), account, *values)
+    return ac.SetLimits(*dice.admin_sign(venue), account, *values)
 
 
 def set_instrument(dice: Dice, venue: Venue) -> c.Command:
@@ -95,8 +96,8 @@ def set_instrument(dice: Dice, venue: Venue) -> c.Command:
     rng = dice.rng
     target = venue.instrument(rng.randint(0, len(venue.instruments) + 1))
     if target is None:
-        return c.SetInstrument(*dice.admin_sign(venue), 77, 1, 1, 0, 0, 1)
-    return c.SetInstrument(
+        return ac.SetInstrument(*dice.admin_sign(venue), 77, 1, 1, 0, 0, 1)
+    return ac.SetInstrument(
         *dice.admin_sign(venue),
         target.instrument_id,
         lot_size=rng.choice((target.lot_size, target.lot_size, 1, 0)),
@@ -111,15 +112,15 @@ def phase(dice: Dice, venue: Venue) -> c.Command:
     """Another phase, or the day begins or ends."""
     rng, sign = dice.rng, dice.admin_sign(venue)
     if rng.random() < (0.02 if dice.is_deep else 0.3):
-        return c.EndDay(*sign)
+        return ac.EndDay(*sign)
     if rng.random() < 0.1:
         date = venue.numbers.trading_date + rng.choice((0, 1))
-        return c.StartDay(*sign, date, venues.MIDNIGHT_NS)
+        return ac.StartDay(*sign, date, venues.MIDNIGHT_NS)
     instrument = rng.choice((0, rng.randint(0, len(venue.instruments) + 1)))
     phase = rng.choice((*PHASES, *CALLS, *CALLS, Phase.CONTINUOUS, Phase.CONTINUOUS, 0, 99))
     is_timed = phase in CALLS or rng.random() < 0.02
     lasts = rng.choice((0, 10**6, 10**7, 10**8, 10**8, -1, I64_MAX)) if is_timed else 0
-    return c.SetPhase(*sign, instrument, phase, lasts)
+    return ac.SetPhase(*sign, instrument, phase, lasts)
 
 
 def call_phase(dice: Dice, venue: Venue) -> c.Command:
@@ -133,13 +134,13 @@ def call_phase(dice: Dice, venue: Venue) -> c.Command:
         new = rng.choice((Phase.PRE_OPEN, *CALLS))
     elif rng.random() < 0.2:
         new = rng.choice((Phase.HALTED, Phase.CLOSED, *CALLS))
-    return c.SetPhase(*dice.sign(venue, 1), target.instrument_id, new)
+    return ac.SetPhase(*dice.sign(venue, 1), target.instrument_id, new)
 
 
 def set_bands(dice: Dice, venue: Venue) -> c.Command:
     """Narrow enough to be reached."""
     rng = dice.rng
-    return c.SetBands(
+    return ac.SetBands(
         *dice.admin_sign(venue),
         instrument_id=rng.randint(0, len(venue.instruments) + 1),
         static_bps=rng.choice((0, 0, 100, 500, 10_000, 10_001)),
@@ -162,16 +163,16 @@ def identity(dice: Dice, venue: Venue) -> c.Command:
             )
         case 1:
             new_id = len(venue.participants) + rng.choice((1, 1, 0, 2, 50))
-            return c.AddParticipant(*sign, new_id, name)
+            return ac.AddParticipant(*sign, new_id, name)
         case 2:
             new_id = len(venue.accounts) + rng.choice((1, 1, 0, 2, 50))
-            return c.AddAccount(*sign, new_id, some, name[:4], *venues.limits(rng))
+            return ac.AddAccount(*sign, new_id, some, name[:4], *venues.limits(rng))
         case 3:
             new_id = len(venue.users) + rng.choice((1, 1, 0, 2, 50))
-            return c.AddUser(*sign, new_id, some, name, b"s", b"h")
+            return ac.AddUser(*sign, new_id, some, name, b"s", b"h")
         case 4:
             new_id = len(venue.sessions) + rng.choice((1, 1, 0, 2, 50))
-            return c.OpenSession(
+            return ac.OpenSession(
                 *sign,
                 new_id,
                 some,
@@ -183,4 +184,4 @@ def identity(dice: Dice, venue: Venue) -> c.Command:
             bits = rng.choice((0, 1, 1, 1, 3, 31, 32, U32_MAX))
             is_own_right = some == 1 and rng.random() < 0.9
             account = rng.randint(1, 6) if is_own_right else rng.randint(0, 6)
-            return c.Grant(*sign, some, account, bits)
+            return ac.Grant(*sign, some, account, bits)

@@ -8,7 +8,7 @@ from random import Random
 
 import msgspec
 
-from oms.messages import commands as c
+from oms.messages import admin_commands as ac
 from oms.messages.enums import RiskScope
 from oms.reference.state import Venue
 from tests.properties import venues
@@ -34,7 +34,7 @@ _ODD: dict[str, tuple[int, ...]] = {
 }
 
 
-def set_risk(rng: Random, sign: _Sign, venue: Venue) -> c.SetRisk:
+def set_risk(rng: Random, sign: _Sign, venue: Venue) -> ac.SetRisk:
     """SET_RISK of anybody, or of nobody."""
     scope = rng.choice((1, 1, 1, 2, 2, 3)) if rng.random() < 0.1 else rng.choice((1, 1, 2))
     allowed = 80 if scope == RiskScope.SESSION else 511
@@ -42,7 +42,7 @@ def set_risk(rng: Random, sign: _Sign, venue: Venue) -> c.SetRisk:
     defaults = rng.choice((0, 0, rng.getrandbits(9))) & allowed & ~fields
     scope_id = rng.choice((0, rng.randint(0, len(venue.accounts) + 1)))
     limits = _limits(rng) if rng.random() < 0.5 else _WIDE
-    command = c.SetRisk(
+    command = ac.SetRisk(
         *sign, scope, scope_id, fields, defaults if scope_id else 0, rng.choice((0, 0, 1)),
         **limits,
     )  # fmt: skip
@@ -52,12 +52,12 @@ def set_risk(rng: Random, sign: _Sign, venue: Venue) -> c.SetRisk:
     return command
 
 
-def set_restriction(rng: Random, sign: _Sign, venue: Venue) -> c.SetRestriction:
+def set_restriction(rng: Random, sign: _Sign, venue: Venue) -> ac.SetRestriction:
     """SET_RESTRICTION, mostly lifting what there is."""
     bits = rng.choice((0, 0, 0, 1, 2, 4, 8, 8, 12, 16, 255))
     instrument = rng.randint(0, len(venue.instruments) + 1)
     account = rng.choice((0, rng.randint(0, len(venue.accounts) + 1)))
-    return c.SetRestriction(*sign, instrument, account, bits, rng.choice((0, 0, 1, 1, 1, 2)))
+    return ac.SetRestriction(*sign, instrument, account, bits, rng.choice((0, 0, 1, 1, 1, 2)))
 
 
 def _limits(rng: Random) -> dict[str, int]:

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 import msgspec
 
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
-from oms.messages.records import pack_batch
+from oms.messages.packing import pack_batch
 from oms.reference.state import Venue
 from tests.scenarios.language import print_raw
 
-Signed = c.OrderCommand | c.AdminCommand
+Signed = c.OrderCommand | ac.AdminCommand
 
 
 class Planned(NamedTuple):

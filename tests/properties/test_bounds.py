@@ -6,9 +6,11 @@ import msgspec
 import pytest
 
 from oms.bounds import COMMAND_BYTES, EVENT_BYTES, OUTCOME_WINDOW, WORK_STEPS_MAX
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import OUCH_POLICY, EventKind, KillScope
-from oms.messages.records import pack_batch, unpack_events
+from oms.messages.event_records import unpack_events
+from oms.messages.packing import pack_batch
 from oms.reference.engine import Engine
 from tests.scenarios import world
 
@@ -71,7 +73,7 @@ def test_day_end_sweep_takes_bounded_steps(module: str, count: int) -> None:
     for first in range(1, count + 1, 1000):
         venue.apply(_orders(first, min(first + 999, count)))
     assert venue.engine.open_orders == count
-    venue.apply([c.EndDay(ADMIN, 1, 1, NEVER)])
+    venue.apply([ac.EndDay(ADMIN, 1, 1, NEVER)])
     left = count
     while left > 0:
         assert venue.engine.is_work_pending
@@ -106,13 +108,13 @@ def test_engines_agree_after_sweep_and_window() -> None:
     """The same through both, digest by digest."""
     oracle, core = (Venue(module) for module in MODULES)
     batches = [_orders(1, 1000), _orders(1001, 2000, tif=2), _orders(2001, 3000)]
-    batches.append([c.EndDay(ADMIN, 1, 1, NEVER)])
+    batches.append([ac.EndDay(ADMIN, 1, 1, NEVER)])
     batches += [[], [], []]
     batches += [
         [c.AccountQuery(ALICE, 1, n, NEVER) for n in range(first, first + 1000)]
         for first in range(3001, 8001, 1000)
     ]
-    batches.append([c.StartDay(ADMIN, 1, 2, NEVER, 20260106, world.MIDNIGHT_NS)])
+    batches.append([ac.StartDay(ADMIN, 1, 2, NEVER, 20260106, world.MIDNIGHT_NS)])
     batches.append([c.AccountQuery(ALICE, 1, n, NEVER) for n in (1, 3903, 3905, 8000, 8001)])
     for batch in batches:
         assert oracle.apply(batch) == core.apply(batch)
@@ -176,7 +178,7 @@ def test_what_is_killed_stays_so_after_a_restart(module: str, scope: KillScope) 
     """A snapshot that forgets it lets in whom an administrator has stopped."""
     venue = Venue(module)
     scope_id = {KillScope.VENUE: 0, KillScope.SESSION: ALICE}.get(scope, 1)
-    venue.apply([c.SetKill(ADMIN, 1, 1, NEVER, scope, scope_id, 1)])
+    venue.apply([ac.SetKill(ADMIN, 1, 1, NEVER, scope, scope_id, 1)])
     copy: Engine = importlib.import_module(module).Engine()
     copy.restore(venue.engine.snapshot())
     assert copy.state_digest() == venue.engine.state_digest()

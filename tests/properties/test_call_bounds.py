@@ -6,9 +6,10 @@ import msgspec
 import pytest
 
 from oms.bounds import WORK_STEPS_MAX
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import OUCH_POLICY, EventKind, OrdType, Phase, RejectReason, Side
-from oms.messages.records import unpack_events
+from oms.messages.event_records import unpack_events
 from tests.properties.compare import engine_factory
 from tests.properties.comparison import Comparison
 from tests.properties.steps import Planned, Step
@@ -26,8 +27,8 @@ def _order(session: int, ref: int, side: int, price: int, qty: int = 1) -> c.Com
     )  # fmt: skip
 
 
-def _phase(seq: int, phase: Phase) -> c.SetPhase:
-    return c.SetPhase(ADMIN, 1, seq, NEVER, 1, phase)
+def _phase(seq: int, phase: Phase) -> ac.SetPhase:
+    return ac.SetPhase(ADMIN, 1, seq, NEVER, 1, phase)
 
 
 def _collected(module: str) -> Venue:
@@ -93,7 +94,7 @@ def test_in_the_middle_orders_wait_outside_and_cancels_pass(module: str) -> None
 def test_the_day_ends_behind_its_uncross(module: str) -> None:
     """The sweep would take what has the right to trade."""
     venue = _collected(module)
-    kinds = venue.apply([_phase(2, Phase.CLOSED), c.EndDay(ADMIN, 1, 3, NEVER)])
+    kinds = venue.apply([_phase(2, Phase.CLOSED), ac.EndDay(ADMIN, 1, 3, NEVER)])
     while venue.engine.is_work_pending:
         kinds += venue.apply([])
     assert kinds.count(EventKind.ORDER_EXECUTED) == 2 * COUNT

@@ -6,7 +6,7 @@ import pytest
 from oms.bounds import WORK_STEPS_MAX
 from oms.messages import commands as c
 from oms.messages.enums import EventKind, Side, TimeInForce
-from oms.messages.records import unpack_events
+from oms.messages.event_records import unpack_events
 from tests.properties.test_bounds import ALICE, MODULES, Venue
 from tests.properties.test_mass_cancel_bounds import BOB, _order
 

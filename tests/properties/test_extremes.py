@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from oms.bounds import MONEY_MAX, ORDER_QTY_MAX, PRICE_MAX
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import OUCH_POLICY
-from oms.messages.records import pack_batch
+from oms.messages.packing import pack_batch
 from tests.properties.compare import engine_factory
 from tests.properties.comparison import Comparison
 from tests.properties.steps import Planned, Step
@@ -52,9 +53,9 @@ def test_money_and_quantities_at_their_bounds() -> None:
     _apply(
         comparison,
         world.START_NS + 1,
-        c.SetLimits(*ADMIN, 1, I64_MAX, I64_MAX, I64_MAX, I64_MAX),
-        *(c.DepositCash(*ADMIN, 1, amount) for amount in deposits),
-        *(c.DepositShares(*ADMIN, 1, 1, amount) for amount in shares),
+        ac.SetLimits(*ADMIN, 1, I64_MAX, I64_MAX, I64_MAX, I64_MAX),
+        *(ac.DepositCash(*ADMIN, 1, amount) for amount in deposits),
+        *(ac.DepositShares(*ADMIN, 1, 1, amount) for amount in shares),
     )
     prices = (PRICE_MAX, PRICE_MAX + 100, PRICE_MAX - 100, 100, I64_MIN, I64_MAX)
     qtys = (ORDER_QTY_MAX, ORDER_QTY_MAX + 1, 0xFFFF_FFFF)
@@ -87,9 +88,9 @@ def test_names_are_bytes() -> None:
     odd = (b"\xff\xfe A", b" \0 ", b"", b"A\0B", b"\x80")
     for number, name in enumerate(odd):
         stamp = world.START_NS + 1 + number
-        _apply(comparison, stamp, c.AddUser(*ADMIN, 5 + number, 1, name, name, name))
-        _apply(comparison, stamp, c.AddInstrument(*ADMIN, 3, name, 1, 1, 0, 0, 1, 3))
-        _apply(comparison, stamp, c.AddAccount(*ADMIN, 4, 1, name[:4], 1, 1, 1, 1))
+        _apply(comparison, stamp, ac.AddUser(*ADMIN, 5 + number, 1, name, name, name))
+        _apply(comparison, stamp, ac.AddInstrument(*ADMIN, 3, name, 1, 1, 0, 0, 1, 3))
+        _apply(comparison, stamp, ac.AddAccount(*ADMIN, 4, 1, name[:4], 1, 1, 1, 1))
     assert comparison.mix["ADMIN_REJECTED BAD_VALUE"] > 0
 
 
@@ -109,7 +110,7 @@ def test_digests_of_a_fixed_log_are_pinned(module: str) -> None:
         for ref in range(30)
     ]  # fmt: skip
     entries += [pack_batch(world.START_NS + ref, [order]) for ref, order in enumerate(orders)]
-    entries += [b"noise", pack_batch(world.START_NS, [c.EndDay(1, 1, 1, NEVER)])]
+    entries += [b"noise", pack_batch(world.START_NS, [ac.EndDay(1, 1, 1, NEVER)])]
     entries.append(pack_batch(world.START_NS + 100, []))
     digests = []
     for index, entry in enumerate(entries, 1):

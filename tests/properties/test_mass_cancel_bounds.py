@@ -4,9 +4,10 @@ import msgspec
 import pytest
 
 from oms.bounds import MASS_CANCELS_MAX, SCAN_SLOTS_MAX, WORK_STEPS_MAX
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import OUCH_POLICY, EventKind, RejectReason, Side
-from oms.messages.records import unpack_events
+from oms.messages.event_records import unpack_events
 from tests.properties.test_bounds import ADMIN, ALICE, MODULES, NEVER, Venue
 
 BOB = 3
@@ -130,7 +131,7 @@ def test_so_many_mass_cancels_wait_and_no_more(module: str) -> None:
     venue = _filled(module, MANY)
     venue.apply([
         *(_mass_cancel(MANY + n, MANY + n) for n in range(1, MASS_CANCELS_MAX + 2)),
-        c.AdminMassCancel(ADMIN, 1, 1, NEVER),
+        ac.AdminMassCancel(ADMIN, 1, 1, NEVER),
         c.Logout(ALICE, 1),
     ])  # fmt: skip
     events = unpack_events(venue.engine.events())
@@ -152,7 +153,7 @@ def test_engines_agree_on_work_that_waits() -> None:
     batches: list[list[c.Command]] = [
         [_order(BOB, ref, Side.SELL, 100_000) for ref in range(1, 50)],
         [_mass_cancel(MANY + 1, MANY + 1, side=Side.BUY), c.Logout(ALICE, 1)],
-        [c.AdminMassCancel(ADMIN, 1, 1, NEVER, of_session_id=BOB)],
+        [ac.AdminMassCancel(ADMIN, 1, 1, NEVER, of_session_id=BOB)],
         [c.Logout(BOB, 1)],
         [],
     ]

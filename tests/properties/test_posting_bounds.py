@@ -3,6 +3,7 @@
 import pytest
 
 from oms.bounds import MONEY_MAX, POSTING_KEYS_MAX, PRICE_MAX
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import OUCH_POLICY, Side
 from tests.properties.compare import engine_factory
@@ -48,15 +49,15 @@ def test_the_ring_forgets_the_oldest_key_and_no_other() -> None:
     comparison = _opened(alice=world.AccountSetup(cash="0"))
     step = 512
     for first in range(1, POSTING_KEYS_MAX + 1, step):
-        _apply(comparison, *(c.DepositCash(*ADMIN, ALICE, 1, first + n) for n in range(step)))
+        _apply(comparison, *(ac.DepositCash(*ADMIN, ALICE, 1, first + n) for n in range(step)))
     assert _cash(comparison) == POSTING_KEYS_MAX
-    _apply(comparison, c.DepositCash(*ADMIN, ALICE, 1, 1))
+    _apply(comparison, ac.DepositCash(*ADMIN, ALICE, 1, 1))
     assert _cash(comparison) == POSTING_KEYS_MAX
-    _apply(comparison, c.DepositCash(*ADMIN, ALICE, 1, POSTING_KEYS_MAX + 1))
-    _apply(comparison, c.DepositCash(*ADMIN, ALICE, 1, 2), c.DepositCash(*ADMIN, ALICE, 2, 2))
+    _apply(comparison, ac.DepositCash(*ADMIN, ALICE, 1, POSTING_KEYS_MAX + 1))
+    _apply(comparison, ac.DepositCash(*ADMIN, ALICE, 1, 2), ac.DepositCash(*ADMIN, ALICE, 2, 2))
     assert comparison.mix["ADMIN_REJECTED WRONG_KEY"] == 1
     assert _cash(comparison) == POSTING_KEYS_MAX + 1
-    _apply(comparison, c.DepositCash(*ADMIN, ALICE, 1, 1))
+    _apply(comparison, ac.DepositCash(*ADMIN, ALICE, 1, 1))
     assert _cash(comparison) == POSTING_KEYS_MAX + 2
 
 
@@ -69,10 +70,10 @@ def test_a_cost_of_any_size_is_shared_exactly(cost: int, qty: int) -> None:
     comparison = _opened(alice=nothing, bob=nothing, carol=nothing)
     _apply(
         comparison,
-        c.DepositShares(*ADMIN, ALICE, 1, qty, 0, cost),
-        c.Transfer(*ADMIN, ALICE, BOB, 1, qty // 3),
-        c.Transfer(*ADMIN, ALICE, BOB, 1, qty // 7 or 1),
-        c.DepositShares(*ADMIN, BOB, 1, -1),
+        ac.DepositShares(*ADMIN, ALICE, 1, qty, 0, cost),
+        ac.Transfer(*ADMIN, ALICE, BOB, 1, qty // 3),
+        ac.Transfer(*ADMIN, ALICE, BOB, 1, qty // 7 or 1),
+        ac.DepositShares(*ADMIN, BOB, 1, -1),
     )
     views = [comparison.oracle.account(n) for n in (ALICE, BOB)]
     costs = [view.positions[0].cost for view in views if view]
@@ -92,13 +93,13 @@ def test_profit_stops_at_the_bound_of_money() -> None:
     )
     comparison = _opened(alice=wide, bob=wide)
     qty, price = 0x7FFF_FFFF, PRICE_MAX
-    _apply(comparison, c.DepositCash(*ADMIN, BOB, MONEY_MAX - 30_000_000_000))
+    _apply(comparison, ac.DepositCash(*ADMIN, BOB, MONEY_MAX - 30_000_000_000))
     for ref in range(1, 4):
         _apply(
             comparison,
             _order(2, ref, Side.SELL_SHORT, qty, price),
             _order(3, ref, Side.BUY, qty, price),
-            c.Transfer(*ADMIN, ALICE, BOB, 0, qty * price),
+            ac.Transfer(*ADMIN, ALICE, BOB, 0, qty * price),
         )
     (short,) = [p for view in [comparison.oracle.account(ALICE)] if view for p in view.positions]
     assert (short.qty, short.cost) == (-3 * qty, -MONEY_MAX)

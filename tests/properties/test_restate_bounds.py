@@ -4,9 +4,10 @@ import msgspec
 import pytest
 
 from oms.bounds import WORK_STEPS_MAX
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import EventKind, Phase, Side, TimeInForce
-from oms.messages.records import unpack_events
+from oms.messages.event_records import unpack_events
 from tests.properties.test_bounds import ADMIN, ALICE, MODULES, NEVER, Venue
 from tests.properties.test_mass_cancel_bounds import BOB, _order
 from tests.scenarios import world
@@ -29,10 +30,10 @@ def _reopened(module: str) -> Venue:
             )
             for ref in range(first, min(first + 1000, COUNT + 1))
         ])  # fmt: skip
-    venue.apply([c.EndDay(*_sign(1))])
+    venue.apply([ac.EndDay(*_sign(1))])
     while venue.engine.is_work_pending:
         venue.apply([])
-    venue.apply([c.StartDay(*_sign(2), world.TRADING_DATE + 1, world.MIDNIGHT_NS)])
+    venue.apply([ac.StartDay(*_sign(2), world.TRADING_DATE + 1, world.MIDNIGHT_NS)])
     return venue
 
 
@@ -60,7 +61,7 @@ def test_engines_agree_on_a_day_that_is_still_starting() -> None:
     oracle, core = (_reopened(module) for module in MODULES)
     batches: list[list[c.Command]] = [
         [_order(BOB, 1, Side.BUY, 99_200), _order(BOB, 2, Side.BUY, 99_300)],
-        [c.SetPhase(*_sign(3), 1, Phase.CONTINUOUS), _order(BOB, 3, Side.SELL, 99_200)],
+        [ac.SetPhase(*_sign(3), 1, Phase.CONTINUOUS), _order(BOB, 3, Side.SELL, 99_200)],
         [_order(BOB, 4, Side.BUY, 99_100)],
         [],
         [_order(BOB, 5, Side.SELL, 99_000)],

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import OUCH_POLICY, KillScope, Phase, Policy
 from tests.properties.compare import engine_factory
@@ -66,11 +67,11 @@ orders = st.builds(
 replaces = st.builds(_replace, people, policies, refs, refs, times_in_force, qtys, prices)
 cancels = st.builds(_cancel, people, policies, refs, st.sampled_from((0, 0, 1, 5, 20)))
 phases = st.builds(
-    c.SetPhase, st.just(1), st.just(0), st.just(0), st.just(NEVER), st.integers(0, 2),
+    ac.SetPhase, st.just(1), st.just(0), st.just(0), st.just(NEVER), st.integers(0, 2),
     st.sampled_from((*[Phase.CONTINUOUS] * 6, *Phase)),
 )  # fmt: skip
 days = st.sampled_from(
-    (c.EndDay(1, 0, 0, NEVER), c.StartDay(1, 0, 0, NEVER, 20260106, world.MIDNIGHT_NS))
+    (ac.EndDay(1, 0, 0, NEVER), ac.StartDay(1, 0, 0, NEVER, 20260106, world.MIDNIGHT_NS))
 )
 mass_cancels = st.builds(
     c.MassCancel, people, st.just(0), st.just(0), st.just(NEVER),
@@ -78,7 +79,7 @@ mass_cancels = st.builds(
     st.integers(0, 2), st.sampled_from((0, 1, 2, 5)), st.just(b""),
 )  # fmt: skip
 kills = st.builds(
-    c.SetKill, st.just(1), st.just(0), st.just(0), st.just(NEVER), st.sampled_from(KillScope),
+    ac.SetKill, st.just(1), st.just(0), st.just(0), st.just(NEVER), st.sampled_from(KillScope),
     st.integers(0, 3), st.sampled_from((0, 0, 1)),
 )  # fmt: skip
 logouts = st.builds(c.Logout, st.integers(2, 4), st.just(0))

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from oms.bounds import STOPS_MAX, WORK_STEPS_MAX
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import (
     OUCH_POLICY,
@@ -15,7 +16,7 @@ from oms.messages.enums import (
     Side,
     TimeInForce,
 )
-from oms.messages.records import unpack_events
+from oms.messages.event_records import unpack_events
 from tests.properties.test_bounds import ADMIN, ALICE, MODULES, NEVER, Venue
 from tests.properties.test_mass_cancel_bounds import BOB, _order
 
@@ -90,8 +91,8 @@ def _cancel(seq: int, ref: int) -> c.CancelOrder:
     return c.CancelOrder(ALICE, 1, seq, NEVER, OUCH_POLICY, ref, 0)
 
 
-def _phase(seq: int, phase: Phase) -> c.SetPhase:
-    return c.SetPhase(ADMIN, 1, seq, NEVER, 1, phase)
+def _phase(seq: int, phase: Phase) -> ac.SetPhase:
+    return ac.SetPhase(ADMIN, 1, seq, NEVER, 1, phase)
 
 
 HALTED: list[list[c.Command]] = [

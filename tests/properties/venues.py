@@ -8,6 +8,7 @@ from random import Random
 import msgspec
 
 from oms.bounds import MONEY_MAX
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import Entitlement, Phase, Protocol, SessionOption
 from tests.properties.steps import Planned, Step
@@ -46,7 +47,7 @@ def opening(rng: Random, *, is_deep: bool = False) -> list[Step]:
     )
     noise: list[c.Command] = [
         c.Login(1, 1, 1),
-        c.StartDay(*FREE, FIRST_DATE, MIDNIGHT_NS),
+        ac.StartDay(*FREE, FIRST_DATE, MIDNIGHT_NS),
         c.Genesis(1, 1, 0, 0, 1, 1, 1, 1, 1, 1),
         c.Genesis(1, 1, 0, 1, 1, 1, 1, 1 << 30, 1, 1),
     ]
@@ -66,10 +67,10 @@ def opening(rng: Random, *, is_deep: bool = False) -> list[Step]:
     ]
 
 
-def instrument(rng: Random, instrument_id: int, symbol: bytes) -> c.AddInstrument:
+def instrument(rng: Random, instrument_id: int, symbol: bytes) -> ac.AddInstrument:
     """A tradable thing with a coarse tick, so that prices meet."""
     tick = rng.choice((1, 100, 100, 2500))
-    return c.AddInstrument(
+    return ac.AddInstrument(
         *FREE,
         instrument_id,
         symbol,
@@ -102,47 +103,47 @@ def limits(rng: Random) -> tuple[int, int, int, int]:
 
 def _identities(rng: Random, instruments: int, accounts: int, users: int) -> list[c.Command]:
     made: list[c.Command] = [instrument(rng, n, b"SYM%d" % n) for n in range(1, instruments + 1)]
-    made += [c.AddParticipant(*FREE, n, b"FIRM%d" % n) for n in range(1, users + 1)]
+    made += [ac.AddParticipant(*FREE, n, b"FIRM%d" % n) for n in range(1, users + 1)]
     made += [
-        c.AddAccount(*FREE, n, rng.randint(1, users), b"A%d" % n, *limits(rng))
+        ac.AddAccount(*FREE, n, rng.randint(1, users), b"A%d" % n, *limits(rng))
         for n in range(1, accounts + 1)
     ]
     made += [
-        c.AddUser(*FREE, n, n, b"USER%d" % n, rng.randbytes(16), rng.randbytes(32))
+        ac.AddUser(*FREE, n, n, b"USER%d" % n, rng.randbytes(16), rng.randbytes(32))
         for n in range(1, users + 1)
     ]
     for n in range(1, users + 1):
         protocol = Protocol.ADMIN if n == 1 else rng.choice(PROTOCOLS)
         options = rng.choice((0, 0, SessionOption.CANCEL_ON_DISCONNECT)) if n > 1 else 0
-        made.append(c.OpenSession(*FREE, n, n, rng.randint(0, accounts), protocol, options))
-    made.append(c.Grant(*FREE, 1, 0, Entitlement.ADMIN))
+        made.append(ac.OpenSession(*FREE, n, n, rng.randint(0, accounts), protocol, options))
+    made.append(ac.Grant(*FREE, 1, 0, Entitlement.ADMIN))
     made += [
-        c.Grant(*FREE, user, account, rng.choice((1, 3, 7, 2)))
+        ac.Grant(*FREE, user, account, rng.choice((1, 3, 7, 2)))
         for user in range(1, users + 1)
         for account in range(1, accounts + 1)
         if rng.random() < 0.7
     ]
     for account in range(1, accounts + 1):
-        made.append(c.DepositCash(*FREE, account, rng.choice((10**9, 10**13, MONEY_MAX // 8))))
+        made.append(ac.DepositCash(*FREE, account, rng.choice((10**9, 10**13, MONEY_MAX // 8))))
         made += [
-            c.DepositShares(*FREE, account, n, rng.choice((1_000, 10**6, 1 << 40)))
+            ac.DepositShares(*FREE, account, n, rng.choice((1_000, 10**6, 1 << 40)))
             for n in range(1, instruments + 1)
             if rng.random() < 0.6
         ]
     if rng.random() < FEES_SHARE:
         maker, taker = rng.sample(RATES, 2)
-        made.append(c.SetFees(*FREE, 1, 0, maker, taker, rng.randint(1, accounts)))
-        made += [c.SetFees(*FREE, 1, n) for n in range(1, accounts + 1) if rng.random() < 0.7]
+        made.append(ac.SetFees(*FREE, 1, 0, maker, taker, rng.randint(1, accounts)))
+        made += [ac.SetFees(*FREE, 1, n) for n in range(1, accounts + 1) if rng.random() < 0.7]
     for _ in range(rng.randint(0, 4)):  # failures in genesis mode
-        made.insert(rng.randint(0, len(made)), c.DepositCash(*FREE, 99, 1))
-    made.append(c.StartDay(*FREE, FIRST_DATE, MIDNIGHT_NS))
+        made.insert(rng.randint(0, len(made)), ac.DepositCash(*FREE, 99, 1))
+    made.append(ac.StartDay(*FREE, FIRST_DATE, MIDNIGHT_NS))
     return made
 
 
 def _widened(command: c.Command) -> c.Command:
     """The same without what keeps orders from resting: for deep books."""
     match command:
-        case c.AddInstrument():
+        case ac.AddInstrument():
             return msgspec.structs.replace(
                 command,
                 lot_size=1,
@@ -150,7 +151,7 @@ def _widened(command: c.Command) -> c.Command:
                 price_collar_bps=0,
                 phase=Phase.CONTINUOUS,
             )
-        case c.AddAccount():
+        case ac.AddAccount():
             return msgspec.structs.replace(
                 command,
                 max_order_qty=I64_MAX,
@@ -158,7 +159,7 @@ def _widened(command: c.Command) -> c.Command:
                 long_limit=I64_MAX,
                 short_limit=I64_MAX,
             )
-        case c.DepositCash():
+        case ac.DepositCash():
             return msgspec.structs.replace(command, amount=MONEY_MAX // 8)
         case _:
             return command

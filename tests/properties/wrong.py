@@ -7,7 +7,7 @@ import msgspec
 
 from oms.bounds import TIMESTAMP_MAX
 from oms.messages import commands as c
-from oms.messages.records import pack_batch
+from oms.messages.packing import pack_batch
 from oms.reference.state import Venue
 from tests.properties import waiting
 from tests.properties.dice import I64_MAX, I64_MIN, U32_MAX, Dice

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import (
     OUCH_POLICY,
@@ -50,14 +51,14 @@ RAW_TYPES: dict[str, type[c.Command]] = {
     kind.__name__: kind
     for kind in (
         c.NewOrder, c.ReplaceOrder, c.CancelOrder, c.AccountQuery, c.RefusedRequest, c.Login,
-        c.Logout, c.GatewayLost, c.Genesis, c.AddInstrument, c.AddParticipant, c.AddAccount,
-        c.AddUser, c.OpenSession, c.Grant, c.DepositCash, c.DepositShares, c.SetLimits,
-        c.SetInstrument, c.SetPhase, c.StartDay, c.EndDay, c.MassCancel, c.AdminMassCancel,
-        c.SetSelfTrade, c.SetKill, c.SetBands, c.SetRestriction, c.SetRisk, c.DisableEntry,
+        c.Logout, c.GatewayLost, c.Genesis, ac.AddInstrument, ac.AddParticipant, ac.AddAccount,
+        ac.AddUser, ac.OpenSession, ac.Grant, ac.DepositCash, ac.DepositShares, ac.SetLimits,
+        ac.SetInstrument, ac.SetPhase, ac.StartDay, ac.EndDay, c.MassCancel, ac.AdminMassCancel,
+        ac.SetSelfTrade, ac.SetKill, ac.SetBands, ac.SetRestriction, ac.SetRisk, c.DisableEntry,
         c.EnableEntry,
-        c.Transfer,
-        c.SetSelfTrade, c.SetKill, c.SetRestriction, c.DisableEntry, c.EnableEntry, c.Transfer,
-        c.SetFees, c.BustTrade,
+        ac.Transfer,
+        ac.SetSelfTrade, ac.SetKill, ac.SetRestriction, c.DisableEntry, c.EnableEntry, ac.Transfer,
+        ac.SetFees, ac.BustTrade,
     )
 }  # fmt: skip
 _RISK_WORDS: dict[str, tuple[RiskField, tuple[str, ...]]] = {
@@ -274,7 +275,7 @@ def _kill_scope(scope: str, named: list[str]) -> tuple[int, int]:
     return KillScope[scope.upper()], ids[scope]()
 
 
-def _risk(sign: Signature, options: dict[str, str], named: list[str]) -> c.SetRisk:
+def _risk(sign: Signature, options: dict[str, str], named: list[str]) -> ac.SetRisk:
     """`risk alice orders=5 rate=10/2/1000`, `risk session alice ...`, `risk accounts ...`."""
     is_session = named[0] in {"session", "sessions"}
     scope = RiskScope.SESSION if is_session else RiskScope.ACCOUNT
@@ -297,7 +298,7 @@ def _risk(sign: Signature, options: dict[str, str], named: list[str]) -> c.SetRi
     for field in ("rate_window_ns", "duplicate_window_ns"):  # said in milliseconds
         values[field] = values.get(field, 0) * world.STEP_NS
     follows = sum(_RISK_WORDS[key][0] for key in options.pop("default", "").split(",") if key)
-    return c.SetRisk(
+    return ac.SetRisk(
         *sign,
         int(options.pop("scope", str(int(scope)))),
         scope_id,
@@ -310,11 +311,11 @@ def _risk(sign: Signature, options: dict[str, str], named: list[str]) -> c.SetRi
 
 def _restriction(
     sign: Signature, options: dict[str, str], symbol: str, named: list[str]
-) -> c.SetRestriction:
+) -> ac.SetRestriction:
     """`restricts AAPL bits=no_buy,close_only cancel=1`, `restricts AAPL alice bits=none`."""
     said = options.pop("bits")
     bits = sum(Restriction[name.upper()] for name in said.split(",") if name != "none")
-    return c.SetRestriction(
+    return ac.SetRestriction(
         *sign,
         world.instrument_id(symbol),
         world.account_id(named[0]) if named else 0,
@@ -323,28 +324,28 @@ def _restriction(
     )
 
 
-def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> c.AdminCommand:
+def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> ac.AdminCommand:
     match words:
         case ["deposit", name, "cash", amount]:
-            return c.DepositCash(
+            return ac.DepositCash(
                 *sign, world.account_id(name), world.units(amount), int(options.pop("key", "0"))
             )
         case ["deposit", name, symbol, qty]:
-            return c.DepositShares(
+            return ac.DepositShares(
                 *sign, world.account_id(name), world.instrument_id(symbol), int(qty),
                 int(options.pop("key", "0")), world.units(options.pop("cost", "0")),
             )  # fmt: skip
         case ["busts", match_id]:
-            return c.BustTrade(*sign, int(match_id))
+            return ac.BustTrade(*sign, int(match_id))
         case ["fees", schedule]:
             account = world.account_id(options.pop("to", "0"))
             maker, taker = (int(options.pop(name, "0")) for name in ("maker", "taker"))
-            return c.SetFees(*sign, int(schedule), 0, maker, taker, account)
+            return ac.SetFees(*sign, int(schedule), 0, maker, taker, account)
         case ["fees", schedule, "for", name]:
-            return c.SetFees(*sign, int(schedule), world.account_id(name))
+            return ac.SetFees(*sign, int(schedule), world.account_id(name))
         case ["transfer", name, to, what, amount]:
             is_cash = what == "cash"
-            return c.Transfer(
+            return ac.Transfer(
                 *sign, world.account_id(name), world.account_id(to),
                 0 if is_cash else world.instrument_id(what),
                 world.units(amount) if is_cash else int(amount), int(options.pop("key", "0")),
@@ -352,23 +353,23 @@ def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> c.Admi
         case ["limits", name]:
             a = msgspec.convert(_take_all(options), world.AccountSetup, strict=False)
             account_id = world.account_id(name)
-            return c.SetLimits(
+            return ac.SetLimits(
                 *sign, account_id, a.max_qty, world.units(a.max_value), a.long, a.short
             )
         case ["instrument", symbol]:
             i = msgspec.convert(_take_all(options), world.InstrumentSetup, strict=False)
-            return c.SetInstrument(
+            return ac.SetInstrument(
                 *sign, world.instrument_id(symbol), i.lot, world.units(i.tick),
                 world.units(i.reference), i.collar, i.market_collar,
             )  # fmt: skip
         case ["adds", "instrument", number, symbol]:
             i = msgspec.convert(_take_all(options), world.InstrumentSetup, strict=False)
-            return c.AddInstrument(
+            return ac.AddInstrument(
                 *sign, int(number), symbol.encode(), i.lot, world.units(i.tick),
                 world.units(i.reference), i.collar, i.market_collar, Phase.CONTINUOUS,
             )  # fmt: skip
         case ["bands", symbol]:
-            return c.SetBands(
+            return ac.SetBands(
                 *sign,
                 world.instrument_id(symbol),
                 int(options.pop("static", "0")),
@@ -378,13 +379,13 @@ def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> c.Admi
         case ["grants", name, "for", account, *bits]:
             granted = sum(Entitlement[bit] for bit in bits)
             account_id = 0 if account == "venue" else world.account_id(account)
-            return c.Grant(*sign, world.PEOPLE.index(name) + 1, account_id, granted)
+            return ac.Grant(*sign, world.PEOPLE.index(name) + 1, account_id, granted)
         case ["phase", symbol, phase]:
             call_ns = int(options.pop("for", "0")) * world.STEP_NS
-            return c.SetPhase(*sign, world.instrument_id(symbol), Phase[phase], call_ns)
+            return ac.SetPhase(*sign, world.instrument_id(symbol), Phase[phase], call_ns)
         case ["mass", "cancels"]:
             of = options.pop("of", "0")
-            return c.AdminMassCancel(
+            return ac.AdminMassCancel(
                 *sign,
                 of_session_id=int(of) if of.isdigit() else world.PEOPLE.index(of) + 1,
                 of_account_id=world.account_id(options.pop("account", "0")),
@@ -394,7 +395,7 @@ def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> c.Admi
         case ["kills" | "revives" as what, scope, *named]:
             is_killed = int(options.pop("killed", str(int(what == "kills"))))
             kill_scope, scope_id = _kill_scope(scope, named)
-            return c.SetKill(*sign, kill_scope, scope_id, is_killed)
+            return ac.SetKill(*sign, kill_scope, scope_id, is_killed)
         case ["risk", *named]:
             return _risk(sign, options, named)
         case ["restricts", symbol, *named]:
@@ -402,11 +403,11 @@ def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> c.Admi
         case ["self-trade", name]:
             mode = SELF_TRADES[options.pop("self", "")]
             group = int(options.pop("group", "0"))
-            return c.SetSelfTrade(*sign, world.account_id(name), group, mode)
+            return ac.SetSelfTrade(*sign, world.account_id(name), group, mode)
         case ["starts", "day", date]:
-            return c.StartDay(*sign, int(date), world.MIDNIGHT_NS)
+            return ac.StartDay(*sign, int(date), world.MIDNIGHT_NS)
         case ["ends", "day"]:
-            return c.EndDay(*sign)
+            return ac.EndDay(*sign)
         case _:
             message = "no such command"
             raise ValueError(message)

@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from oms.messages import commands as c
-from oms.messages.records import pack_batch
+from oms.messages.packing import pack_batch
 from oms.reference.engine import Engine
 from tests.scenarios import render, world
 from tests.scenarios.language import Numbering, parse

@@ -21,7 +21,7 @@ from oms.messages.enums import (
     Side,
     TimeInForce,
 )
-from oms.messages.records import (
+from oms.messages.event_records import (
     Event,
     OrderTerms,
     unpack_auction,

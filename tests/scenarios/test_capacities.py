@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from oms.bounds import DUPLICATES_MAX, MASS_CANCELS_MAX, ORDER_QTY_MAX, WORK_STEPS_MAX
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import (
     CommandKind,
@@ -21,7 +22,8 @@ from oms.messages.enums import (
     Side,
     TimeInForce,
 )
-from oms.messages.records import Event, pack_batch, unpack_events
+from oms.messages.event_records import Event, unpack_events
+from oms.messages.packing import pack_batch
 from oms.reference.engine import Engine
 from tests.properties.compare import engine_factory
 from tests.scenarios import world
@@ -87,23 +89,23 @@ def make_engine(request: pytest.FixtureRequest) -> Callable[[], Engine]:
 IDENTITIES: dict[CommandKind, tuple[str, Callable[[Sign, int], c.Command]]] = {
     CommandKind.ADD_INSTRUMENT: (
         "instruments_max",
-        lambda sign, n: c.AddInstrument(*sign, n, b"I%d" % n, 1, 1, 0, 0, 1, 3),
+        lambda sign, n: ac.AddInstrument(*sign, n, b"I%d" % n, 1, 1, 0, 0, 1, 3),
     ),
     CommandKind.ADD_PARTICIPANT: (
         "participants_max",
-        lambda sign, n: c.AddParticipant(*sign, n, b"P%d" % n),
+        lambda sign, n: ac.AddParticipant(*sign, n, b"P%d" % n),
     ),
     CommandKind.ADD_ACCOUNT: (
         "accounts_max",
-        lambda sign, n: c.AddAccount(*sign, n, 1, b"A%d" % n, 1, 1, 1, 1),
+        lambda sign, n: ac.AddAccount(*sign, n, 1, b"A%d" % n, 1, 1, 1, 1),
     ),
     CommandKind.ADD_USER: (
         "users_max",
-        lambda sign, n: c.AddUser(*sign, n, 1, b"U%d" % n, b"", b""),
+        lambda sign, n: ac.AddUser(*sign, n, 1, b"U%d" % n, b"", b""),
     ),
     CommandKind.OPEN_SESSION: (
         "sessions_max",
-        lambda sign, n: c.OpenSession(*sign, n, 1, 0, 1),
+        lambda sign, n: ac.OpenSession(*sign, n, 1, 0, 1),
     ),
 }
 
@@ -144,10 +146,10 @@ def test_positions(make_engine: Callable[[], Engine]) -> None:
     """A pair without a position is refused wherever it comes up: order, shares, restriction."""
     venue = Venue(make_engine, positions_max=3)  # each account has one in AAPL
     assert venue.apply(venue.order(instrument=2)) == [CAPACITY]
-    shares = c.DepositShares(*venue.sign(ADMIN), 1, 2, 5)
+    shares = ac.DepositShares(*venue.sign(ADMIN), 1, 2, 5)
     assert venue.apply(shares) == [CAPACITY]
-    assert venue.apply(c.SetRestriction(*venue.sign(ADMIN), 2, 1, 1)) == [CAPACITY]
-    assert venue.apply(c.SetRestriction(*venue.sign(ADMIN), 1, 1, 0)) == []
+    assert venue.apply(ac.SetRestriction(*venue.sign(ADMIN), 2, 1, 1)) == [CAPACITY]
+    assert venue.apply(ac.SetRestriction(*venue.sign(ADMIN), 1, 1, 0)) == []
     assert venue.apply(venue.order()) == []
 
 
@@ -157,7 +159,7 @@ def test_remembered_orders(make_engine: Callable[[], Engine], size: int) -> None
     """A full ring refuses what it could not compare, until time has emptied it."""
     venue = Venue(make_engine, duplicates_max=size)
     window = 1_000_000
-    risk = c.SetRisk(
+    risk = ac.SetRisk(
         *venue.sign(ADMIN), RiskScope.ACCOUNT, 1, RiskField.DUPLICATES, duplicate_window_ns=window
     )
     assert venue.apply(risk) == []
@@ -181,12 +183,12 @@ def test_queued_work(make_engine: Callable[[], Engine]) -> None:
         venue.last += 1
         return [
             c.MassCancel(*venue.sign(ALICE), 0, venue.last, 0, 0, 0, b""),
-            c.AdminMassCancel(*venue.sign(ADMIN)),
-            c.SetRisk(*venue.sign(ADMIN), RiskScope.ACCOUNT, 0, 0, options=option),
-            c.SetRestriction(*venue.sign(ADMIN), 1, 0, 0, option),
+            ac.AdminMassCancel(*venue.sign(ADMIN)),
+            ac.SetRisk(*venue.sign(ADMIN), RiskScope.ACCOUNT, 0, 0, options=option),
+            ac.SetRestriction(*venue.sign(ADMIN), 1, 0, 0, option),
         ]
 
-    full = [c.AdminMassCancel(*venue.sign(ADMIN)) for _ in range(MASS_CANCELS_MAX)]
+    full = [ac.AdminMassCancel(*venue.sign(ADMIN)) for _ in range(MASS_CANCELS_MAX)]
     assert venue.apply(*full, *every()) == [CAPACITY] * 4
     while venue.engine.is_work_pending:
         venue.apply()

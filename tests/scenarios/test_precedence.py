@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import (
     EventKind,
@@ -24,7 +25,8 @@ from oms.messages.enums import (
     Side,
     TimeInForce,
 )
-from oms.messages.records import pack_batch, unpack_events
+from oms.messages.event_records import unpack_events
+from oms.messages.packing import pack_batch
 from oms.reference.engine import Engine
 from tests.properties.compare import engine_factory
 from tests.scenarios import world
@@ -44,23 +46,23 @@ class Breaks(NamedTuple):
     """How a rule is broken. Shape: fields of the order; what an administrator does before."""
 
     order: dict[str, int]
-    before: tuple[c.AdminCommand, ...] = ()
+    before: tuple[ac.AdminCommand, ...] = ()
 
 
-def risk(field: RiskField, **limits: int) -> c.SetRisk:
+def risk(field: RiskField, **limits: int) -> ac.SetRisk:
     """A limit of alice's account."""
-    return c.SetRisk(*FREE, RiskScope.ACCOUNT, 1, field, **limits)
+    return ac.SetRisk(*FREE, RiskScope.ACCOUNT, 1, field, **limits)
 
 
-def limits(**changed: int) -> c.SetLimits:
+def limits(**changed: int) -> ac.SetLimits:
     """Alice's limits, one of them narrow."""
     wide = {"max_order_qty": 10**9, "max_order_value": 10**15, "long_limit": 10**9}
-    return c.SetLimits(*FREE, 1, **(wide | {"short_limit": 10**9} | changed))
+    return ac.SetLimits(*FREE, 1, **(wide | {"short_limit": 10**9} | changed))
 
 
-def instrument(*, reference: int = 100_000, collar: int = 0) -> c.SetInstrument:
+def instrument(*, reference: int = 100_000, collar: int = 0) -> ac.SetInstrument:
     """AAPL with another reference or collar."""
-    return c.SetInstrument(*FREE, AAPL, 10, 100, reference, collar, 500)
+    return ac.SetInstrument(*FREE, AAPL, 10, 100, reference, collar, 500)
 
 
 # In the order of the table. Sides: a rule that is for sales alone takes a short sale; rules for
@@ -70,10 +72,10 @@ RULES_BROKEN: dict[str, Breaks] = {
     "NOT_OFFERED": Breaks({"refuse_reason": RejectReason.NOT_OFFERED}),
     "NOT_ENTITLED": Breaks({"account_id": 2}),
     "UNKNOWN_INSTRUMENT": Breaks({"instrument_id": 9}),
-    "ENTRY_OFF": Breaks({}, (c.SetKill(*FREE, KillScope.SESSION, ALICE, 1),)),
-    "MARKET_CLOSED": Breaks({}, (c.SetPhase(*FREE, AAPL, Phase.CLOSED),)),
-    "HALTED": Breaks({}, (c.SetPhase(*FREE, AAPL, Phase.HALTED),)),
-    "RESTRICTED": Breaks({}, (c.SetRestriction(*FREE, AAPL, 0, 15),)),
+    "ENTRY_OFF": Breaks({}, (ac.SetKill(*FREE, KillScope.SESSION, ALICE, 1),)),
+    "MARKET_CLOSED": Breaks({}, (ac.SetPhase(*FREE, AAPL, Phase.CLOSED),)),
+    "HALTED": Breaks({}, (ac.SetPhase(*FREE, AAPL, Phase.HALTED),)),
+    "RESTRICTED": Breaks({}, (ac.SetRestriction(*FREE, AAPL, 0, 15),)),
     "BAD_SIDE": Breaks({"side": 9}),
     "BAD_ORDER_TYPE": Breaks({"ord_type": 99}),
     "BAD_EXPIRE_TIME": Breaks({"expire_ns": 1}),
@@ -92,7 +94,7 @@ RULES_BROKEN: dict[str, Breaks] = {
     "EXPOSURE_LIMIT": Breaks({}, (risk(RiskField.EXPOSURE, max_exposure=1),)),
     "SHORT_NOT_ALLOWED": Breaks(SHORT, (risk(RiskField.SHORT_SALE, short_sale=1),)),
     "INSUFFICIENT_SHARES": Breaks({"side": Side.SELL}),
-    "INSUFFICIENT_CASH": Breaks({}, (c.DepositCash(*FREE, 1, -9_990_000_000),)),
+    "INSUFFICIENT_CASH": Breaks({}, (ac.DepositCash(*FREE, 1, -9_990_000_000),)),
     "CAPACITY": Breaks({}),
 }
 ORDER = list(RULES_BROKEN)
@@ -127,7 +129,7 @@ def answer(make_engine: Callable[[], Engine], *rules: str) -> str:
     if "CAPACITY" in rules or "INSUFFICIENT_CASH" in rules:  # what takes the only place there is
         resting = [msgspec.structs.replace(order, price=1_000)]
     before = [command for rule in rules for command in RULES_BROKEN[rule].before]
-    kept = [b for b in before if isinstance(b, c.SetRisk) and b.fields & _REMEMBERS]
+    kept = [b for b in before if isinstance(b, ac.SetRisk) and b.fields & _REMEMBERS]
     signed = [
         msgspec.structs.replace(b, session_id=ADMIN, conn_epoch=1, client_seq=n, not_after_ns=NEVER)
         for n, b in enumerate([*kept, *(b for b in before if b not in kept)], 1)

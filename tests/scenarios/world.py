@@ -8,9 +8,10 @@ from decimal import Decimal
 
 import msgspec
 
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import Entitlement, Phase, Protocol, SessionOption
-from oms.messages.records import pack_batch
+from oms.messages.packing import pack_batch
 
 START_NS = 1_767_605_400_000_000_000
 MIDNIGHT_NS = 1_767_571_200_000_000_000
@@ -115,35 +116,35 @@ def _admin_commands(setup: Setup) -> list[c.Command]:
     for n, symbol in enumerate(SYMBOLS, 1):
         i = setup.instruments[symbol]
         made.append(
-            c.AddInstrument(
+            ac.AddInstrument(
                 *free, n, symbol.encode(), i.lot, units(i.tick), units(i.reference), i.collar,
                 i.market_collar, Phase.CONTINUOUS,
             )
         )  # fmt: skip
     for n, name in enumerate(PEOPLE, 1):
-        made.append(c.AddParticipant(*free, n, name.upper().encode()))
+        made.append(ac.AddParticipant(*free, n, name.upper().encode()))
     for n, (name, firm) in enumerate(FIRMS.items(), 1):
         a = setup.accounts[name]
         made.append(
-            c.AddAccount(*free, n, n + 1, firm, a.max_qty, units(a.max_value), a.long, a.short)
+            ac.AddAccount(*free, n, n + 1, firm, a.max_qty, units(a.max_value), a.long, a.short)
         )
     for n, name in enumerate(PEOPLE, 1):
-        made.append(c.AddUser(*free, n, n, name.upper().encode(), b"salt", b"hash"))
+        made.append(ac.AddUser(*free, n, n, name.upper().encode(), b"salt", b"hash"))
     for n, name in enumerate(PEOPLE, 1):
         default = account_id(name) if name in FIRMS else 0
         protocol = Protocol.OUCH if name in FIRMS else Protocol.ADMIN
         options = SessionOption(0)
         if setup.sessions[name].cancel_on_disconnect:
             options |= SessionOption.CANCEL_ON_DISCONNECT
-        made.append(c.OpenSession(*free, n, n, default, protocol, options))
-    made.append(c.Grant(*free, 1, 0, Entitlement.ADMIN | Entitlement.READ))
+        made.append(ac.OpenSession(*free, n, n, default, protocol, options))
+    made.append(ac.Grant(*free, 1, 0, Entitlement.ADMIN | Entitlement.READ))
     for n, name in enumerate(FIRMS, 1):
-        made.append(c.Grant(*free, n + 1, n, Entitlement.ENTER | Entitlement.CANCEL))
+        made.append(ac.Grant(*free, n + 1, n, Entitlement.ENTER | Entitlement.CANCEL))
         a = setup.accounts[name]
         if units(a.cash):
-            made.append(c.DepositCash(*free, n, units(a.cash)))
+            made.append(ac.DepositCash(*free, n, units(a.cash)))
         for symbol, qty in (("AAPL", a.AAPL), ("MSFT", a.MSFT)):
             if qty:
-                made.append(c.DepositShares(*free, n, instrument_id(symbol), qty))
-    made.append(c.StartDay(*free, TRADING_DATE, MIDNIGHT_NS))
+                made.append(ac.DepositShares(*free, n, instrument_id(symbol), qty))
+    made.append(ac.StartDay(*free, TRADING_DATE, MIDNIGHT_NS))
     return made

@@ -14,7 +14,7 @@ from gateways.admission import DirectoryIndex
 from oms.bounds import EVENT_BYTES
 from oms.client import orders as o
 from oms.messages.enums import EventKind, Protocol
-from oms.messages.records import unpack_event
+from oms.messages.event_records import unpack_event
 from oms.reference.engine import Engine
 from oms.wire.outbound import SOUP_HEADER_BYTES, encode_packet
 from tests.simulation.parties import NodeProcess

@@ -19,7 +19,7 @@ from oms.config import VenueConfig
 from oms.local.venue import LocalVenue
 from oms.messages import link
 from oms.messages.enums import Protocol
-from oms.messages.records import unpack_events
+from oms.messages.event_records import unpack_events
 from oms.node.engine import Engine
 from oms.node.event_file import ARCHIVE, EVENTS, AllEvents
 from oms.reference.engine import Engine as ReferenceEngine

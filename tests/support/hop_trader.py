@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from oms.client import orders as o
 from oms.config import AccountConfig, CapacityConfig, InstrumentConfig, UserConfig, VenueConfig
 from oms.messages.enums import EventKind
-from oms.messages.records import Event
+from oms.messages.event_records import Event
 from tests.support import hop_faults
 from tests.support.crash_load import TapedClient
 

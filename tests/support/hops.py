@@ -26,7 +26,7 @@ from oms.local.folder import to_toml
 from oms.local.venue import LocalVenue
 from oms.messages import link
 from oms.messages.enums import EventKind, Protocol
-from oms.messages.records import Event, unpack_events
+from oms.messages.event_records import Event, unpack_events
 from tests.support import hop_faults
 from tests.support.crash_evidence import (
     assert_log_explains_everything,

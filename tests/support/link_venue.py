@@ -16,8 +16,10 @@ from gateways.venue_link import VenueLink
 from oms.bounds import EVENT_BYTES
 from oms.config import AccountConfig, CapacityConfig, InstrumentConfig, UserConfig, VenueConfig
 from oms.local.genesis import build_genesis
-from oms.messages.commands import Command, NewOrder, StartDay
+from oms.messages.admin_commands import StartDay
+from oms.messages.commands import Command, NewOrder
 from oms.messages.enums import OUCH_POLICY, EventKind, OrdType, Side, TimeInForce
+from oms.messages.event_records import Event, unpack_event, unpack_events
 from oms.messages.link import (
     GetDirectory,
     Push,
@@ -28,7 +30,7 @@ from oms.messages.link import (
     Request,
     Status,
 )
-from oms.messages.records import Event, pack_batch, unpack_event, unpack_events
+from oms.messages.packing import pack_batch
 from oms.process_log import Log
 from oms.reference.engine import Engine
 from oms.wire import frames

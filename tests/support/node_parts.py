@@ -17,7 +17,8 @@ from oms.config import AccountConfig, CapacityConfig, InstrumentConfig, UserConf
 from oms.local.genesis import build_genesis
 from oms.messages.commands import Login, NewOrder
 from oms.messages.enums import OUCH_POLICY, EventKind, OrdType, Side, TimeInForce
-from oms.messages.records import EVENT, pack_batch
+from oms.messages.event_records import EVENT
+from oms.messages.packing import pack_batch
 from oms.process_log import Log
 from oms.reference.engine import Engine
 from oms.replication.port import LogStatus, OnCommit, OnSkip

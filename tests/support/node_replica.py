@@ -7,7 +7,8 @@ import io
 from pathlib import Path
 
 from oms.messages.commands import Command
-from oms.messages.records import Event, pack_batch, unpack_events
+from oms.messages.event_records import Event, unpack_events
+from oms.messages.packing import pack_batch
 from oms.node import poison
 from oms.node.clock import Clock
 from oms.node.clock_watch import ClockWatch

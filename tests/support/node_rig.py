@@ -20,7 +20,7 @@ from oms.local.venue import LocalVenue
 from oms.messages import link
 from oms.messages.commands import Command, NewOrder
 from oms.messages.enums import EventKind, Side
-from oms.messages.records import Event, unpack_events
+from oms.messages.event_records import Event, unpack_events
 from oms.transport import keys, sockets, topics
 from oms.transport.sockets import Context, Socket
 from oms.wire import frames

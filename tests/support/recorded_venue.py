@@ -17,9 +17,11 @@ from oms.check.history import SUFFIX, Clock, RecordedConnection, Recorder
 from oms.config import VenueConfig
 from oms.local.genesis import build_genesis
 from oms.local.samples import replay_config
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import Protocol
-from oms.messages.records import pack_batch, unpack_event
+from oms.messages.event_records import unpack_event
+from oms.messages.packing import pack_batch
 from oms.node.engine import Engine
 from oms.reference.engine import Engine as ReferenceEngine
 from oms.wire import ouch, soupbin
@@ -185,7 +187,7 @@ class RecordedVenue:
                 client.waiting.clear()
         self.append(pack_batch(START_NS + self.clock.monotonic_ns(), list(commands)))
 
-    def start_day(self, command: c.StartDay) -> None:
+    def start_day(self, command: ac.StartDay) -> None:
         """A new day: everybody's connection ends, and the streams begin anew."""
         for client in self.clients:
             if client.connection is not None:

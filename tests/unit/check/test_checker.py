@@ -9,6 +9,7 @@ from oms.check.history import HistoryError
 from oms.check.judge import check
 from oms.check.verdict import Kind, Verdict
 from oms.config import SettingsError
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.wire import ouch
 from oms.wire import ouch_messages as m
@@ -148,11 +149,11 @@ def test_a_new_day_begins_at_one_again(tmp_path: Path) -> None:
     first.enter(m.SIDE_SELL, 100, PRICE)
     venue.step()
     admin = (1, 1, 1, (1 << 62) - 1)
-    venue.commit([c.Login(1, 1, 7), c.EndDay(*admin)])
+    venue.commit([c.Login(1, 1, 7), ac.EndDay(*admin)])
     venue.commit([])  # the sweep of the day's orders
     venue.listen()
     second_day = START_NS // 86_400_000_000_000 * 86_400_000_000_000 + 86_400_000_000_000
-    venue.start_day(c.StartDay(1, 1, 2, (1 << 62) - 1, 20260106, second_day))
+    venue.start_day(ac.StartDay(1, 1, 2, (1 << 62) - 1, 20260106, second_day))
     first.login()
     first.enter(m.SIDE_SELL, 100, PRICE)
     venue.step()

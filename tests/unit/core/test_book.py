@@ -4,7 +4,7 @@ import random
 
 from oms.messages import commands as c
 from oms.messages.enums import EventKind, TimeInForce
-from oms.messages.records import Event
+from oms.messages.event_records import Event
 from tests.unit.core.venue import BUYER, SELLER, TICK, Venue, executed
 
 MIDDLE = 500_000 * TICK // TICK * TICK

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from oms import bounds
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages import enums, records
-from oms.messages.records import EVENT_DTYPE, pack_batch
+from oms.messages.event_records import EVENT_DTYPE
+from oms.messages.packing import pack_batch
 
 CORE = Path(__file__).parents[3] / "oms" / "_core"
 SOURCES = ("types.pxd", "records.pxd", "risk_types.pxd")
@@ -166,36 +168,36 @@ CASES: list[tuple[str, c.Command, list[str]]] = [
     ),
     (
         "InstrumentRecord",
-        c.AddInstrument(*HEAD, 1, b"SYMBOL12", 2, 3, 4, 5, 6, 7, 8),
+        ac.AddInstrument(*HEAD, 1, b"SYMBOL12", 2, 3, 4, 5, 6, 7, 8),
         ["instrument_id", "symbol", "lot_size", "tick_size", "reference_price",
          "price_collar_bps", "market_collar_bps", "phase", "price_scale"],
     ),
     (
         "InstrumentRecord",
-        c.SetInstrument(*HEAD, 1, 2, 3, 4, 5, 6),
+        ac.SetInstrument(*HEAD, 1, 2, 3, 4, 5, 6),
         ["instrument_id", "lot_size", "tick_size", "reference_price", "price_collar_bps",
          "market_collar_bps"],
     ),
-    ("ParticipantRecord", c.AddParticipant(*HEAD, 1, b"n" * 16), ["participant_id", "name"]),
+    ("ParticipantRecord", ac.AddParticipant(*HEAD, 1, b"n" * 16), ["participant_id", "name"]),
     (
         "AccountRecord",
-        c.AddAccount(*HEAD, 1, 2, b"FIRM", 3, 4, 5, 6),
+        ac.AddAccount(*HEAD, 1, 2, b"FIRM", 3, 4, 5, 6),
         ["account_id", "participant_id", "firm", "max_order_qty", "max_order_value", "long_limit",
          "short_limit"],
     ),
     (
         "AccountRecord",
-        c.SetLimits(*HEAD, 1, 2, 3, 4, 5),
+        ac.SetLimits(*HEAD, 1, 2, 3, 4, 5),
         ["account_id", "max_order_qty", "max_order_value", "long_limit", "short_limit"],
     ),
     (
         "UserRecord",
-        c.AddUser(*HEAD, 1, 2, b"n" * 16, b"s" * 16, b"k" * 32),
+        ac.AddUser(*HEAD, 1, 2, b"n" * 16, b"s" * 16, b"k" * 32),
         ["user_id", "participant_id", "name", "salt", "key_hash"],
     ),
     (
         "SessionRecord",
-        c.OpenSession(*HEAD, 1, 2, 3, 4, 5),
+        ac.OpenSession(*HEAD, 1, 2, 3, 4, 5),
         ["opened_session_id", "user_id", "default_account_id", "protocol", "options"],
     ),
     (
@@ -205,10 +207,10 @@ CASES: list[tuple[str, c.Command, list[str]]] = [
     ),
     (
         "MassCancelRecord",
-        c.AdminMassCancel(*HEAD, 1, 2, 3, 4),
+        ac.AdminMassCancel(*HEAD, 1, 2, 3, 4),
         ["of_session_id", "of_account_id", "of_instrument_id", "side"],
     ),
-    ("KillRecord", c.SetKill(*HEAD, 1, 2, 3), ["scope", "scope_id", "is_killed"]),
+    ("KillRecord", ac.SetKill(*HEAD, 1, 2, 3), ["scope", "scope_id", "is_killed"]),
     (
         "OrderRecord",
         c.DisableEntry(*HEAD, 1, 2, b"FIRM", 3),
@@ -216,45 +218,45 @@ CASES: list[tuple[str, c.Command, list[str]]] = [
     ),
     (
         "RiskRecord",
-        c.SetRisk(*HEAD, *range(1, 17)),
+        ac.SetRisk(*HEAD, *range(1, 17)),
         ["scope", "scope_id", "fields", "defaults", "options", "short_sale", "max_open_orders",
          "order_rate", "cancel_reserve", "rate_window_ns", "duplicate_window_ns", "max_exposure",
          "max_order_qty", "max_order_value", "long_limit", "short_limit"],
     ),
     (
         "RestrictionRecord",
-        c.SetRestriction(*HEAD, 1, 2, 3, 4),
+        ac.SetRestriction(*HEAD, 1, 2, 3, 4),
         ["instrument_id", "account_id", "restriction", "options"],
     ),
-    ("SelfTradeRecord", c.SetSelfTrade(*HEAD, 1, 2, 3), ["account_id", "group", "mode"]),
-    ("GrantRecord", c.Grant(*HEAD, 1, 2, 3), ["user_id", "account_id", "entitlements"]),
-    ("DepositRecord", c.DepositCash(*HEAD, 1, 2, 3), ["account_id", "amount", "key"]),
+    ("SelfTradeRecord", ac.SetSelfTrade(*HEAD, 1, 2, 3), ["account_id", "group", "mode"]),
+    ("GrantRecord", ac.Grant(*HEAD, 1, 2, 3), ["user_id", "account_id", "entitlements"]),
+    ("DepositRecord", ac.DepositCash(*HEAD, 1, 2, 3), ["account_id", "amount", "key"]),
     (
         "DepositRecord",
-        c.DepositShares(*HEAD, 1, 2, 3, 4, 5),
+        ac.DepositShares(*HEAD, 1, 2, 3, 4, 5),
         ["account_id", "instrument_id", "amount", "key", "cost"],
     ),
     (
         "DepositRecord",
-        c.Transfer(*HEAD, 1, 2, 3, 4, 5),
+        ac.Transfer(*HEAD, 1, 2, 3, 4, 5),
         ["to_account_id", "instrument_id", "amount", "key"],
     ),
     (
         "BustRecord",
-        c.BustTrade(*HEAD, 1 << 60),
+        ac.BustTrade(*HEAD, 1 << 60),
         ["match_id"],
     ),
     (
         "FeesRecord",
-        c.SetFees(*HEAD, 1, 2, 3, 4, 5),
+        ac.SetFees(*HEAD, 1, 2, 3, 4, 5),
         ["schedule_id", "account_id", "maker_rate", "taker_rate", "fee_account_id"],
     ),
-    ("PhaseRecord", c.SetPhase(*HEAD, 1, 2, 3), ["instrument_id", "phase", "call_ns"]),
+    ("PhaseRecord", ac.SetPhase(*HEAD, 1, 2, 3), ["instrument_id", "phase", "call_ns"]),
     (
-        "BandsRecord", c.SetBands(*HEAD, 1, 2, 3, 4),
+        "BandsRecord", ac.SetBands(*HEAD, 1, 2, 3, 4),
         ["instrument_id", "static_bps", "dynamic_bps", "call_ns"],
     ),
-    ("DayRecord", c.StartDay(*HEAD, 1, 2), ["trading_date", "midnight_ns"]),
+    ("DayRecord", ac.StartDay(*HEAD, 1, 2), ["trading_date", "midnight_ns"]),
 ]  # fmt: skip
 
 

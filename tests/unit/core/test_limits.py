@@ -6,9 +6,12 @@ import pytest
 
 from oms._core import Engine
 from oms.bounds import BATCH_HEADER_BYTES, COMMAND_BYTES, EVENT_BYTES, HARD_ORDERS_MAX
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import CommandKind, EventKind, RejectReason
-from oms.messages.records import BATCH_HEADER, pack_batch, unpack_events
+from oms.messages.event_records import unpack_events
+from oms.messages.packing import pack_batch
+from oms.messages.records import BATCH_HEADER
 from tests.unit.core.venue import BUYER, FREE, SELLER, START_NS, TICK, Venue
 
 
@@ -41,10 +44,10 @@ def test_identities_are_bounded() -> None:
     engine = Engine()
     commands: list[c.Command] = [
         c.Genesis(1, 1, 4, 10, 1, 1, 1, 1, 1, 10),
-        c.AddParticipant(*FREE, 1, b"P"),
-        c.AddParticipant(*FREE, 2, b"Q"),
-        c.AddAccount(*FREE, 1, 1, b"A", 1, 1, 1, 1),
-        c.AddAccount(*FREE, 2, 1, b"B", 1, 1, 1, 1),
+        ac.AddParticipant(*FREE, 1, b"P"),
+        ac.AddParticipant(*FREE, 2, b"Q"),
+        ac.AddAccount(*FREE, 1, 1, b"A", 1, 1, 1, 1),
+        ac.AddAccount(*FREE, 2, 1, b"B", 1, 1, 1, 1),
     ]
     engine.apply(1, pack_batch(1, commands))
     events = unpack_events(engine.events())

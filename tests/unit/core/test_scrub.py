@@ -7,7 +7,7 @@ import pytest
 from oms._core.engine import Engine as Core
 from oms.messages.commands import Command
 from oms.messages.enums import Side
-from oms.messages.records import pack_batch
+from oms.messages.packing import pack_batch
 from oms.reference import scrub
 from oms.reference.engine import Engine
 from tests.support.node_parts import NOW_NS, genesis, login, order

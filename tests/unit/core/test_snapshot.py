@@ -8,7 +8,7 @@ import pytest
 
 from oms._core import Engine
 from oms.messages import commands as c
-from oms.messages.records import pack_batch
+from oms.messages.packing import pack_batch
 from tests.unit.core.venue import BUYER, SELLER, TICK, Venue
 
 M64 = (1 << 64) - 1

@@ -5,9 +5,11 @@ returns the events of the entry.
 """
 
 from oms._core import Engine
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import Entitlement, EventKind, OrdType, Phase, Protocol, Side, TimeInForce
-from oms.messages.records import Event, pack_batch, unpack_events
+from oms.messages.event_records import Event, unpack_events
+from oms.messages.packing import pack_batch
 
 START_NS = 1_767_605_400_000_000_000
 NEVER = (1 << 62) - 1
@@ -83,24 +85,24 @@ class Venue:
 def _identities(instruments: int, tick: int) -> list[c.Command]:
     parties = (BUYER, SELLER)
     made: list[c.Command] = [
-        c.AddInstrument(
+        ac.AddInstrument(
             *FREE, n, b"S%d" % n, lot_size=1, tick_size=tick, reference_price=0,
             price_collar_bps=0, market_collar_bps=500, phase=Phase.CONTINUOUS,
         )
         for n in range(1, instruments + 1)
     ]  # fmt: skip
-    made += [c.AddParticipant(*FREE, n, b"P%d" % n) for n in parties]
-    made += [c.AddAccount(*FREE, n, n, b"A%d" % n, MANY, 1 << 62, MANY, 0) for n in parties]
-    made += [c.AddUser(*FREE, n, n, b"U%d" % n, b"salt", b"hash") for n in parties]
-    made += [c.OpenSession(*FREE, n, n, n, Protocol.OUCH) for n in parties]
-    made += [c.Grant(*FREE, n, n, Entitlement.ENTER) for n in parties]
-    made += [c.DepositCash(*FREE, n, RICH) for n in parties]
+    made += [ac.AddParticipant(*FREE, n, b"P%d" % n) for n in parties]
+    made += [ac.AddAccount(*FREE, n, n, b"A%d" % n, MANY, 1 << 62, MANY, 0) for n in parties]
+    made += [ac.AddUser(*FREE, n, n, b"U%d" % n, b"salt", b"hash") for n in parties]
+    made += [ac.OpenSession(*FREE, n, n, n, Protocol.OUCH) for n in parties]
+    made += [ac.Grant(*FREE, n, n, Entitlement.ENTER) for n in parties]
+    made += [ac.DepositCash(*FREE, n, RICH) for n in parties]
     made += [
-        c.DepositShares(*FREE, n, instrument, 1 << 40)
+        ac.DepositShares(*FREE, n, instrument, 1 << 40)
         for n in parties
         for instrument in range(1, instruments + 1)
     ]
-    made.append(c.StartDay(*FREE, 20260105, START_NS))
+    made.append(ac.StartDay(*FREE, 20260105, START_NS))
     return made
 
 

@@ -24,8 +24,8 @@ from oms.bounds import CLIENT_FRAME_BYTES_MAX, EVENT_BYTES
 from oms.local.genesis import hash_password
 from oms.messages.commands import NewOrder
 from oms.messages.enums import Entitlement, EventKind, Protocol
+from oms.messages.event_records import EVENT
 from oms.messages.link import Directory, FirmView, InstrumentView, SessionView, UserView
-from oms.messages.records import EVENT
 from oms.wire import ouch, soupbin
 from oms.wire import ouch_messages as m
 

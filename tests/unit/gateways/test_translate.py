@@ -26,7 +26,7 @@ from oms.messages.enums import (
     TimeInForce,
     Trigger,
 )
-from oms.messages.records import pack_batch
+from oms.messages.packing import pack_batch
 from oms.wire import ouch
 from oms.wire import ouch_messages as m
 from oms.wire.appendage import Option, Tag, build_appendage

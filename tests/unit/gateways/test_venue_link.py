@@ -3,14 +3,12 @@
 import msgspec
 
 from oms.bounds import EVENT_BYTES, PUSH_COMMANDS_MAX, SESSION_IN_FLIGHT_MAX
-from oms.messages.commands import (
-    AddInstrument,
-    Login,
-    NewOrder,
-)
+from oms.messages.admin_commands import AddInstrument
+from oms.messages.commands import Login, NewOrder
 from oms.messages.enums import EventFlag, EventKind, Phase
+from oms.messages.event_records import unpack_event, unpack_terms
 from oms.messages.link import ReplayEvents
-from oms.messages.records import pack_batch, unpack_event, unpack_terms
+from oms.messages.packing import pack_batch
 from tests.support.link_venue import (
     SESSION,
     LinkVenue,

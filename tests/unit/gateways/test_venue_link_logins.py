@@ -1,11 +1,7 @@
 """The link to the venue: logins, takeover, logouts and the lease, against a fake venue."""
 
-from oms.messages.commands import (
-    EndDay,
-    GatewayLost,
-    Login,
-    Logout,
-)
+from oms.messages.admin_commands import EndDay
+from oms.messages.commands import GatewayLost, Login, Logout
 from oms.messages.enums import EventKind
 from tests.support.link_venue import (
     GATEWAY_ID,

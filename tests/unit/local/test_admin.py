@@ -12,9 +12,11 @@ from oms.local.genesis import build_genesis
 from oms.local.requests import NoAnswer, NotTheLeader, RequestRefused
 from oms.local.samples import demo_config
 from oms.messages import link
-from oms.messages.commands import AdminCommand, DepositCash, EndDay, GatewayLost, Login, StartDay
+from oms.messages.admin_commands import AdminCommand, DepositCash, EndDay, StartDay
+from oms.messages.commands import GatewayLost, Login
 from oms.messages.enums import EventKind
-from oms.messages.records import EVENT, Event, pack_batch, unpack_events
+from oms.messages.event_records import EVENT, Event, unpack_events
+from oms.messages.packing import pack_batch
 from oms.reference.engine import Engine
 
 NOW_NS = 1_790_000_000_000_000_000

@@ -29,9 +29,10 @@ from oms.messages.enums import (
     SessionOption,
     ShortSale,
 )
+from oms.messages.event_records import unpack_events
 from oms.messages.link import AccountView, Directory, Totals
 from oms.messages.record_fields import batch_commands
-from oms.messages.records import BATCH_HEADER, unpack_events
+from oms.messages.records import BATCH_HEADER
 
 NOW_NS = 1_790_000_000_123_456_789  # 2026-09-21 UTC
 CLUSTER_ID = 0x1234_5678_9ABC_DEF0 >> 1

@@ -3,9 +3,10 @@
 import msgspec
 import pytest
 
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages import link
-from oms.messages.records import pack_batch
+from oms.messages.packing import pack_batch
 
 DECODER = msgspec.msgpack.Decoder(link.Push)
 SIGN = [2, 1, 1, 5]
@@ -32,16 +33,16 @@ def test_what_is_pushed_arrives() -> None:
         c.GatewayLost(7),
         c.DisableEntry(2, 1, 7, 5, 11, 0, b""),
         c.EnableEntry(2, 1, 8, 5, 12, 1, b"ALFA"),
-        c.EndDay(1, 1, 1, 5),
-        c.SetKill(1, 1, 4, 5, 3, 1, 1),
-        c.SetRestriction(1, 1, 4, 5, 1, 1, 8, 1),
-        c.SetRisk(1, 1, 4, 5, 1, 1, 64, 16, 1, max_open_orders=5),
-        c.AdminMassCancel(1, 1, 2, 5, of_account_id=1),
-        c.SetSelfTrade(1, 1, 3, 5, 1, group=1, mode=2),
-        c.DepositShares(1, 1, 5, 5, 1, 1, 100, key=(1 << 64) - 1, cost=7),
-        c.BustTrade(1, 1, 8, 5, (1 << 64) - 1),
-        c.SetFees(1, 1, 7, 5, 2, 0, -(1 << 31), (1 << 31) - 1, 3),
-        c.Transfer(1, 1, 6, 5, 1, 2, 0, 100, key=8),
+        ac.EndDay(1, 1, 1, 5),
+        ac.SetKill(1, 1, 4, 5, 3, 1, 1),
+        ac.SetRestriction(1, 1, 4, 5, 1, 1, 8, 1),
+        ac.SetRisk(1, 1, 4, 5, 1, 1, 64, 16, 1, max_open_orders=5),
+        ac.AdminMassCancel(1, 1, 2, 5, of_account_id=1),
+        ac.SetSelfTrade(1, 1, 3, 5, 1, group=1, mode=2),
+        ac.DepositShares(1, 1, 5, 5, 1, 1, 100, key=(1 << 64) - 1, cost=7),
+        ac.BustTrade(1, 1, 8, 5, (1 << 64) - 1),
+        ac.SetFees(1, 1, 7, 5, 2, 0, -(1 << 31), (1 << 31) - 1, 3),
+        ac.Transfer(1, 1, 6, 5, 1, 2, 0, 100, key=8),
     ]
     push = link.Push(7, commands)
     assert DECODER.decode(msgspec.msgpack.encode(push)) == push

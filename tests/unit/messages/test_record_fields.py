@@ -5,15 +5,15 @@ from typing import get_args
 import msgspec
 import pytest
 
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import CommandKind
+from oms.messages.packing import pack_batch
 from oms.messages.record_fields import batch_commands, batch_summary, command_fields
-from oms.messages.records import pack_batch
 
 NOW_NS = 1_790_000_000_000_000_000
-KINDS = [
-    kind for union in (c.OrderCommand, c.SessionCommand, c.AdminCommand) for kind in get_args(union)
-] + [c.Genesis]
+UNIONS = (c.OrderCommand, c.SessionCommand, ac.AdminCommand)
+KINDS = [kind for union in UNIONS for kind in get_args(union)] + [c.Genesis]
 
 
 def example(kind: type[c.Command]) -> c.Command:

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from oms.bounds import BATCH_COMMANDS_MAX, COMMAND_BYTES, EVENT_BYTES
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
-from oms.messages import records
+from oms.messages import event_records, records
 from oms.messages.enums import CommandKind, EventKind
+from oms.messages.packing import pack_batch
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "records.json"
 SIGN = (0x01020304, 0x05060708, 0x1112131415161718, -2)
@@ -143,38 +145,38 @@ SAMPLES: dict[CommandKind, c.Command] = {
     CommandKind.LOGOUT: c.Logout(0x01020304, 0x05060708),
     CommandKind.GATEWAY_LOST: c.GatewayLost(0xE1E2E3E4E5E6E7E8),
     CommandKind.GENESIS: c.Genesis(0xD1D2D3D4D5D6D7D8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),
-    CommandKind.ADD_INSTRUMENT: c.AddInstrument(
+    CommandKind.ADD_INSTRUMENT: ac.AddInstrument(
         *SIGN, 7, b"AAPL", 100, 2500, 5_853_300, 1000, 500, 3, 4
     ),
-    CommandKind.ADD_PARTICIPANT: c.AddParticipant(*SIGN, 8, b"BROKER"),
-    CommandKind.ADD_ACCOUNT: c.AddAccount(*SIGN, 9, 8, b"AB", 1, 2, 3, 4),
-    CommandKind.ADD_USER: c.AddUser(*SIGN, 10, 8, b"ALICE", b"S" * 16, b"H" * 32),
-    CommandKind.OPEN_SESSION: c.OpenSession(*SIGN, 11, 10, 9, 1, 1),
-    CommandKind.GRANT: c.Grant(*SIGN, 10, 9, 31),
-    CommandKind.DEPOSIT_CASH: c.DepositCash(*SIGN, 9, -12_345, 0x0102030405060708),
-    CommandKind.DEPOSIT_SHARES: c.DepositShares(*SIGN, 9, 7, 1 << 40, 5, 1 << 41),
-    CommandKind.BUST_TRADE: c.BustTrade(*SIGN, 0x6162636465666768),
-    CommandKind.SET_FEES: c.SetFees(*SIGN, 7, 0x31323334, -0x11121314, 0x21222324, 9),
-    CommandKind.TRANSFER: c.Transfer(*SIGN, 9, 0x31323334, 7, 1 << 42, 6),
-    CommandKind.SET_LIMITS: c.SetLimits(*SIGN, 9, (1 << 63) - 1, 6, 7, 8),
-    CommandKind.SET_INSTRUMENT: c.SetInstrument(*SIGN, 7, 10, 100, 5_000_000, 0, 10_000),
-    CommandKind.SET_PHASE: c.SetPhase(*SIGN, 7, 6, 0x0102030405060708),
-    CommandKind.SET_BANDS: c.SetBands(*SIGN, 7, 500, 200, 0x0102030405060708),
-    CommandKind.START_DAY: c.StartDay(*SIGN, 20260105, 1_767_571_200_000_000_000),
-    CommandKind.END_DAY: c.EndDay(*SIGN),
+    CommandKind.ADD_PARTICIPANT: ac.AddParticipant(*SIGN, 8, b"BROKER"),
+    CommandKind.ADD_ACCOUNT: ac.AddAccount(*SIGN, 9, 8, b"AB", 1, 2, 3, 4),
+    CommandKind.ADD_USER: ac.AddUser(*SIGN, 10, 8, b"ALICE", b"S" * 16, b"H" * 32),
+    CommandKind.OPEN_SESSION: ac.OpenSession(*SIGN, 11, 10, 9, 1, 1),
+    CommandKind.GRANT: ac.Grant(*SIGN, 10, 9, 31),
+    CommandKind.DEPOSIT_CASH: ac.DepositCash(*SIGN, 9, -12_345, 0x0102030405060708),
+    CommandKind.DEPOSIT_SHARES: ac.DepositShares(*SIGN, 9, 7, 1 << 40, 5, 1 << 41),
+    CommandKind.BUST_TRADE: ac.BustTrade(*SIGN, 0x6162636465666768),
+    CommandKind.SET_FEES: ac.SetFees(*SIGN, 7, 0x31323334, -0x11121314, 0x21222324, 9),
+    CommandKind.TRANSFER: ac.Transfer(*SIGN, 9, 0x31323334, 7, 1 << 42, 6),
+    CommandKind.SET_LIMITS: ac.SetLimits(*SIGN, 9, (1 << 63) - 1, 6, 7, 8),
+    CommandKind.SET_INSTRUMENT: ac.SetInstrument(*SIGN, 7, 10, 100, 5_000_000, 0, 10_000),
+    CommandKind.SET_PHASE: ac.SetPhase(*SIGN, 7, 6, 0x0102030405060708),
+    CommandKind.SET_BANDS: ac.SetBands(*SIGN, 7, 500, 200, 0x0102030405060708),
+    CommandKind.START_DAY: ac.StartDay(*SIGN, 20260105, 1_767_571_200_000_000_000),
+    CommandKind.END_DAY: ac.EndDay(*SIGN),
     CommandKind.MASS_CANCEL: c.MassCancel(
         *SIGN, 8, 0x21222324, 0x31323334, 0x41424344, 5, b"FIRM", 4
     ),
     CommandKind.DISABLE_ENTRY: c.DisableEntry(*SIGN, 0x21222324, 0x31323334, b"FIRM", 4),
     CommandKind.ENABLE_ENTRY: c.EnableEntry(*SIGN, 0x21222324, 0x31323334, b"FIRM", 4),
-    CommandKind.SET_KILL: c.SetKill(*SIGN, 3, 9, 1),
-    CommandKind.SET_RISK: c.SetRisk(
+    CommandKind.SET_KILL: ac.SetKill(*SIGN, 3, 9, 1),
+    CommandKind.SET_RISK: ac.SetRisk(
         *SIGN, 1, 9, 0x1234, 0x41, 1, 1, 0x21222324, 0x31323334, 0x41424344, 1 << 40, 2 << 40,
         3 << 40, 4 << 40, 5 << 40, 6 << 40, 7 << 40,
     ),
-    CommandKind.SET_RESTRICTION: c.SetRestriction(*SIGN, 7, 9, 12, 1),
-    CommandKind.SET_SELF_TRADE: c.SetSelfTrade(*SIGN, 9, 0x21222324, 4),
-    CommandKind.ADMIN_MASS_CANCEL: c.AdminMassCancel(
+    CommandKind.SET_RESTRICTION: ac.SetRestriction(*SIGN, 7, 9, 12, 1),
+    CommandKind.SET_SELF_TRADE: ac.SetSelfTrade(*SIGN, 9, 0x21222324, 4),
+    CommandKind.ADMIN_MASS_CANCEL: ac.AdminMassCancel(
         *SIGN, 0x21222324, 0x31323334, 0x41424344, 2
     ),
 }  # fmt: skip
@@ -198,7 +200,7 @@ def by_hand(kind: CommandKind, command: c.Command) -> bytes:
 def test_login_may_have_a_time_limit() -> None:
     """Logs written before there was one have zero there, which means none."""
     limited = c.Login(1, 2, 3, not_after_ns=-5)
-    record = records.pack_batch(0, [limited])[32:]
+    record = pack_batch(0, [limited])[32:]
     assert record == by_hand(CommandKind.LOGIN, limited)
     assert record[24:32] == (-5).to_bytes(8, "little", signed=True)
 
@@ -211,7 +213,7 @@ def test_every_kind_has_a_sample() -> None:
 @pytest.mark.parametrize("kind", CommandKind)
 def test_command_record_has_its_documented_layout(kind: CommandKind) -> None:
     """Both engines read these bytes; nobody may move a field."""
-    packed = records.pack_batch(0, [SAMPLES[kind]])
+    packed = pack_batch(0, [SAMPLES[kind]])
     assert packed[32:] == by_hand(kind, SAMPLES[kind])
 
 
@@ -219,14 +221,14 @@ def test_commands_equal_the_golden_file() -> None:
     """A log written by this version stays readable."""
     golden = json.loads(GOLDEN.read_text())
     assert golden["version"] == records.BATCH_VERSION
-    packed = {kind.name: records.pack_batch(0, [SAMPLES[kind]])[32:].hex() for kind in CommandKind}
+    packed = {kind.name: pack_batch(0, [SAMPLES[kind]])[32:].hex() for kind in CommandKind}
     assert packed == golden["commands"]
 
 
 def test_batch_header() -> None:
     """32 bytes before the records: marker, version, count, time."""
     samples = list(SAMPLES.values())
-    packed = records.pack_batch(0x0102030405060708, samples)
+    packed = pack_batch(0x0102030405060708, samples)
     count = len(samples).to_bytes(2, "little")
     time = bytes([8, 7, 6, 5, 4, 3, 2, 1])
     assert packed[:32] == b"\x51\x01" + count + bytes(4) + time + bytes(16)
@@ -237,8 +239,8 @@ def test_batch_header() -> None:
 
 def test_batch_at_its_bounds() -> None:
     """Nothing, and as many commands as an entry may hold."""
-    assert records.pack_batch(-1, []) == b"\x51\x01" + bytes(6) + b"\xff" * 8 + bytes(16)
-    full = records.pack_batch(5, [c.EndDay(*SIGN)] * BATCH_COMMANDS_MAX)
+    assert pack_batch(-1, []) == b"\x51\x01" + bytes(6) + b"\xff" * 8 + bytes(16)
+    full = pack_batch(5, [ac.EndDay(*SIGN)] * BATCH_COMMANDS_MAX)
     assert len(full) == 32 + 128 * BATCH_COMMANDS_MAX
     assert int.from_bytes(full[2:4], "little") == BATCH_COMMANDS_MAX
 
@@ -257,22 +259,22 @@ EVENT_OFFSETS = {
 def test_event_record_has_its_documented_layout() -> None:
     """Each byte of an event belongs to the field that the layout says."""
     data = bytes(range(1, 127)) + b"\0\0"
-    event = records.unpack_event(data)
+    event = event_records.unpack_event(data)
     for name, (offset, size) in EVENT_OFFSETS.items():
         value = getattr(event, name)
         raw = value if isinstance(value, bytes) else value.to_bytes(size, "little")
         assert raw == data[offset : offset + size], name
     assert event.cl_ord_id == data[96:120]
     assert event.match_id == int.from_bytes(data[96:104], "little")
-    assert records.EVENT.pack(*event) == data[:127] + b"\0"
+    assert event_records.EVENT.pack(*event) == data[:127] + b"\0"
 
 
 def test_event_view_agrees_with_unpack() -> None:
     """numpy readers and struct readers must see the same numbers."""
     data = bytes(range(1, 127)) + b"\0\0" + bytes(range(200, 80, -1)) + bytes(8)
-    rows = np.frombuffer(data, dtype=records.EVENT_DTYPE)
-    assert records.EVENT_DTYPE.itemsize == EVENT_BYTES
-    for row, event in zip(rows, records.unpack_events(data), strict=True):
+    rows = np.frombuffer(data, dtype=event_records.EVENT_DTYPE)
+    assert event_records.EVENT_DTYPE.itemsize == EVENT_BYTES
+    for row, event in zip(rows, event_records.unpack_events(data), strict=True):
         for name in EVENT_OFFSETS:
             value = getattr(event, name)
             seen = row[name]
@@ -289,8 +291,8 @@ def test_book_top_overlay() -> None:
     data[72:80] = (99_900).to_bytes(8, "little")
     data[80:88] = (1 << 41).to_bytes(8, "little")
     data[96:104] = (100_100).to_bytes(8, "little")
-    assert records.unpack_book_top(bytes(data)) == (1 << 40, 99_900, 1 << 41, 100_100)
-    row = np.frombuffer(bytes(data), dtype=records.EVENT_DTYPE)[0]
+    assert event_records.unpack_book_top(bytes(data)) == (1 << 40, 99_900, 1 << 41, 100_100)
+    row = np.frombuffer(bytes(data), dtype=event_records.EVENT_DTYPE)[0]
     assert [int(row[name]) for name in ("bid_qty", "bid_price", "ask_qty", "ask_price")] == [
         1 << 40, 99_900, 1 << 41, 100_100,
     ]  # fmt: skip

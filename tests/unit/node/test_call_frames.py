@@ -3,8 +3,8 @@
 from oms.bounds import EVENT_BYTES
 from oms.client.feed import decode
 from oms.messages.enums import Phase
+from oms.messages.event_records import unpack_event
 from oms.messages.market_data import BookTop, CallState, CallTrade, PhaseChange
-from oms.messages.records import unpack_event
 from oms.node.feed_frames import to_frame
 from oms.reference.engine import Engine
 from tests.scenarios.play import Player

@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from oms.bounds import ENGINE_FRAME_BYTES_MAX, EVENT_BYTES
-from oms.messages.commands import AddInstrument, GatewayLost
+from oms.messages.admin_commands import AddInstrument
+from oms.messages.commands import GatewayLost
 from oms.messages.enums import EventKind, Phase, Side
 from oms.messages.executions import OrderEvent
 from oms.messages.link import Frames, ReplayTopic

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from oms.messages.enums import EventKind
-from oms.messages.records import unpack_events
+from oms.messages.event_records import unpack_events
 from oms.node import event_index
 from oms.node.event_file import EventFile
 from oms.node.event_index import EventIndex

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from oms.bounds import GATEWAYS_MAX, PULL_FRAMES_PER_TURN, PUSH_COMMANDS_MAX
-from oms.messages.commands import Command, EndDay, GatewayLost, Genesis
+from oms.messages.admin_commands import EndDay
+from oms.messages.commands import Command, GatewayLost, Genesis
 from oms.messages.link import Push
 from oms.node.ingress import Ingress
 from oms.node.leases import Leases

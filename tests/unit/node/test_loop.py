@@ -15,7 +15,7 @@ from oms.bounds import PUSH_COMMANDS_MAX
 from oms.messages import link
 from oms.messages.commands import Command
 from oms.messages.enums import EventKind
-from oms.messages.records import unpack_events
+from oms.messages.event_records import unpack_events
 from oms.node.clock import Clock
 from oms.node.clock_watch import ClockWatch
 from oms.node.ingress import Ingress

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from oms.config import SettingsError
-from oms.messages.records import pack_batch
+from oms.messages.packing import pack_batch
 from oms.node import poison, skip_orders
 from oms.node.poison import ApplyNote
 from oms.node.skip_orders import SkipOrder, WrongSkipOrder

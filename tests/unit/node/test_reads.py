@@ -5,7 +5,8 @@ import pytest
 
 from oms.bounds import REQUEST_WAIT_NS
 from oms.messages import link
-from oms.messages.commands import DepositCash, Login
+from oms.messages.admin_commands import DepositCash
+from oms.messages.commands import Login
 from oms.messages.records import BATCH_HEADER
 from oms.node import requests
 from oms.node.replies import ANSWER, NOT_LEADER, REFUSAL

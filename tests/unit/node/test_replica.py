@@ -1,6 +1,6 @@
 """The replica: each entry once, in order, its outputs in the event log."""
 
-from oms.messages.records import pack_batch
+from oms.messages.packing import pack_batch
 from tests.support.node_parts import ADMIN_SESSION, GATEWAY, NOW_NS, login, order
 from tests.support.node_replica import OneReplica
 

@@ -6,9 +6,10 @@ import zmq
 
 from oms.bounds import EVENT_BYTES, REQUEST_WAIT_NS, REQUESTS_PER_TURN
 from oms.messages import link
-from oms.messages.commands import DepositCash, Login
+from oms.messages.admin_commands import DepositCash
+from oms.messages.commands import Login
 from oms.messages.enums import EventFlag, EventKind, Side
-from oms.messages.records import Event, unpack_event, unpack_terms
+from oms.messages.event_records import Event, unpack_event, unpack_terms
 from oms.node import queries, replies, requests
 from oms.transport.keys import Role
 from tests.support.node_parts import ADMIN_SESSION, CASH, NOW_NS, SESSION, login, order

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from oms.bounds import SCRUB_EVERY_ENTRIES
-from oms.messages.commands import DepositCash
+from oms.messages.admin_commands import DepositCash
 from oms.node import replica, scrub
 from oms.node.digests import STATES_KEPT
 from oms.reference.engine import Engine

@@ -7,7 +7,8 @@ from oms import bounds
 from oms.bounds import BATCH_COMMANDS_MAX, PIPELINE_ENTRIES_MAX, PUSH_COMMANDS_MAX
 from oms.messages.commands import CancelOrder, Command, ReplaceOrder
 from oms.messages.enums import RejectReason
-from oms.messages.records import BATCH_HEADER, pack_batch
+from oms.messages.packing import pack_batch
+from oms.messages.records import BATCH_HEADER
 from oms.node.sequencer import Sequencer
 from oms.reference.engine import Engine
 from tests.support.node_parts import (

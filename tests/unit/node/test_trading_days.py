@@ -7,7 +7,7 @@ import pytest
 from oms.bounds import EVENT_BYTES
 from oms.config import SettingsError
 from oms.messages import link
-from oms.messages.commands import EndDay, StartDay
+from oms.messages.admin_commands import EndDay, StartDay
 from oms.messages.enums import EventKind
 from oms.node.event_log import EventLog
 from oms.node.queries import FETCHING, CannotAnswer

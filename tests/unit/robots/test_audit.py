@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from oms.messages.enums import EventKind, RejectReason
-from oms.messages.records import EVENT, Event, unpack_events
+from oms.messages.event_records import EVENT, Event, unpack_events
 from oms.robots.audit import Finding, RunningAudit, compare, compare_live, compare_sent
 from oms.robots.facts import Fact, FactLog, facts_of_events
 

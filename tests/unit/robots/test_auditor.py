@@ -11,7 +11,7 @@ from oms.bounds import EVENT_BYTES
 from oms.local.requests import NoAnswer
 from oms.messages import link
 from oms.messages.enums import EventKind
-from oms.messages.records import EVENT
+from oms.messages.event_records import EVENT
 from oms.robots.auditor import AuditError, Auditor, is_conserved
 from oms.robots.facts import Fact, FactLog
 

@@ -18,7 +18,7 @@ from oms.messages.enums import (
     Side,
     TimeInForce,
 )
-from oms.messages.records import EVENT, OrderTerms
+from oms.messages.event_records import EVENT, OrderTerms
 from oms.wire import ouch, soupbin
 from oms.wire import ouch_messages as m
 from oms.wire.appendage import Tag, parse_appendage
