@@ -5,6 +5,7 @@ A node is `oms.node.main.Node` with its `Loop`, turned by virtual time; a gatewa
 with a tape, and a trader that uses it.
 """
 
+import abc
 import asyncio
 import errno
 from collections.abc import Callable
@@ -277,9 +278,9 @@ class LoopProcess(Process):
         loop = self.loop = VirtualLoop(self, self.seams.network, self.seams.fabric)
         loop.run_as(lambda: self.begin_in(loop))
 
+    @abc.abstractmethod
     def begin_in(self, loop: VirtualLoop) -> None:
         """What runs in it."""
-        raise NotImplementedError
 
     def step(self) -> int:
         """One turn."""

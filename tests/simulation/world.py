@@ -6,6 +6,7 @@ that the process itself reads. Promises: everything random comes from streams na
 whatever happens is noted in one running hash, so two runs of a seed can be compared.
 """
 
+import abc
 import contextlib
 import heapq
 import itertools
@@ -131,7 +132,7 @@ class World:
             self.current = before
 
 
-class Process:
+class Process(abc.ABC):
     """Something that runs, sleeps, and can be killed at any moment."""
 
     def __init__(self, world: World, name: str) -> None:
@@ -149,17 +150,17 @@ class Process:
 
     # ---- for whoever plays a part of it
 
+    @abc.abstractmethod
     def begin(self) -> None:
         """Make what runs."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def step(self) -> int:
         """One turn; returns when the next one is wanted, if nothing comes before."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def died(self, *, is_power_lost: bool) -> None:
         """Everything in memory is gone."""
-        raise NotImplementedError
 
     # ---- life
 

@@ -6,6 +6,7 @@ somebody is gone; whoever connects tries again for ever. What a killed process h
 part of what it had sent, is gone.
 """
 
+import abc
 import itertools
 from collections import deque
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class Frame:
         return self.user_id
 
 
-class MemorySocket:
+class MemorySocket(abc.ABC):
     """What all kinds share: an inbox, and a descriptor that says when it has something."""
 
     def __init__(self, fabric: "Fabric", receive_max: int) -> None:
@@ -105,9 +106,9 @@ class MemorySocket:
 
     # ---- the kinds
 
+    @abc.abstractmethod
     def put(self, item: Item) -> None:
         """Send a message. Raises: zmq.Again."""
-        raise NotImplementedError
 
     @property
     def is_readable(self) -> bool:
