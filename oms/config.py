@@ -50,6 +50,7 @@ class AccountConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_order_value: str = "1000000000"
     long_limit: Natural = 1 << 40
     short_limit: Natural = 0
+    fee_schedule: Natural = 0  # the n-th of [[fees]]; 0: its orders pay nothing
 
 
 class UserConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,6 +102,14 @@ class RiskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sessions: SessionLimitsConfig = SessionLimitsConfig()
 
 
+class FeesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One fee schedule. Rates in basis points of a fill's value ("0.3"); below zero a rebate."""
+
+    to: Annotated[str, Meta(min_length=1, max_length=4)]  # the firm of who gets what is paid
+    maker: str = "0"
+    taker: str = "0"
+
+
 class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the genesis entry is built from (config/*.toml)."""
 
@@ -110,6 +119,7 @@ class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     users: list[UserConfig]
     capacity: CapacityConfig = CapacityConfig()
     risk: RiskConfig = RiskConfig()
+    fees: list[FeesConfig] = []
 
 
 class NodeAddress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from oms.config import AccountConfig, InstrumentConfig, SettingsError
 from oms.local.admin import AdminRejected, AdminSession
-from oms.local.decimals import to_text, to_units
+from oms.local.decimals import to_rate, to_text, to_units
 from oms.local.genesis import OWN_ACCOUNT, add_account, add_instrument, add_user, trading_day
 from oms.local.requests import NodeRequests
 from oms.local.samples import random_password
@@ -399,11 +399,11 @@ def units(text: str, what: str) -> int:
 
 
 def _rate(text: str, what: str) -> int:
-    """Basis points as 10^-7."""
-    rate, rest = divmod(units(text, what), 10)
-    if rest:
-        raise wrong(f"{what} cannot be used", f"{text!r} is not a whole number of 0.001")
-    return rate
+    """Basis points as 10^-7. Raises: SettingsError."""
+    try:
+        return to_rate(text, what)
+    except ValueError as error:
+        raise wrong(f"{what} cannot be used", str(error)) from error
 
 
 def _units_or(text: str | None, now: int, what: str) -> int:

@@ -24,6 +24,15 @@ def to_units(text: str, what: str) -> int:
     return int(scaled)
 
 
+def to_rate(text: str, what: str) -> int:
+    """Basis points as decimal text, as 10^-7. Raises: ValueError naming `what` and the text."""
+    rate, rest = divmod(to_units(text, what), 10)
+    if rest:
+        msg = f"{what}: {text!r} is not a whole number of 0.001"
+        raise ValueError(msg)
+    return rate
+
+
 def to_text(units: int, places: int = 2) -> str:
     """10^-4 units as decimal text with thousands separators, exact: more places if needed."""
     sign = "-" if units < 0 else ""

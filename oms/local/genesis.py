@@ -1,10 +1,10 @@
 """The first entries of a venue's log, built from its configuration (RULES A21).
 
 Called once, when a data folder is formatted; the nodes propose the entries byte for byte. GENESIS
-comes first; then instruments, participants, accounts, users, sessions, grants, deposits and the
-first StartDay. Passwords are hashed here and go no further. Participant 1, user 1 (`ADMIN`) and
-session 1 are the operator's: `oms admin` speaks through them, over a ZeroMQ key and never with a
-password, so the administrator's hash is random and matches nothing.
+comes first; then instruments, participants, accounts, users, sessions, grants, deposits, limits,
+fees and the first StartDay. Passwords are hashed here and go no further. Participant 1, user 1
+(`ADMIN`) and session 1 are the operator's: `oms admin` speaks through them, over a ZeroMQ key and
+never with a password, so the administrator's hash is random and matches nothing.
 """
 
 import hashlib
@@ -15,23 +15,19 @@ from typing import Final
 from oms.bounds import (
     BATCH_COMMANDS_MAX,
     FIRM_BYTES,
-    LIMIT_WINDOW_MAX_NS,
     MONEY_MAX,
-    ORDER_RATE_MAX,
     SYMBOL_BYTES_MAX,
     USER_NAME_BYTES_MAX,
 )
 from oms.config import (
     AccountConfig,
-    AccountLimitsConfig,
     InstrumentConfig,
-    RiskConfig,
-    SessionLimitsConfig,
     SettingsError,
     UserConfig,
     VenueConfig,
 )
 from oms.local.decimals import to_units
+from oms.local.limits_and_fees import UNSIGNED, default_limits, fee_schedules
 from oms.local.samples import demo_config, replay_config
 from oms.messages import admin_commands as ac
 from oms.messages import commands as c
@@ -39,10 +35,7 @@ from oms.messages.enums import (
     Entitlement,
     Phase,
     Protocol,
-    RiskField,
-    RiskScope,
     SessionOption,
-    ShortSale,
 )
 from oms.messages.packing import pack_batch
 
@@ -70,8 +63,6 @@ SALT_BYTES: Final = 16
 OWN_ACCOUNT: Final = (
     Entitlement.ENTER | Entitlement.CANCEL | Entitlement.DROP_COPY | Entitlement.READ
 )
-_MS_NS: Final = 1_000_000
-_UNSIGNED: Final = (0, 0, 0, 0)  # session, epoch, client_seq, not_after: genesis mode has none
 
 
 def hash_password(password: str, salt: bytes) -> bytes:
@@ -122,7 +113,7 @@ def trading_day(now_ns: int) -> tuple[int, int]:
 
 
 def add_instrument(
-    config: InstrumentConfig, instrument_id: int, signature: tuple[int, int, int, int] = _UNSIGNED
+    config: InstrumentConfig, instrument_id: int, signature: tuple[int, int, int, int] = UNSIGNED
 ) -> ac.AddInstrument:
     """The command for one instrument. Raises: ValueError."""
     what = f"instrument {config.symbol}"
@@ -146,7 +137,7 @@ def add_account(
     config: AccountConfig,
     account_id: int,
     participant_id: int,
-    signature: tuple[int, int, int, int] = _UNSIGNED,
+    signature: tuple[int, int, int, int] = UNSIGNED,
 ) -> ac.AddAccount:
     """The command for one account. Raises: ValueError."""
     what = f"account {config.firm}"
@@ -167,7 +158,7 @@ def add_user(
     password: str,
     user_id: int,
     participant_id: int,
-    signature: tuple[int, int, int, int] = _UNSIGNED,
+    signature: tuple[int, int, int, int] = UNSIGNED,
 ) -> ac.AddUser:
     """The command for one login, with a fresh salt. Raises: ValueError."""
     salt = secrets.token_bytes(SALT_BYTES)
@@ -195,7 +186,7 @@ def _admin_commands(config: VenueConfig, now_ns: int) -> list[c.Command]:
     return [
         *(add_instrument(item, symbols[item.symbol]) for item in config.instruments),
         *(
-            ac.AddParticipant(*_UNSIGNED, participant_id=number, name=_ascii(name, "participant"))
+            ac.AddParticipant(*UNSIGNED, participant_id=number, name=_ascii(name, "participant"))
             for name, number in participants.items()
         ),
         *(
@@ -208,8 +199,9 @@ def _admin_commands(config: VenueConfig, now_ns: int) -> list[c.Command]:
         ),
         *_users(config.users, participants, account_ids),
         *_deposits(config.accounts, account_ids, symbols),
-        *_default_limits(config.risk),
-        ac.StartDay(*_UNSIGNED, trading_date=trading_date, midnight_ns=midnight_ns),
+        *default_limits(config.risk),
+        *fee_schedules(config.fees, config.accounts, account_ids),
+        ac.StartDay(*UNSIGNED, trading_date=trading_date, midnight_ns=midnight_ns),
     ]
 
 
@@ -218,10 +210,10 @@ def _users(
 ) -> list[c.Command]:
     added: list[c.Command] = [add_user(ADMIN_NAME, secrets.token_hex(), ADMIN_USER_ID, 1)]
     sessions: list[c.Command] = [
-        ac.OpenSession(*_UNSIGNED, ADMIN_SESSION_ID, ADMIN_USER_ID, 0, Protocol.ADMIN)
+        ac.OpenSession(*UNSIGNED, ADMIN_SESSION_ID, ADMIN_USER_ID, 0, Protocol.ADMIN)
     ]
     grants: list[c.Command] = [
-        ac.Grant(*_UNSIGNED, ADMIN_USER_ID, 0, Entitlement.ADMIN | Entitlement.READ)
+        ac.Grant(*UNSIGNED, ADMIN_USER_ID, 0, Entitlement.ADMIN | Entitlement.READ)
     ]
     for number, user in enumerate(users, ADMIN_USER_ID + 1):
         if user.protocol not in Protocol.__members__:
@@ -234,10 +226,10 @@ def _users(
         options = SessionOption.CANCEL_ON_DISCONNECT if user.cancel_on_disconnect else 0
         sessions.append(
             ac.OpenSession(
-                *_UNSIGNED, number, number, default, Protocol[user.protocol], int(options)
+                *UNSIGNED, number, number, default, Protocol[user.protocol], int(options)
             )
         )
-        grants += [ac.Grant(*_UNSIGNED, number, firm, OWN_ACCOUNT) for firm in firms]
+        grants += [ac.Grant(*UNSIGNED, number, firm, OWN_ACCOUNT) for firm in firms]
     return [*added, *sessions, *grants]
 
 
@@ -254,72 +246,17 @@ def _deposits(
             msg = f"account {account.firm}: cash {account.cash} is negative or beyond the bound"
             raise ValueError(msg)
         if cash:
-            deposits.append(ac.DepositCash(*_UNSIGNED, account_id, cash))
+            deposits.append(ac.DepositCash(*UNSIGNED, account_id, cash))
         shares = dict.fromkeys(symbols, account.all_shares)
         for symbol, quantity in account.shares.items():
             _known(symbols, symbol, account.firm)
             shares[symbol] = quantity
         deposits += [
-            ac.DepositShares(*_UNSIGNED, account_id, symbols[symbol], quantity)
+            ac.DepositShares(*UNSIGNED, account_id, symbols[symbol], quantity)
             for symbol, quantity in shares.items()
             if quantity
         ]
     return deposits
-
-
-def _default_limits(risk: RiskConfig) -> list[c.Command]:
-    """SET_RISK of the defaults, where the configuration says other than the engine."""
-    accounts, sessions = risk.accounts, risk.sessions
-    of_accounts = ac.SetRisk(
-        *_UNSIGNED,
-        RiskScope.ACCOUNT,
-        0,
-        RiskField.ORDER_RATE
-        | RiskField.OPEN_ORDERS
-        | RiskField.DUPLICATES
-        | RiskField.EXPOSURE
-        | RiskField.SHORT_SALE,
-        short_sale=ShortSale.ALLOWED if accounts.short_sale else ShortSale.FORBIDDEN,
-        duplicate_window_ns=accounts.duplicate_window_ms * _MS_NS,
-        max_exposure=to_units(accounts.max_exposure, "risk of accounts, max_exposure"),
-        **_rate(accounts, "risk of accounts"),
-    )
-    of_sessions = ac.SetRisk(
-        *_UNSIGNED,
-        RiskScope.SESSION,
-        0,
-        RiskField.ORDER_RATE | RiskField.OPEN_ORDERS,
-        **_rate(sessions, "risk of sessions"),
-    )
-    if of_accounts.duplicate_window_ns > LIMIT_WINDOW_MAX_NS or of_accounts.max_exposure < 0:
-        msg = "risk of accounts: duplicate_window_ms is above an hour, or max_exposure below zero"
-        raise ValueError(msg)
-    made: list[c.Command] = []
-    if accounts != AccountLimitsConfig():
-        made.append(of_accounts)
-    if sessions != SessionLimitsConfig():
-        made.append(of_sessions)
-    return made
-
-
-def _rate(limits: SessionLimitsConfig, what: str) -> dict[str, int]:
-    window_ns = limits.rate_window_ms * _MS_NS
-    if limits.order_rate == 0 and limits.cancel_reserve == 0:
-        return {"max_open_orders": limits.max_open_orders}
-    if (
-        limits.cancel_reserve >= limits.order_rate
-        or limits.order_rate > ORDER_RATE_MAX
-        or window_ns > LIMIT_WINDOW_MAX_NS
-    ):
-        msg = f"{what}: cancel_reserve is below order_rate, that at most {ORDER_RATE_MAX:,},"
-        msg += " and rate_window_ms at most an hour"
-        raise ValueError(msg)
-    return {
-        "max_open_orders": limits.max_open_orders,
-        "order_rate": limits.order_rate,
-        "cancel_reserve": limits.cancel_reserve,
-        "rate_window_ns": window_ns,
-    }
 
 
 def _numbered(names: list[str], what: str) -> dict[str, int]:
