@@ -52,6 +52,8 @@ class OrderTable:
                 return o.Rejected(
                     seq=seq, timestamp_ns=message.timestamp_ns, order=order, reason=message.reason
                 )
+            case m.BrokenTrade():
+                return self._broken(message, seq)
             case m.Restated():
                 return self._restated(message, seq)
             case m.PriorityUpdate():
@@ -149,6 +151,16 @@ class OrderTable:
             last_price=message.price,
             liquidity=chr(message.liquidity),
             match_id=message.match_id,
+        )
+
+    def _broken(self, message: m.BrokenTrade, seq: int) -> o.TradeBroken:
+        return o.TradeBroken(
+            seq=seq,
+            timestamp_ns=message.timestamp_ns,
+            urn=message.user_ref_num,
+            order=self._orders.get(message.user_ref_num),
+            match_id=message.match_id,
+            reason=chr(message.reason),
         )
 
     def _canceled(self, message: m.Canceled | m.AiqCanceled, seq: int) -> o.Canceled:

@@ -197,6 +197,18 @@ class Executed(Event, frozen=True, kw_only=True):
     match_id: int
 
 
+class TradeBroken(Event, frozen=True, kw_only=True):
+    """The venue took a fill of `urn` back: its shares, money and fee. No order comes back.
+
+    What orders say of themselves stays: `cum_qty` counts what was executed.
+    """
+
+    urn: int
+    order: Order | None  # None: it is not open any more
+    match_id: int  # as `Executed` said
+    reason: str
+
+
 class Restated(Event, frozen=True, kw_only=True):
     """The order shows `display_qty` anew, behind the others at its price, as `public_id`."""
 
@@ -267,6 +279,7 @@ AnyEvent = (
     | Replaced
     | Canceled
     | Executed
+    | TradeBroken
     | Restated
     | Elected
     | Rejected
