@@ -34,6 +34,7 @@ import numpy.typing as npt
 
 from oms._core import Engine
 from oms.bounds import COMMAND_BYTES, EVENT_BYTES, MONEY_MAX, PRICE_MAX
+from oms.local.genesis import RULE_VERSION
 from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import (
@@ -153,7 +154,7 @@ def opening(workload: Workload) -> list[bytes]:
     ]
     made.append(ac.StartDay(*FREE, 20240102, START_NS))
     genesis = c.Genesis(
-        1, 1, len(made), max(1024, workload.max_live * 2 + 2 * workload.symbols),
+        1, RULE_VERSION, len(made), max(1024, workload.max_live * 2 + 2 * workload.symbols),
         workload.symbols, len(parties), len(parties), len(parties), len(parties),
         len(parties) * workload.symbols,
     )  # fmt: skip

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from oms._core import Engine
 from oms.bounds import BATCH_COMMANDS_MAX, COMMAND_BYTES, MONEY_MAX
+from oms.local.genesis import RULE_VERSION
 from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import CommandKind, Entitlement, OrdType, Phase, Side, TimeInForce
@@ -197,8 +198,8 @@ def _opening(instruments: int, orders: int) -> list[bytes]:
     ]
     made.append(ac.StartDay(*FREE, 20240102, START_NS))
     genesis = c.Genesis(
-        1, 1, len(made), orders + (1 << 16), instruments, PARTIES, PARTIES, PARTIES, PARTIES,
-        PARTIES * instruments,
+        1, RULE_VERSION, len(made), orders + (1 << 16), instruments, PARTIES, PARTIES, PARTIES,
+        PARTIES, PARTIES * instruments,
     )  # fmt: skip
     every = [genesis, *made, *[c.Login(n, n, 1) for n in parties]]
     return [pack_batch(START_NS, every[at : at + 1000]) for at in range(0, len(every), 1000)]

@@ -16,7 +16,7 @@ from oms._core.bands cimport apply_set_bands
 from oms._core.bust cimport apply_bust_trade
 from oms._core.day cimport apply_end_day, apply_start_day, expire_due, sweep_step
 from oms._core.fees cimport apply_set_fees
-from oms._core.hash cimport mix_header
+from oms._core.hash cimport mix_entry, mix_header
 from oms._core.kill cimport apply_set_kill, change_entry
 from oms._core.look_ahead cimport LOOK_AHEAD_FROM, look_ahead
 from oms._core.machine cimport INVARIANT, IS_DEBUG, UNLIKELY
@@ -35,7 +35,6 @@ from oms._core.restate cimport restate_step
 from oms._core.sessions cimport Session, session_outcome, session_remember
 from oms._core.state cimport State, add_event, grant_of, session_of
 from oms._core.stops cimport follow
-from oms._core.trail cimport trail_end, trail_on, trail_start
 from oms._core.types cimport *
 from oms._core.walk cimport are_counts_right, walk_state
 
@@ -56,7 +55,7 @@ cdef inline void apply_entry(
     if header.timestamp_ns > state.numbers.last_timestamp:
         state.numbers.last_timestamp = header.timestamp_ns
     mix_header(state, log_index, state.numbers.last_timestamp, header.count)
-    trail_start(&state.trail, commands, header.count)
+    state.other_commands = 0
     calls_start(state)
     if UNLIKELY(state.numbers.sweep_slot != 0):
         sweep_step(state)
@@ -75,7 +74,6 @@ cdef inline void apply_entry(
     for i in range(header.count):
         if state.pool.live >= LOOK_AHEAD_FROM:
             look_ahead(state, <const OrderRecord*>commands, i, header.count)
-        trail_on(&state.trail, state.numbers.lanes, &state.buffer)
         apply_command(state, &commands[i])
         if UNLIKELY(has_followers(state)):
             follow(state)
@@ -83,7 +81,7 @@ cdef inline void apply_entry(
             walk_state(state)
     if UNLIKELY(state.calls.touched_count != 0):
         publish_calls(state)
-    trail_end(&state.trail, state.numbers.lanes, &state.buffer)
+    mix_entry(state, commands, header.count)
     INVARIANT(are_counts_right(state))
 
 
@@ -111,8 +109,20 @@ cdef inline bint is_admin_kind(uint8_t kind) noexcept nogil:
 
 
 cdef inline void apply_command(State* state, const CommandRecord* command) noexcept nogil:
+    if UNLIKELY(
+        state.numbers.genesis_left or not state.numbers.has_genesis
+        or command.kind < COMMAND_NEW_ORDER or command.kind > COMMAND_ENABLE_ENTRY
+    ):
+        apply_other(state, command)
+    else:
+        apply_order_command(state, <const OrderRecord*>command)
+
+
+cdef inline void apply_other(State* state, const CommandRecord* command) noexcept nogil:
+    """A command that is not about orders, or any at all before the genesis is complete."""
     cdef uint8_t kind = command.kind
-    if UNLIKELY(state.numbers.genesis_left or not state.numbers.has_genesis):
+    state.other_commands += 1
+    if state.numbers.genesis_left or not state.numbers.has_genesis:
         if not state.numbers.has_genesis:
             if kind == COMMAND_GENESIS:
                 apply_genesis(state, command)
@@ -120,8 +130,6 @@ cdef inline void apply_command(State* state, const CommandRecord* command) noexc
             state.numbers.genesis_left -= 1
             answer_genesis(state, command, apply_admin(state, command, True))
             go_on(state)
-    elif COMMAND_NEW_ORDER <= kind <= COMMAND_ENABLE_ENTRY:
-        apply_order_command(state, <const OrderRecord*>command)
     elif is_admin_kind(kind):
         apply_admin_command(state, <const OrderRecord*>command)
     elif kind == COMMAND_LOGIN:

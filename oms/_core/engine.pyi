@@ -50,7 +50,7 @@ class Engine:
         """Live orders in the venue."""
 
     def digest(self) -> int:
-        """Chain over every entry and its events (docs/rules.md, Digest). 64 bits."""
+        """Chain over what every entry led to (docs/rules.md, Digest). 64 bits."""
 
     def state_digest(self) -> int:
         """Hash of the canonical state; a full walk. 64 bits."""

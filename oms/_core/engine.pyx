@@ -129,7 +129,7 @@ cdef class Engine:
         return self.state.pool.live
 
     def digest(self):
-        """Chain over every entry and its events. 64 bits."""
+        """Chain over what every entry led to. 64 bits."""
         return folded(self.state.numbers.lanes)
 
     def state_digest(self):

@@ -1,5 +1,5 @@
 /* What C can say and Cython cannot: the check that is always on, pages from the system, the
- * constants above 2^63, the high half of a product.
+ * constants above 2^63, products of 128 bits.
  *
  * Included by every part of the engine through machine.pxd. Nothing here knows the engine.
  */
@@ -51,7 +51,14 @@ __attribute__((noinline, cold, unused)) static void quorate_rare(void)
 typedef __int128 quorate_wide;
 
 #define QUORATE_MIX 0x9E3779B97F4A7C15ULL
+#define QUORATE_PAIR 0xC2B2AE3D27D4EB4FULL
 #define QUORATE_U64_MAX 0xFFFFFFFFFFFFFFFFULL
+
+static inline uint64_t quorate_crossed(uint64_t a, uint64_t b)
+{
+    const unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
 
 static inline uint64_t quorate_high(uint64_t a, uint64_t b)
 {

@@ -10,6 +10,7 @@ cdef extern from "machine.h" nogil:
     void rare "quorate_rare"() noexcept
     void prefetch "QUORATE_PREFETCH"(const void* address) noexcept
     void zero_128 "quorate_zero_128"(void* target) noexcept
+    uint64_t crossed "quorate_crossed"(uint64_t a, uint64_t b) noexcept
     uint64_t high_half "quorate_high"(uint64_t a, uint64_t b) noexcept
     int64_t share_of "quorate_share"(int64_t whole, int64_t part, int64_t of) noexcept
     int64_t rated "quorate_rated"(int64_t rate, int64_t amount, int64_t* carry) noexcept
@@ -17,5 +18,6 @@ cdef extern from "machine.h" nogil:
     void release_pages "quorate_release"(void* pages, size_t size) noexcept
     void* grow_array "quorate_grow"(void* array, size_t size) noexcept
     const uint64_t MIX "QUORATE_MIX"
+    const uint64_t PAIR "QUORATE_PAIR"
     const uint64_t U64_MAX "QUORATE_U64_MAX"
     const bint IS_DEBUG "QUORATE_DEBUG"

@@ -9,7 +9,7 @@ digests included; bytes that are not a sound snapshot are refused and nothing is
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from oms._core.hash cimport folded
+from oms._core.hash cimport folded, mix_lanes
 from oms._core.machine cimport grow_array
 from oms._core.bust cimport first_trade, trade_find
 from oms._core.calls cimport Call, call_queue_at
@@ -29,7 +29,6 @@ from oms._core.state cimport (
 )
 from oms._core.stop_walk cimport StopWalk, first_waiting, next_in_place
 from oms._core.timers cimport timer_due
-from oms._core.trail cimport mix_lanes
 from oms._core.triggers cimport Stop
 
 cdef enum:

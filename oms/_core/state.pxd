@@ -21,7 +21,6 @@ from oms._core.order_pool cimport OrderPool, pool_close, pool_open
 from oms._core.records cimport EventRecord
 from oms._core.sessions cimport Session
 from oms._core.timers cimport TimerHeap, timers_close, timers_open
-from oms._core.trail cimport Trail, trail_on
 from oms._core.triggers cimport Triggers, triggers_close, triggers_open
 from oms._core.types cimport (
     ENTITLED_ENTER, EVENT_BYTES, MASS_CANCELS_MAX, OUTCOME_WINDOW, FEE_SCHEDULES_MAX,
@@ -141,7 +140,7 @@ cdef struct State:
     Numbers numbers
     uint32_t gate  # gate.pxd
     EventBuffer buffer
-    Trail trail
+    uint32_t other_commands  # of this entry, that are not about orders; no state
     OrderPool pool
     ChainTable index  # (session_id, user_ref_num) -> order slot
     LevelPool levels
@@ -368,7 +367,6 @@ cdef inline void touch(State* state, uint32_t instrument_id) noexcept nogil:
 cdef inline EventRecord* add_event(State* state, uint8_t kind) noexcept nogil:
     """A new event with kind, number and time; everything else is zero."""
     cdef EventRecord* event = buffer_add(&state.buffer)
-    trail_on(&state.trail, state.numbers.lanes, &state.buffer)
     state.numbers.event_seq += 1
     event.kind = kind
     event.event_seq = state.numbers.event_seq

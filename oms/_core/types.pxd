@@ -232,6 +232,7 @@ cdef enum:
     RULES_ECHO = 2  # from this rule version on an order's terms are said again
     RULES_HIDE = 2  # and an order may be hidden
     RULES_NAME_ANEW = 2  # and its public number changes
+    RULES_CHAIN_EVENTS = 3  # and the digest takes in the events, of commands only a few
     RULES_HAVE_STOPS = 2  # and there are stop orders, whose fields are read
     HIDES = 0x4E  # 'N' in `display`: the order does not show
     COMMAND_BYTES = 128

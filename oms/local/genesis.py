@@ -50,7 +50,7 @@ __all__ = [
     "trading_day",
 ]
 
-RULE_VERSION: Final = 2  # docs/rules.md says what each version changed
+RULE_VERSION: Final = 3  # docs/rules.md says what each version changed
 OPERATOR: Final = "VENUE"
 ADMIN_NAME: Final = "ADMIN"
 ADMIN_USER_ID: Final = 1

@@ -23,6 +23,7 @@ from oms.reference.state import (
 )  # fmt: skip
 
 _MULTIPLIER = 0x9E37_79B9_7F4A_7C15
+_PAIR = 0xC2B2_AE3D_27D4_EB4F
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
 _LANES = 4
 _WORD_BYTES = 8
@@ -44,6 +45,15 @@ def mix(lanes: list[int], words: Iterable[int]) -> None:
 def mix_records(lanes: list[int], data: bytes) -> None:
     """As `mix`, of records: whole blocks."""
     _mix_block(lanes, words_of(data))
+
+
+def mix_pairs(lanes: list[int], data: bytes) -> None:
+    """Mix records into the lanes two words at a time: pair `i` into lane `i mod 4`."""
+    words = words_of(data)
+    for index in range(0, len(words), 2):
+        lane = (index // 2) % _LANES
+        product = (lanes[lane] ^ words[index]) * (words[index + 1] ^ _PAIR)
+        lanes[lane] = (product & _MASK) ^ (product >> 64)
 
 
 def _mix_block(lanes: list[int], block: Sequence[int]) -> None:

@@ -32,6 +32,7 @@ from oms.reference.state import Capacities, Session, Venue
 
 _ORDER_KINDS = range(CommandKind.NEW_ORDER, CommandKind.ENABLE_ENTRY + 1)
 _U32 = 0xFFFF_FFFF
+_CHAINS_EVENTS = 3  # from this rule version on the digest takes in what the engine says
 _CAPACITY_LIMITS = (
     bounds.HARD_ORDERS_MAX,
     bounds.INSTRUMENTS_MAX * 16,
@@ -85,9 +86,21 @@ class Engine:
         self._events = bytes(events.data)
         if self._has_digest:
             digest.mix(numbers.lanes, (log_index, timestamp_ns, len(commands), 0))
-            digest.mix_records(numbers.lanes, entry[BATCH_HEADER_BYTES:])
-            digest.mix_records(numbers.lanes, bytes(self._events))
+            self._chain(commands)
         return len(self._events) // bounds.EVENT_BYTES
+
+    def _chain(self, commands: list[bytes]) -> None:
+        """Take the commands and the events of an entry into the digest."""
+        lanes = self._venue.numbers.lanes
+        if self._venue.numbers.rule_version >= _CHAINS_EVENTS:
+            for command in commands:
+                if read_head(command).kind >= CommandKind.GENESIS:
+                    digest.mix_records(lanes, command)
+            digest.mix_pairs(lanes, self._events)
+        else:
+            for command in commands:
+                digest.mix_records(lanes, command)
+            digest.mix_records(lanes, self._events)
 
     def _process(self, events: Events, command: bytes, timestamp_ns: int, budget: Budget) -> None:
         """One command record, and what it gives to do beyond itself."""
@@ -168,7 +181,7 @@ class Engine:
         return len(self._venue.live)
 
     def digest(self) -> int:
-        """Chain over every entry and its events."""
+        """Chain over what every entry led to."""
         return digest.finish(self._venue.numbers.lanes)
 
     def state_digest(self) -> int:

@@ -171,13 +171,16 @@ MANY: Final = [
 
 RECORDS: Final = [
     Change(
-        "digest misses a block", "the chain takes in three quarters of a record", "trail.pxd",
-        "EVENT_BYTES", "EVENT_BYTES - 32", "mix_lanes(lanes, words, EVENT_BYTES)",
+        "digest misses a word", "one word in eight is not taken into the chain", "hash.pxd",
+        "words[i + 7] ^ PAIR", "PAIR", "d = crossed(d ^ words[i + 6], words[i + 7] ^ PAIR)",
     ),
     Change(
-        "digest misses the rest", "the chain stops before an entry's last events", "trail.pxd",
-        "(buffer.count - trail.events) * EVENT_BYTES", "0",
-        "(buffer.count - trail.events) * EVENT_BYTES,",
+        "digest misses the rest", "the chain stops before an entry's last event", "hash.pxd",
+        "size)", "size - (size != 0) * EVENT_BYTES)", "mix_pairs(lanes, events, size)",
+    ),
+    Change(
+        "digest misses commands", "a command of an administrator is not in the chain", "hash.pxd",
+        ">= COMMAND_GENESIS", "> COMMAND_GENESIS", "if commands[i].kind >= COMMAND_GENESIS:",
     ),
     Change(
         "options not saved", "a snapshot forgets what a session asked for", "snapshot.pxd",

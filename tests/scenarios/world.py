@@ -57,7 +57,7 @@ class SessionSetup(msgspec.Struct):
 class VenueSetup(msgspec.Struct):
     """What a file may change about the genesis (`venue orders_max=2`)."""
 
-    rule_version: int = 2
+    rule_version: int = 3
     orders_max: int = 4096
     instruments_max: int = 8
     participants_max: int = 8
