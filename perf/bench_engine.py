@@ -76,7 +76,7 @@ POLICY: Final = Policy.INVALID_REPLACE_CANCELS | Policy.UNKNOWN_IS_IGNORED
 CHECKS: Final = (
     "session and client_seq, entitlement, phase, lot and tick, order quantity and value, price "
     "collar, position limit, share holds, cash holds, position and cash accounting, every event "
-    "written, digest over commands and events"
+    "written, digest over the events"
 )
 
 
