@@ -43,3 +43,13 @@ class OrderEvent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     public_id: int = 0  # the public's number for the order, where it is not its order_id
     shown_qty: int = 0  # restated: what the public sees of it
     restated_reason: str = ""  # DISPLAY or ELECTED
+    is_hidden: bool = False  # accepted, replaced, rejected, as are all that follow: as sent
+    min_qty: int = 0
+    display_qty: int = 0
+    self_trade: str = ""
+    post_only: str = ""
+    expire_ns: int = 0  # GTD: since 1970; GTT: how long
+    stop_price: int = 0
+    trigger: str = ""  # of an order that waits: LAST_TRADE or BEST_PRICE
+    trail: int = 0
+    peg_offset: int = 0

@@ -19,6 +19,8 @@ from oms.node.event_file import EventFile, topic_seq_at
 from oms.node.event_log import EventLog
 
 CHUNK_RECORDS: Final = 16_384  # indexed in one go, about a millisecond
+_ENTERED: Final = (int(EventKind.ORDER_ACCEPTED), int(EventKind.ORDER_REPLACED))
+_FLAGS_AT: Final = 3  # byte of an event record
 _U16_MAX: Final = 0xFFFF
 Table = dict[int, "array[int]"]
 _Positions = npt.NDArray[np.int64]
@@ -49,6 +51,12 @@ class _DayBefore:
     def read(self, position: int) -> bytes:
         """The record at a position."""
         return self.file.read(self.file.base + 1 + position, 1)
+
+    def read_with_terms(self, position: int) -> bytes:
+        """The same, behind its ORDER_TERMS if it has one."""
+        record = self.read(position)
+        has_terms = record[0] in _ENTERED and record[_FLAGS_AT] & EventFlag.HAS_TERMS
+        return self.read(position - 1) + record if has_terms else record
 
 
 class EventIndex:
@@ -154,13 +162,13 @@ class EventIndex:
     def with_terms(self, positions: _Positions) -> _Positions:
         """The same with each ORDER_TERMS before the record that has one."""
         chosen = self._log.records()[positions]
-        opened = np.isin(chosen["kind"], (EventKind.ORDER_ACCEPTED, EventKind.ORDER_REPLACED))
+        opened = np.isin(chosen["kind"], _ENTERED)
         at = np.flatnonzero(opened & ((chosen["flags"] & EventFlag.HAS_TERMS) > 0))
         return np.insert(positions, at, positions[at] - 1) if len(at) else positions
 
     def account(self, account_id: int, from_topic_seq: int, count: int) -> bytes:
-        """An account's records from `from_topic_seq` on. Raises: LookupError when that number is
-        from before what is kept.
+        """An account's records from `from_topic_seq` on, ORDER_TERMS before those that have some.
+        Raises: LookupError when that number is from before what is kept.
         """
         before = self._before.accounts.get(account_id) if self._before else None
         return self._topic(before, self._accounts.get(account_id), from_topic_seq, count)
@@ -182,12 +190,13 @@ class EventIndex:
             old = topic_seq_at(self._before.read(before[0]))
             _check(from_topic_seq, old)
             chosen = before[from_topic_seq - old :][:count]
-            data = b"".join(self._before.read(position) for position in chosen)
+            data = b"".join(self._before.read_with_terms(position) for position in chosen)
             from_topic_seq += len(chosen)
             count -= len(chosen)
         if first and count:
             _check(from_topic_seq, first)
-            data += self._log.gather(_cut(today, from_topic_seq - first, count))
+            positions = _cut(today, from_topic_seq - first, count)
+            data += self._log.gather(self.with_terms(positions))
         return data
 
     def account_last(self, account_id: int) -> int:

@@ -172,11 +172,8 @@ class Queries:
         except (LookupError, ValueError) as error:
             raise CannotAnswer(str(error)) from error
         ids = np.frombuffer(data, EVENT_DTYPE)["instrument_id"].tolist()
-        return link.Frames(
-            to_frames(data, [self._symbols.symbol(number) for number in ids]),
-            last,
-            is_end=from_topic_seq + len(ids) > last,
-        )
+        found = to_frames(data, [self._symbols.symbol(number) for number in ids])
+        return link.Frames(found, last, is_end=from_topic_seq + len(found) > last)
 
     def _find_topic(self, topic: str, from_topic_seq: int) -> tuple[bytes, int]:
         """Records to send, and the topic's last number. Raises: LookupError, ValueError."""

@@ -55,10 +55,7 @@ RAW_TYPES: dict[str, type[c.Command]] = {
         ac.AddUser, ac.OpenSession, ac.Grant, ac.DepositCash, ac.DepositShares, ac.SetLimits,
         ac.SetInstrument, ac.SetPhase, ac.StartDay, ac.EndDay, c.MassCancel, ac.AdminMassCancel,
         ac.SetSelfTrade, ac.SetKill, ac.SetBands, ac.SetRestriction, ac.SetRisk, c.DisableEntry,
-        c.EnableEntry,
-        ac.Transfer,
-        ac.SetSelfTrade, ac.SetKill, ac.SetRestriction, c.DisableEntry, c.EnableEntry, ac.Transfer,
-        ac.SetFees, ac.BustTrade,
+        c.EnableEntry, ac.Transfer, ac.SetFees, ac.BustTrade,
     )
 }  # fmt: skip
 _RISK_WORDS: dict[str, tuple[RiskField, tuple[str, ...]]] = {

@@ -116,11 +116,12 @@ def event(
     conn_epoch: int = 0,
     order_id: int = 0,
     price: int = 0,
+    flags: int = 0,
 ) -> bytes:
     """One event record; reserved bytes are not zero, so that a copy that drops them is seen."""
     record = bytearray(
         EVENT.pack(
-            kind, 0, 0, 0, session_id, event_seq, out_seq, topic_seq, timestamp_ns, account_id,
+            kind, 0, 0, flags, session_id, event_seq, out_seq, topic_seq, timestamp_ns, account_id,
             instrument_id, 0, conn_epoch, 0, order_id, price, 0, 0, 0, 0, 0, 0, 0, b"", b"",
             0, 0, 0,
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from oms.messages.enums import EventKind
+from oms.messages.enums import EventFlag, EventKind
 from oms.messages.event_records import unpack_events
 from oms.node import event_index
 from oms.node.event_file import EventFile
@@ -115,3 +115,28 @@ def test_topics_keep_the_day_before_and_say_what_is_too_old(
     assert numbers(index.account(7, 3, 10)) == [6]
     with pytest.raises(LookupError, match="from 2 on"):
         index.account(7, 1, 10)
+
+
+def test_terms_come_with_their_order_also_from_the_day_before(
+    log: EventLog, index: EventIndex
+) -> None:
+    """A reader that repairs a gap would take the order for one that asks for nothing."""
+    terms = EventFlag.HAS_TERMS
+
+    def day(number: int, seq: int) -> bytes:
+        at = NOW_NS + number * 1_000
+        return (
+            event(K.DAY_STARTED, seq, timestamp_ns=at, order_id=20261100 + number)
+            + event(K.ORDER_TERMS, seq + 1, timestamp_ns=at)
+            + event(K.ORDER_ACCEPTED, seq + 2, account_id=7, topic_seq=number, flags=terms)
+        )
+
+    log.append(day(1, 1))
+    index.catch_up()
+    archived = log.folder / "1"
+    log.roll(archived)
+    index.roll(EventFile.open(archived))
+    log.append(day(2, 4))
+    index.catch_up()
+    assert numbers(index.account(7, 1, 10)) == [2, 3, 5, 6]
+    assert numbers(index.account(7, 1, 1)) == [2, 3], "the count is of numbered records"
