@@ -3,8 +3,9 @@
 Called by the judge with one user's stream after the other. Trusts the histories alone: an order is
 accepted, replaced or rejected once, as it was sent and after it was sent; what is executed and
 canceled is never more than was ordered, nor at a worse price than its limit; nothing follows the
-end; a match has two sides at most, one buying and one selling, that agree on it. Each order is a
-state machine of its own, so this is a check of linearizability order by order.
+end; a match has two sides at most, one buying and one selling, that agree on it; it is broken once
+at most, and only for who was executed in it. Each order is a state machine of its own, so this is
+a check of linearizability order by order.
 
 Where a client joined a stream late, orders it has not seen accepted are not judged.
 """
@@ -23,6 +24,7 @@ _REPLACED: Final = struct.Struct(">xQIIBI8sQBBQBBBB14s")
 _CANCELED: Final = struct.Struct(">xQIIB")
 _PREVENTED: Final = struct.Struct(">xQIIBIQBB")
 _EXECUTED: Final = struct.Struct(">xQIIQBQ")
+_BROKEN: Final = struct.Struct(">xQIQ")
 _REJECTED: Final = struct.Struct(">xQIH")
 _REPLACE_SENT: Final = struct.Struct(">xIII")  # the original, the new number, the total
 
@@ -110,6 +112,8 @@ class _UserRules:
         self._verdict = verdict
         self._orders: dict[int, _Order] = {}  # by UserRefNum
         self._refused: set[int] = set()
+        self._fills: set[int] = set()  # the day's matches with their UserRefNums
+        self._broken_fills: set[int] = set()
         self._day = Day()
         self._is_whole = True  # every message of the day from the first one on was read so far
         self._handlers: dict[int, Callable[[bytes, int], None]] = {
@@ -119,6 +123,7 @@ class _UserRules:
             m.Canceled.TYPE: self._canceled,
             m.AiqCanceled.TYPE: self._prevented,
             m.Executed.TYPE: self._executed,
+            m.BrokenTrade.TYPE: self._broken,
         }
 
     def read(self, day: Day, base: int) -> None:
@@ -128,6 +133,8 @@ class _UserRules:
         """
         self._orders = {urn: order for urn, order in self._orders.items() if not order.is_over}
         self._refused.clear()
+        self._fills.clear()
+        self._broken_fills.clear()
         self._day = day
         handlers, last = self._handlers, b""
         for number, message in enumerate(day.messages, start=1):
@@ -242,6 +249,7 @@ class _UserRules:
 
     def _executed(self, data: bytes, _now_ns: int) -> None:
         _, urn, qty, price, _, match_id = _EXECUTED.unpack_from(data)
+        self._fills.add(match_id << 32 | urn)
         order = self._living(urn, "executed")
         if order is None:
             return
@@ -254,6 +262,17 @@ class _UserRules:
         self._rules.note_match(match_id, (self._evidence.user, urn, qty, price, order.is_buy))
         order.done += qty
         self._take(order, urn, qty)
+
+    def _broken(self, data: bytes, _now_ns: int) -> None:
+        """A trade taken back: no order comes back, so none is touched."""
+        _, urn, match_id = _BROKEN.unpack_from(data)
+        fill = match_id << 32 | urn
+        if fill in self._broken_fills:
+            self._find(Kind.DUPLICATED, f"match {match_id} of order {urn} was broken twice")
+        elif fill not in self._fills and self._is_whole:
+            text = f"match {match_id} of order {urn} was broken and never executed"
+            self._find(Kind.IMPOSSIBLE, text)
+        self._broken_fills.add(fill)
 
     def _living(self, urn: int, what: str) -> _Order | None:
         """The order, if it can be judged; what happens to one that is over cannot be."""

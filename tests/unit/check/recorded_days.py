@@ -8,9 +8,12 @@ from pathlib import Path
 
 from oms.check.judge import check
 from oms.check.verdict import Kind, Verdict
+from oms.local.genesis import ADMIN_SESSION_ID
+from oms.messages import admin_commands as ac
+from oms.messages import commands as c
 from oms.wire import ouch
 from oms.wire import ouch_messages as m
-from tests.support.recorded_venue import SYMBOL, RecordedClient, RecordedVenue
+from tests.support.recorded_venue import FOREVER_NS, SYMBOL, RecordedClient, RecordedVenue
 
 PRICE = 1_000_000
 
@@ -46,6 +49,13 @@ def found(verdict: Verdict) -> set[Kind]:
     return {kind for kind in Kind if verdict.count(kind)}
 
 
+def bust(venue: RecordedVenue, match_id: int) -> None:
+    """One entry in which the operator takes a trade back."""
+    admin = (ADMIN_SESSION_ID, 1, 1, FOREVER_NS)
+    login = c.Login(ADMIN_SESSION_ID, 1, 7)
+    venue.commit([login, ac.BustTrade(*admin, match_id)])
+
+
 def change_price(client: RecordedClient) -> None:
     last = bytearray(client.stream[-1])
     last[-9] ^= 1
@@ -64,6 +74,10 @@ def acceptance(urn: int, *, qty: int = 100, price: int = PRICE, order_id: int = 
 
 def executed(urn: int, qty: int, price: int = PRICE, match_id: int = 77) -> bytes:
     return ouch.encode(m.Executed((1 << 46) + 2_000_000_000, urn, qty, price, 65, match_id))
+
+
+def broken(urn: int, match_id: int = 77) -> bytes:
+    return ouch.encode(m.BrokenTrade((1 << 46) + 3_000_000_000, urn, match_id, ord("S"), b" " * 14))
 
 
 def canceled(urn: int, qty: int) -> bytes:

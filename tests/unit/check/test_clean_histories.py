@@ -7,7 +7,7 @@ from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.wire import ouch_messages as m
 from tests.support.recorded_venue import START_NS, SYMBOL
-from tests.unit.check.recorded_days import PRICE, opened, traded, verdict_of
+from tests.unit.check.recorded_days import PRICE, bust, opened, traded, verdict_of
 
 
 def test_an_ordinary_day_is_clean(tmp_path: Path) -> None:
@@ -117,6 +117,17 @@ def test_a_new_day_begins_at_one_again(tmp_path: Path) -> None:
     verdict = verdict_of(venue)
     assert verdict.is_clean, verdict
     assert (verdict.acknowledged, verdict.unanswered) == (2, 0), "the second waits for the open"
+
+
+def test_a_trade_that_was_taken_back_is_no_violation(tmp_path: Path) -> None:
+    """Both sides were told; their orders are what they were, and money and shares add up."""
+    venue = traded(tmp_path)
+    bust(venue, 1)
+    venue.listen()
+    told = [client.stream[-1][:1] for client in venue.clients]
+    verdict = verdict_of(venue)
+    assert told == [b"B", b"B"]
+    assert verdict.is_clean, verdict
 
 
 def test_entries_left_out_by_operators_are_left_out_here(tmp_path: Path) -> None:

@@ -8,11 +8,14 @@ import pytest
 from oms.check.judge import check
 from oms.check.verdict import Kind
 from oms.messages import commands as c
+from oms.wire import ouch
 from oms.wire import ouch_messages as m
 from tests.support.recorded_venue import SYMBOL, RecordedClient, RecordedVenue
 from tests.unit.check.recorded_days import (
     PRICE,
     acceptance,
+    broken,
+    bust,
     change_price,
     found,
     opened,
@@ -65,6 +68,28 @@ def test_an_entry_that_nodes_applied_twice_is_found(tmp_path: Path) -> None:
     first.hear(bytes(again))
     verdict = verdict_of(venue)
     assert {Kind.LOST, Kind.DUPLICATED} <= found(verdict)
+
+
+def test_a_trade_that_only_a_client_heard_broken_is_found(tmp_path: Path) -> None:
+    """The message is right in every field, and nobody took the trade back."""
+    venue = traded(tmp_path)
+    (fill,) = [told for told in venue.clients[1].stream if told[:1] == b"E"]
+    message = ouch.decode_outbound(fill, 0)
+    assert isinstance(message, m.Executed)
+    venue.clients[1].hear(broken(message.user_ref_num, message.match_id))
+    assert found(verdict_of(venue)) == {Kind.LOST}
+
+
+def test_a_trade_that_only_one_side_heard_broken_is_found(tmp_path: Path) -> None:
+    """The other one goes on as if it had the shares."""
+    venue = traded(tmp_path)
+    bust(venue, 1)
+    first = venue.clients[0]
+    assert first.stream.pop()[:1] == b"B"
+    venue.listen()
+    first.enter(m.SIDE_SELL, 10, PRICE + 500)
+    venue.step()
+    assert Kind.LOST in found(verdict_of(venue))
 
 
 def repeat_last(client: RecordedClient) -> None:

@@ -14,6 +14,7 @@ from tests.support.recorded_venue import SYMBOL
 from tests.unit.check.recorded_days import (
     PRICE,
     acceptance,
+    broken,
     canceled,
     change_price,
     executed,
@@ -58,6 +59,9 @@ def test_a_login_answered_with_another_number_is_found(tmp_path: Path) -> None:
         ([acceptance(1), executed(1, 10, PRICE + 1)], Kind.IMPOSSIBLE, "beyond its limit"),
         ([acceptance(1), executed(1, 1), executed(1, 1)], Kind.DUPLICATED, "twice in match 77"),
         ([executed(1, 10)], Kind.IMPOSSIBLE, "never accepted"),
+        ([acceptance(1), broken(1)], Kind.IMPOSSIBLE, "broken and never executed"),
+        ([acceptance(1), executed(1, 9), broken(2)], Kind.IMPOSSIBLE, "broken and never executed"),
+        ([acceptance(1), executed(1, 9), broken(1), broken(1)], Kind.DUPLICATED, "broken twice"),
         ([acceptance(1, qty=99)], Kind.CONTRADICTED, "otherwise than entered"),
         ([acceptance(1, price=PRICE + 100)], Kind.CONTRADICTED, "otherwise than entered"),
         ([acceptance(2)], Kind.INVENTED, "never entered"),
