@@ -56,14 +56,17 @@ class LiveVenue:
         orders: int,
         seed: int = 1,
         time_in_force: int = TimeInForce.GTC,
+        depth: int = DEPTH,
         log: list[bytes] | None = None,
     ) -> None:
-        """An engine with `orders` live orders over so many instruments. GTD: all end at one
-        moment, START_NS * 3 // 2. `log` is given every entry.
+        """An engine with `orders` live orders over so many instruments, at up to `depth` prices on
+        either side (below MIDDLE). GTD: all end at one moment, START_NS * 3 // 2. `log` is given
+        every entry.
         """
         self.engine = Engine()
         self._log = log
         self._time_in_force = time_in_force
+        self._depth = depth
         self.index = 0
         self._random = np.random.default_rng(seed)
         self._instruments = instruments
@@ -130,7 +133,7 @@ class LiveVenue:
         random = self._random
         orders = np.zeros(count, ORDERS)
         is_sell = random.integers(0, 2, count)
-        away = random.integers(1, DEPTH + 1, count)
+        away = random.integers(1, self._depth + 1, count)
         orders["kind"] = CommandKind.NEW_ORDER
         orders["side"] = SIDES[is_sell]
         orders["ord_type"] = OrdType.LIMIT

@@ -1,21 +1,29 @@
 """The longest single entry: a print that elects thousands of stop orders, each of which trades.
 
     python perf/worst_entry.py [--stops 10000] [--rounds 9]
+    python perf/worst_entry.py --fill 1000000 [--instruments 5000] [--depth 20] [--rounds 9]
 
 Every step, that is every call of `apply` until nothing is pending any more, is timed; printed are
 the longest of them and their sum, best of the rounds in thread CPU time (another process that takes
 the processor away is no fault of the engine's). Accounts, holds, limits and digest are on, every
-event is written.
+event is written. `--fill`: of the entries that bring so many orders into an empty venue, where
+everything grows; at up to `--depth` prices on either side of each book.
 """
 
 import argparse
+import sys
 import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from oms._core.engine import Engine
 from oms.local.genesis import build_genesis, demo_config
 from oms.messages import commands as c
 from oms.messages.enums import OUCH_POLICY, OrdType, Side, TimeInForce
 from oms.messages.packing import pack_batch
+from perf.bench_size import replay_steps
+from perf.live_venue import DEPTH, LiveVenue
 
 SESSION = 2
 FIRST_NS = 1_800_000_000_000_000_000
@@ -72,12 +80,30 @@ class Cascade:
         return steps
 
 
+def fill(orders: int, instruments: int, depth: int, rounds: int) -> None:
+    """Time the entries of a venue that fills."""
+    log: list[bytes] = []
+    LiveVenue(instruments=instruments, orders=orders, depth=depth, log=log)
+    made = [replay_steps(log) for _ in range(rounds)]
+    longest = min(max(steps) for steps in made)
+    total = min(sum(steps) for steps in made)
+    print(f"{orders:,} orders in {len(log):,} steps: longest {longest * 1e3:.2f} ms, ", end="")
+    print(f"all {total * 1e3:.2f} ms; longest of every round, in ms:", end="")
+    print("".join(f" {max(steps) * 1e3:.2f}" for steps in made))
+
+
 def main() -> None:
-    """Time the cascade."""
+    """Time the cascade, or the filling."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stops", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--fill", type=int, metavar="ORDERS")
+    parser.add_argument("--instruments", type=int, default=5_000)
+    parser.add_argument("--depth", type=int, default=DEPTH)
     asked = parser.parse_args()
+    if asked.fill:
+        fill(asked.fill, asked.instruments, asked.depth, asked.rounds)
+        return
     rounds = [Cascade(asked.stops).run() for _ in range(asked.rounds)]
     longest = min(max(steps) for steps in rounds)
     total = min(sum(steps) for steps in rounds)

@@ -7,6 +7,7 @@ moment of the fork, whatever is applied meanwhile; while there is none, it costs
 
 from libc.stdint cimport uint32_t
 
+from oms._core.ladder cimport Chunk
 from oms._core.order_book cimport Level
 from oms._core.order_pool cimport Order
 from oms._core.snapshot cimport Writer, write_snapshot
@@ -34,10 +35,12 @@ cdef struct BusyPages:
     void* levels
     void* order_heads
     void* level_heads
+    void* chunks
     size_t orders_size
     size_t levels_size
     size_t order_heads_size
     size_t level_heads_size
+    size_t chunks_size
 
 
 cdef inline BusyPages busy_pages(const State* state) noexcept nogil:
@@ -47,9 +50,11 @@ cdef inline BusyPages busy_pages(const State* state) noexcept nogil:
     busy.levels = state.levels.levels
     busy.levels_size = (<size_t>state.levels.used + 1) * sizeof(Level)
     busy.order_heads = state.index.heads
-    busy.order_heads_size = (<size_t>state.index.mask + 1) * sizeof(uint32_t)
+    busy.order_heads_size = <size_t>state.index.size * sizeof(uint32_t)
     busy.level_heads = state.levels.index.heads
-    busy.level_heads_size = (<size_t>state.levels.index.mask + 1) * sizeof(uint32_t)
+    busy.level_heads_size = <size_t>state.levels.index.size * sizeof(uint32_t)
+    busy.chunks = state.levels.chunks.chunks
+    busy.chunks_size = <size_t>state.levels.chunks.capacity * sizeof(Chunk)
     return busy
 
 
@@ -59,3 +64,4 @@ cdef inline void join_pages(const BusyPages* busy) noexcept nogil:
     join_large_pages(busy.levels, busy.levels_size)
     join_large_pages(busy.order_heads, busy.order_heads_size)
     join_large_pages(busy.level_heads, busy.level_heads_size)
+    join_large_pages(busy.chunks, busy.chunks_size)

@@ -13,7 +13,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memmove
 
-from oms._core.machine cimport INVARIANT, UNLIKELY, grow_array
+from oms._core.machine cimport INVARIANT, UNLIKELY, grow_array, release_pages, stretch_pages
 
 cdef enum:
     CHUNK_MAX = 64
@@ -42,6 +42,18 @@ cdef struct Ladder:
     uint32_t best  # slot of the best level; 0: the side is empty
 
 
+cdef inline void chunks_double(ChunkPool* pool) noexcept nogil:
+    cdef size_t before = <size_t>pool.capacity * sizeof(Chunk)
+    pool.capacity = pool.capacity * 2 if pool.capacity else 16
+    pool.chunks = <Chunk*>stretch_pages(
+        pool.chunks, before, <size_t>pool.capacity * sizeof(Chunk)
+    )
+
+
+cdef inline void chunks_close(ChunkPool* pool) noexcept nogil:
+    release_pages(pool.chunks, <size_t>pool.capacity * sizeof(Chunk))
+
+
 cdef inline uint32_t chunk_take(ChunkPool* pool) noexcept nogil:
     cdef uint32_t chunk = pool.free_head
     if chunk:
@@ -49,10 +61,7 @@ cdef inline uint32_t chunk_take(ChunkPool* pool) noexcept nogil:
     else:
         pool.used += 1
         if pool.used >= pool.capacity:
-            pool.capacity = pool.capacity * 2 if pool.capacity else 16
-            pool.chunks = <Chunk*>grow_array(
-                pool.chunks, <size_t>pool.capacity * sizeof(Chunk)
-            )
+            chunks_double(pool)
         chunk = pool.used
     pool.chunks[chunk].count = 0
     return chunk

@@ -7,8 +7,13 @@ the same cash and the same shares from one side to the other, so the totals neve
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from oms._core.chain_table cimport ChainTable, chain_close, chain_home, chain_is_full, chain_open
-from oms._core.machine cimport INVARIANT, UNLIKELY, release_pages, share_of, take_pages, wide
+from oms._core.chain_table cimport (
+    CHAIN_AHEAD, CHAIN_LINE, CHAIN_LINES, ChainTable, chain_close, chain_home, chain_is_full,
+    chain_open, chain_widen,
+)
+from oms._core.machine cimport (
+    INVARIANT, UNLIKELY, prefetch, release_pages, share_of, take_pages, wide,
+)
 from oms._core.order_pool cimport Order
 from oms._core.types cimport MONEY_MAX, SIDE_BUY, SIDE_SELL
 
@@ -57,10 +62,12 @@ cdef struct PositionPool:
 cdef inline void positions_open(PositionPool* pool, uint32_t positions_max) noexcept nogil:
     pool.positions_max = positions_max
     pool.positions = <Position*>take_pages((<size_t>positions_max + 1) * sizeof(Position))
+    chain_open(&pool.index, positions_max)
 
 
 cdef inline void positions_close(PositionPool* pool) noexcept nogil:
     release_pages(pool.positions, (<size_t>pool.positions_max + 1) * sizeof(Position))
+    chain_close(&pool.index)
 
 
 cdef inline uint32_t position_find(
@@ -85,13 +92,24 @@ cdef inline void position_put(PositionPool* pool, uint32_t slot) noexcept nogil:
     pool.index.heads[home] = slot
 
 
-cdef inline void positions_double(PositionPool* pool) noexcept nogil:
-    cdef uint64_t size = (<uint64_t>pool.index.mask + 1) * 2
+cdef inline void positions_widen(PositionPool* pool) noexcept nogil:
+    cdef int line
+    cdef uint32_t first
+    cdef uint32_t home
     cdef uint32_t slot
-    chain_close(&pool.index)
-    chain_open(&pool.index, <uint32_t>size)
-    for slot in range(1, pool.count):
-        position_put(pool, slot)
+    cdef uint32_t behind
+    for line in range(CHAIN_LINES):
+        first = chain_widen(&pool.index)
+        for home in range(first, first + CHAIN_LINE):
+            prefetch(&pool.positions[pool.index.heads[home + CHAIN_AHEAD]])
+            slot = pool.index.heads[home]
+            pool.index.heads[home] = 0
+            while slot:
+                behind = pool.positions[slot].chain
+                position_put(pool, slot)
+                slot = behind
+        if pool.index.limit:
+            return
 
 
 cdef inline uint32_t position_make(
@@ -105,7 +123,7 @@ cdef inline uint32_t position_make(
     pool.positions[slot].account_id = account_id
     pool.positions[slot].instrument_id = instrument_id
     if UNLIKELY(chain_is_full(&pool.index)):
-        positions_double(pool)
+        positions_widen(pool)
     pool.index.count += 1
     position_put(pool, slot)
     return slot

@@ -6,6 +6,10 @@
 #ifndef QUORATE_MACHINE_H
 #define QUORATE_MACHINE_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* mremap */
+#endif
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,6 +114,18 @@ static inline void quorate_zero_128(void *target)
 #endif
 #define QUORATE_HUGE_FROM (2u << 20)
 
+/* Only advice: 4 KiB pages do as well. */
+__attribute__((unused)) static void quorate_want_huge(void *pages, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+    if (bytes >= QUORATE_HUGE_FROM)
+        (void)madvise(pages, bytes, MADV_HUGEPAGE);
+#else
+    (void)pages;
+    (void)bytes;
+#endif
+}
+
 /* Zeroed, page-aligned and not touched: a page costs memory only once it is written to. */
 __attribute__((unused)) static void *quorate_take(size_t bytes)
 {
@@ -121,10 +137,7 @@ __attribute__((unused)) static void *quorate_take(size_t bytes)
     void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     INVARIANT(pages != MAP_FAILED);
-#ifdef MADV_HUGEPAGE
-    if (bytes >= QUORATE_HUGE_FROM)
-        (void)madvise(pages, bytes, MADV_HUGEPAGE); /* only advice: 4 KiB pages do as well */
-#endif
+    quorate_want_huge(pages, bytes);
     return pages;
 }
 
@@ -136,7 +149,23 @@ __attribute__((unused)) static void quorate_release(void *pages, size_t bytes)
         INVARIANT(munmap(pages, bytes) == 0);
 }
 
-/* Cold growth: an array that doubles. */
+/* Pages that become more, perhaps at another address: they are moved by the system, not copied. */
+__attribute__((unused)) static void *quorate_stretch(void *pages, size_t before, size_t bytes)
+{
+    void *stretched;
+    if (pages == NULL)
+        return quorate_take(bytes);
+    if (QUORATE_SANITIZED)
+        stretched = realloc(pages, bytes);
+    else
+        stretched = mremap(pages, before, bytes, MREMAP_MAYMOVE);
+    INVARIANT(stretched != NULL && stretched != MAP_FAILED);
+    if (!QUORATE_SANITIZED)
+        quorate_want_huge(stretched, bytes);
+    return stretched;
+}
+
+/* Cold growth of a small array that doubles. */
 __attribute__((unused)) static void *quorate_grow(void *array, size_t bytes)
 {
     void *grown = realloc(array, bytes);

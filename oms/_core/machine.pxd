@@ -16,6 +16,7 @@ cdef extern from "machine.h" nogil:
     int64_t rated "quorate_rated"(int64_t rate, int64_t amount, int64_t* carry) noexcept
     void* take_pages "quorate_take"(size_t size) noexcept
     void release_pages "quorate_release"(void* pages, size_t size) noexcept
+    void* stretch_pages "quorate_stretch"(void* pages, size_t before, size_t size) noexcept
     void* grow_array "quorate_grow"(void* array, size_t size) noexcept
     const uint64_t MIX "QUORATE_MIX"
     const uint64_t PAIR "QUORATE_PAIR"

@@ -12,9 +12,14 @@ collected.
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from oms._core.chain_table cimport ChainTable, chain_home, chain_is_full, chain_open, chain_release
-from oms._core.ladder cimport Chunk, ChunkPool, Ladder, entry_level, ladder_add, ladder_remove
-from oms._core.machine cimport INVARIANT, UNLIKELY, release_pages, take_pages
+from oms._core.chain_table cimport (
+    CHAIN_AHEAD, CHAIN_LINE, CHAIN_LINES, ChainTable, chain_close, chain_home, chain_is_full,
+    chain_open, chain_widen,
+)
+from oms._core.ladder cimport (
+    Chunk, ChunkPool, Ladder, chunks_close, entry_level, ladder_add, ladder_remove,
+)
+from oms._core.machine cimport INVARIANT, UNLIKELY, prefetch, release_pages, take_pages
 from oms._core.order_pool cimport Order
 from oms._core.types cimport SIDE_BUY
 
@@ -68,12 +73,15 @@ cdef inline void levels_open(LevelPool* pool, uint32_t orders_max) noexcept nogi
     pool.levels = <Level*>take_pages((<size_t>orders_max + 1) * sizeof(Level))
     pool.reserves = <uint64_t*>take_pages((<size_t>orders_max + 1) * sizeof(uint64_t))
     pool.market = <uint64_t*>take_pages((<size_t>orders_max + 1) * sizeof(uint64_t))
+    chain_open(&pool.index, orders_max)
 
 
 cdef inline void levels_close(LevelPool* pool) noexcept nogil:
     release_pages(pool.levels, (<size_t>pool.levels_max + 1) * sizeof(Level))
     release_pages(pool.reserves, (<size_t>pool.levels_max + 1) * sizeof(uint64_t))
     release_pages(pool.market, (<size_t>pool.levels_max + 1) * sizeof(uint64_t))
+    chain_close(&pool.index)
+    chunks_close(&pool.chunks)
 
 
 cdef inline uint32_t level_find(
@@ -96,20 +104,24 @@ cdef inline void level_put(LevelPool* pool, uint32_t slot) noexcept nogil:
     pool.index.heads[home] = slot
 
 
-cdef inline void levels_double(LevelPool* pool) noexcept nogil:
-    cdef uint32_t* heads = pool.index.heads
-    cdef uint64_t size = <uint64_t>pool.index.mask + 1
-    cdef uint64_t i
+cdef inline void levels_widen(LevelPool* pool) noexcept nogil:
+    cdef int line
+    cdef uint32_t first
+    cdef uint32_t home
     cdef uint32_t slot
     cdef uint32_t behind
-    chain_open(&pool.index, <uint32_t>(size * 2))
-    for i in range(size):
-        slot = heads[i]
-        while slot:
-            behind = pool.levels[slot].chain
-            level_put(pool, slot)
-            slot = behind
-    chain_release(heads, <uint32_t>(size - 1))
+    for line in range(CHAIN_LINES):
+        first = chain_widen(&pool.index)
+        for home in range(first, first + CHAIN_LINE):
+            prefetch(&pool.levels[pool.index.heads[home + CHAIN_AHEAD]])
+            slot = pool.index.heads[home]
+            pool.index.heads[home] = 0
+            while slot:
+                behind = pool.levels[slot].chain
+                level_put(pool, slot)
+                slot = behind
+        if pool.index.limit:
+            return
 
 
 cdef inline void level_take_out(LevelPool* pool, uint32_t slot) noexcept nogil:
@@ -144,7 +156,7 @@ cdef inline uint32_t level_make(
     level.key = key
     level.instrument_id = instrument_id
     if UNLIKELY(chain_is_full(&pool.index)):
-        levels_double(pool)
+        levels_widen(pool)
     pool.index.count += 1
     level_put(pool, slot)
     ladder_add(&book.ladders[book_side], &pool.chunks, mirrored(book_side, price), slot)

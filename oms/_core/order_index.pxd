@@ -5,10 +5,12 @@ exactly once. A link is where a slot number stands, so that what was found can b
 looking it up again; it is good until the next change of the index.
 """
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 
-from oms._core.chain_table cimport ChainTable, chain_home, chain_is_full, chain_open, chain_release
-from oms._core.machine cimport INVARIANT, UNLIKELY
+from oms._core.chain_table cimport (
+    CHAIN_AHEAD, CHAIN_LINE, CHAIN_LINES, ChainTable, chain_home, chain_is_full, chain_widen,
+)
+from oms._core.machine cimport INVARIANT, UNLIKELY, prefetch
 from oms._core.order_pool cimport Order
 
 
@@ -31,26 +33,30 @@ cdef inline void index_put(ChainTable* index, Order* orders, uint32_t slot) noex
     index.heads[home] = slot
 
 
-cdef inline void index_double(ChainTable* index, Order* orders) noexcept nogil:
-    cdef uint32_t* heads = index.heads
-    cdef uint64_t size = <uint64_t>index.mask + 1
-    cdef uint64_t i
+cdef inline void index_widen(ChainTable* index, Order* orders) noexcept nogil:
+    cdef int line
+    cdef uint32_t first
+    cdef uint32_t home
     cdef uint32_t slot
     cdef uint32_t behind
-    chain_open(index, <uint32_t>(size * 2))
-    for i in range(size):
-        slot = heads[i]
-        while slot:
-            behind = orders[slot].chain
-            index_put(index, orders, slot)
-            slot = behind
-    chain_release(heads, <uint32_t>(size - 1))
+    for line in range(CHAIN_LINES):
+        first = chain_widen(index)
+        for home in range(first, first + CHAIN_LINE):
+            prefetch(&orders[index.heads[home + CHAIN_AHEAD]])
+            slot = index.heads[home]
+            index.heads[home] = 0
+            while slot:
+                behind = orders[slot].chain
+                index_put(index, orders, slot)
+                slot = behind
+        if index.limit:
+            return
 
 
 cdef inline void index_add(ChainTable* index, Order* orders, uint32_t slot) noexcept nogil:
     """Add an order that is not in the index."""
     if UNLIKELY(chain_is_full(index)):
-        index_double(index, orders)
+        index_widen(index, orders)
     index.count += 1
     index_put(index, orders, slot)
 

@@ -209,9 +209,7 @@ cdef inline void state_open(State* state, const Capacities* capacities) noexcept
     triggers_open(&state.triggers, capacities.orders_max, capacities.instruments_max)
     levels_open(&state.levels, capacities.orders_max)
     positions_open(&state.positions, capacities.positions_max)
-    chain_open(&state.index, 1024)
-    chain_open(&state.levels.index, 1024)
-    chain_open(&state.positions.index, 1024)
+    chain_open(&state.index, capacities.orders_max)
     state.instruments = <Instrument*>take_pages(
         (<size_t>capacities.instruments_max + 1) * sizeof(Instrument)
     )
@@ -268,11 +266,8 @@ cdef inline void state_close(State* state) noexcept nogil:
         calls_close(&state.calls)
         triggers_close(&state.triggers, state.numbers.instrument_count)
         levels_close(&state.levels)
-        free(state.levels.chunks.chunks)
         positions_close(&state.positions)
         chain_close(&state.index)
-        chain_close(&state.levels.index)
-        chain_close(&state.positions.index)
         release_pages(
             state.instruments,
             (<size_t>state.capacities.instruments_max + 1) * sizeof(Instrument),

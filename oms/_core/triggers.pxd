@@ -10,7 +10,6 @@ either in the level of its stop price or in its instrument's queue; nothing here
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 
-from oms._core.chain_table cimport chain_close, chain_open
 from oms._core.ladder cimport ladder_close
 from oms._core.machine cimport INVARIANT, rare, release_pages, take_pages
 from oms._core.order_book cimport (
@@ -72,7 +71,6 @@ cdef inline void triggers_open(
     triggers.orders_max = orders_max
     triggers.instruments_max = instruments_max
     levels_open(&triggers.levels, orders_max)
-    chain_open(&triggers.levels.index, 1024)
     triggers.stops = <Stop*>take_pages((<size_t>orders_max + 1) * sizeof(Stop))
     triggers.watches = <Watch*>take_pages((<size_t>instruments_max + 1) * sizeof(Watch))
     triggers.touched = <uint32_t*>take_pages((<size_t>instruments_max + 1) * sizeof(uint32_t))
@@ -86,9 +84,7 @@ cdef inline void triggers_close(Triggers* triggers, uint32_t instrument_count) n
         for which in range(4):
             ladder_close(&triggers.watches[i].books[which >> 1].ladders[which & 1])
     levels_close(&triggers.levels)
-    free(triggers.levels.chunks.chunks)
     free(triggers.elected)
-    chain_close(&triggers.levels.index)
     release_pages(triggers.stops, (<size_t>triggers.orders_max + 1) * sizeof(Stop))
     release_pages(triggers.watches, (<size_t>triggers.instruments_max + 1) * sizeof(Watch))
     release_pages(
