@@ -1,13 +1,15 @@
-"""The longest single entry: a print that elects thousands of stop orders, each of which trades.
+"""The longest single entry: one order that thousands of others follow.
 
-    python perf/worst_entry.py [--stops 10000] [--rounds 9]
+    python perf/worst_entry.py [--stops 10000] [--pegs 16384] [--rounds 9]
     python perf/worst_entry.py --fill 1000000 [--instruments 5000] [--depth 20] [--rounds 9]
 
-Every step, that is every call of `apply` until nothing is pending any more, is timed; printed are
-the longest of them and their sum, best of the rounds in thread CPU time (another process that takes
-the processor away is no fault of the engine's). Accounts, holds, limits and digest are on, every
-event is written. `--fill`: of the entries that bring so many orders into an empty venue, where
-everything grows; at up to `--depth` prices on either side of each book.
+A print elects stop orders, each of which trades. A new best price moves pegs at a hundred prices;
+then a halt suspends them all in one entry, and its end brings them back. Every step, that is every
+call of `apply` until nothing is pending any more, is timed; printed are the longest of them and
+their sum, best of the rounds in thread CPU time (another process that takes the processor away is
+no fault of the engine's). Accounts, holds, limits and digest are on, every event is written.
+`--fill`: of the entries that bring so many orders into an empty venue, where everything grows; at
+up to `--depth` prices on either side of each book.
 """
 
 import argparse
@@ -19,51 +21,62 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from oms._core.engine import Engine
 from oms.local.genesis import build_genesis, demo_config
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
-from oms.messages.enums import OUCH_POLICY, OrdType, Side, TimeInForce
+from oms.messages.enums import OUCH_POLICY, OrdType, Phase, Side, TimeInForce
 from oms.messages.packing import pack_batch
 from perf.bench_size import replay_steps
 from perf.live_venue import DEPTH, LiveVenue
 
-SESSION = 2
+ADMIN, SESSION = 1, 2
 FIRST_NS = 1_800_000_000_000_000_000
+NEVER = 1 << 62
 BATCH = 512
 
 
-class Cascade:
-    """A venue where stop orders wait at a hundred prices under what one order would sell."""
+class Followers:
+    """A venue of the demo, and the orders of one session in its first instrument."""
 
-    def __init__(self, stops: int) -> None:
+    def __init__(self) -> None:
         self.engine = Engine()
         self.log_index = 0
         self.number = 0
+        self.admin_number = 0
         for entry in build_genesis(demo_config(seed=1), cluster_id=1, now_ns=FIRST_NS):
             self.apply(entry)
-        self.apply(pack_batch(FIRST_NS, [c.Login(SESSION, nonce=1, gateway_id=1)]))
+        logins: list[c.Command] = [
+            c.Login(session, nonce=1, gateway_id=1) for session in (ADMIN, SESSION)
+        ]
+        self.apply(pack_batch(FIRST_NS, logins))
         self.instrument = self.engine.directory().instruments[0]
-        # One share bid at each of their prices, and below as many as they want to sell.
-        bids = [self.order(Side.BUY, -step, 1) for step in range(1, 101)]
-        bids.append(self.order(Side.BUY, -101, stops))
-        waiting = [self.order(Side.SELL, -1 - n % 100, 1, is_stop=True) for n in range(stops)]
-        made: list[c.Command] = [*bids, *waiting]
+
+    def enter(self, made: list[c.Command]) -> None:
+        """All of it, in batches; all of it rests or waits."""
         for start in range(0, len(made), BATCH):
             self.apply(pack_batch(0, made[start : start + BATCH]))
         if self.engine.open_orders != len(made):
             raise SystemExit("the venue refused an order")
 
-    def order(self, side: Side, ticks: int, qty: int, *, is_stop: bool = False) -> c.NewOrder:
+    def order(self, side: Side, ticks: int, qty: int, kind: OrdType = OrdType.LIMIT) -> c.NewOrder:
         """The session's next order, so many ticks from the reference price."""
         self.number += 1
         tick = self.instrument.tick_size
         price = (self.instrument.reference_price // tick + ticks) * tick
+        is_stop = kind == OrdType.STOP
         return c.NewOrder(
-            session_id=SESSION, conn_epoch=1, client_seq=self.number, not_after_ns=1 << 62,
+            session_id=SESSION, conn_epoch=1, client_seq=self.number, not_after_ns=NEVER,
             policy=OUCH_POLICY, user_ref_num=self.number, account_id=1, instrument_id=1, side=side,
-            ord_type=OrdType.STOP if is_stop else OrdType.LIMIT, time_in_force=TimeInForce.DAY,
-            order_qty=qty, price=0 if is_stop else price, cl_ord_id=b"", firm=b"",
-            display=ord("Y"), capacity=ord("O"), iso=ord("N"), cross_type=ord("N"),
-            stop_price=price if is_stop else 0,
+            ord_type=kind, time_in_force=TimeInForce.DAY, order_qty=qty,
+            price=0 if is_stop else price, cl_ord_id=b"", firm=b"",
+            display=ord("N" if kind == OrdType.PEG_PRIMARY else "Y"), capacity=ord("O"),
+            iso=ord("N"), cross_type=ord("N"), stop_price=price if is_stop else 0,
+            peg_offset=-tick * (self.number % 100) if kind == OrdType.PEG_PRIMARY else 0,
         )  # fmt: skip
+
+    def phase(self, phase: Phase) -> ac.SetPhase:
+        """The administrator moves the instrument."""
+        self.admin_number += 1
+        return ac.SetPhase(ADMIN, 1, self.admin_number, NEVER, 1, phase)
 
     def apply(self, entry: bytes) -> float:
         """Thread CPU seconds of one step."""
@@ -72,12 +85,35 @@ class Cascade:
         self.engine.apply(self.log_index, entry)
         return time.thread_time() - started
 
-    def run(self) -> list[float]:
-        """Sell down to the last stop price, so that all are elected; then empty entries."""
-        steps = [self.apply(pack_batch(0, [self.order(Side.SELL, -100, 100)]))]
+    def steps(self, command: c.Command) -> list[float]:
+        """The command, then empty entries until nothing is left to do."""
+        steps = [self.apply(pack_batch(0, [command]))]
         while self.engine.is_work_pending:
             steps.append(self.apply(pack_batch(0, [])))
         return steps
+
+
+def cascade(stops: int) -> list[float]:
+    """Sell down to the last stop price, so that all are elected."""
+    venue = Followers()
+    # One share bid at each of their prices, and below as many as they want to sell.
+    bids = [venue.order(Side.BUY, -step, 1) for step in range(1, 101)]
+    bids.append(venue.order(Side.BUY, -101, stops))
+    waiting = [venue.order(Side.SELL, -1 - n % 100, 1, OrdType.STOP) for n in range(stops)]
+    venue.enter([*bids, *waiting])
+    return venue.steps(venue.order(Side.SELL, -100, 100))
+
+
+def storm(pegs: int) -> list[float]:
+    """A better bid moves all pegs; then a halt takes them away, and its end brings them back."""
+    venue = Followers()
+    bid = venue.order(Side.BUY, -10, 1)
+    venue.enter([bid, *(venue.order(Side.BUY, -1, 1, OrdType.PEG_PRIMARY) for _ in range(pegs))])
+    return [
+        *venue.steps(venue.order(Side.BUY, -9, 1)),
+        *venue.steps(venue.phase(Phase.HALTED)),
+        *venue.steps(venue.phase(Phase.CONTINUOUS)),
+    ]
 
 
 def fill(orders: int, instruments: int, depth: int, rounds: int) -> None:
@@ -93,9 +129,10 @@ def fill(orders: int, instruments: int, depth: int, rounds: int) -> None:
 
 
 def main() -> None:
-    """Time the cascade, or the filling."""
+    """Time the followers, or the filling."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stops", type=int, default=10_000)
+    parser.add_argument("--pegs", type=int, default=16_384)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--fill", type=int, metavar="ORDERS")
     parser.add_argument("--instruments", type=int, default=5_000)
@@ -104,12 +141,13 @@ def main() -> None:
     if asked.fill:
         fill(asked.fill, asked.instruments, asked.depth, asked.rounds)
         return
-    rounds = [Cascade(asked.stops).run() for _ in range(asked.rounds)]
-    longest = min(max(steps) for steps in rounds)
-    total = min(sum(steps) for steps in rounds)
-    count = len(rounds[0])
-    print(f"{asked.stops:,} stop orders in {count} steps: longest {longest * 1e3:.2f} ms, ", end="")
-    print(f"all {total * 1e3:.2f} ms")
+    for what, many, run in (("stop orders", asked.stops, cascade), ("pegs", asked.pegs, storm)):
+        rounds = [run(many) for _ in range(asked.rounds if many else 0)]
+        if rounds:
+            longest = min(max(steps) for steps in rounds)
+            total = min(sum(steps) for steps in rounds)
+            print(f"{many:,} {what} in {len(rounds[0])} steps: ", end="")
+            print(f"longest {longest * 1e3:.2f} ms, all {total * 1e3:.2f} ms")
 
 
 if __name__ == "__main__":

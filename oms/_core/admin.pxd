@@ -162,6 +162,7 @@ cdef inline uint8_t apply_set_instrument(
         instrument.book.ladders[0].level_count or instrument.book.ladders[1].level_count
         or instrument.hidden_orders
         or state.triggers.watches[record.instrument_id].count
+        or state.pegs.lists[record.instrument_id].count
     ):
         return REJECT_BAD_VALUE
     if record.reference_price != instrument.reference_price:

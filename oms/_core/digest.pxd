@@ -17,7 +17,11 @@ from oms._core.hash cimport Hash, hash_end, hash_start, take
 from oms._core.hidden cimport LADDERS, ladder_at
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.order_pool cimport (
-    ORDER_HAS_FEES, ORDER_HAS_RESERVE, ORDER_HIDDEN, ORDER_MARKET, ORDER_STOP, Order, public_id_of,
+    ORDER_HAS_FEES, ORDER_HAS_RESERVE, ORDER_HIDDEN, ORDER_MARKET, ORDER_PEG, ORDER_STOP, Order,
+    public_id_of,
+)
+from oms._core.peg_list cimport (
+    Peg, PegList, first_suspended, next_suspended,
 )
 from oms._core.state cimport CancelTask, State, keyed_count
 from oms._core.stop_walk cimport StopWalk, first_waiting, next_in_place
@@ -110,6 +114,8 @@ cdef inline void take_instrument(Hash* hash_, const State* state, uint32_t i) no
     take(hash_, state.triggers.watches[i].low)
     take(hash_, state.triggers.watches[i].high)
     take(hash_, state.triggers.watches[i].base)
+    if state.pegs.lists[i].count:
+        take_peg_list(hash_, state, &state.pegs.lists[i])
 
 
 cdef inline void take_call(Hash* hash_, const State* state, uint32_t i) noexcept nogil:
@@ -155,6 +161,11 @@ cdef inline void take_orders(Hash* hash_, const State* state) noexcept nogil:
         while slot:
             take_order(hash_, state, slot)
             slot = next_in_place(&stops, state.pool.orders, slot)
+    for i in range(1, state.numbers.instrument_count + 1):
+        slot = first_suspended(&state.pegs, i)
+        while slot:
+            take_order(hash_, state, slot)
+            slot = next_suspended(&state.pegs, slot)
 
 
 cdef inline void take_order(Hash* hash_, const State* state, uint32_t slot) noexcept nogil:
@@ -179,7 +190,7 @@ cdef inline void take_order(Hash* hash_, const State* state, uint32_t slot) noex
     take(hash_, state.pool.reserves[slot].peak if order.flags & ORDER_HAS_RESERVE else 0)
     take(hash_, public_id_of(&state.pool, order))
     take(hash_, (order.flags & ORDER_MARKET) != 0)
-    take(hash_, (order.flags & ORDER_HIDDEN) != 0)
+    take(hash_, (order.flags & (ORDER_HIDDEN | ORDER_PEG)) != 0)
     if order.flags & ORDER_HAS_FEES:
         take_fee_terms(hash_, &state.pool.fees[slot])
     if order.flags & ORDER_STOP:
@@ -188,6 +199,26 @@ cdef inline void take_order(Hash* hash_, const State* state, uint32_t slot) noex
         take(hash_, stop.trigger)
         take(hash_, stop.self_trade)
         take(hash_, stop.is_elected)
+    if order.flags & ORDER_PEG:
+        take_peg(hash_, &state.pegs.pegs[slot])
+
+
+cdef inline void take_peg(Hash* hash_, const Peg* peg) noexcept nogil:
+    """What makes an order a peg."""
+    take(hash_, peg.ord_type)
+    take(hash_, <uint64_t><int64_t>peg.offset)
+    take(hash_, peg.self_trade)
+    take(hash_, peg.price)
+
+
+cdef inline void take_peg_list(
+    Hash* hash_, const State* state, const PegList* its
+) noexcept nogil:
+    """How far an instrument's pegs were moved."""
+    take(hash_, its.bid)
+    take(hash_, its.ask)
+    take(hash_, state.pool.orders[its.next].order_id if its.next else 0)
+    take(hash_, its.is_due_again)
 
 
 cdef inline void take_tasks(Hash* hash_, const State* state) noexcept nogil:

@@ -36,6 +36,7 @@ cdef struct Instrument:
 
 cdef enum:
     FOLLOWED_BY_STOPS = 1
+    FOLLOWED_BY_PEGS = 2
 
 cdef struct Participant:
     uint64_t name[2]

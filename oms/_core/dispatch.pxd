@@ -69,6 +69,7 @@ cdef inline void apply_entry(
     work_start(state)
     state.triggers.events_seen = 0
     state.triggers.steps_left = WORK_STEPS_MAX
+    state.pegs.steps_left = WORK_STEPS_MAX
     if UNLIKELY(has_followers(state)):
         follow(state)
     for i in range(header.count):
@@ -86,8 +87,10 @@ cdef inline void apply_entry(
 
 
 cdef inline bint has_followers(const State* state) noexcept nogil:
-    """Whether the last command moved a market that stop orders wait for, or some were elected."""
-    return (state.triggers.touched_count | state.triggers.waiting_count) != 0
+    """Whether the last command moved a followed market, or followers are not through yet."""
+    return (
+        state.triggers.touched_count | state.triggers.waiting_count | state.pegs.due_count
+    ) != 0
 
 
 cdef inline bint is_entry(const uint8_t* data, uint64_t size) noexcept nogil:

@@ -22,8 +22,10 @@ from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.limits cimport Limits
 from oms._core.order_pool cimport (
-    ORDER_HAS_FEES, ORDER_HIDDEN, ORDER_MARKET, ORDER_STOP, Order, public_id_of,
+    ORDER_HAS_FEES, ORDER_HIDDEN, ORDER_MARKET, ORDER_PEG, ORDER_STOP, Order, public_id_of,
 )
+from oms._core.peg_list cimport Peg
+from oms._core.pegs cimport next_peg_list
 from oms._core.records cimport check_layouts
 from oms._core.reserve cimport peak_of
 from oms._core.restore cimport read_snapshot
@@ -112,7 +114,7 @@ cdef class Engine:
         return (
             self.state.numbers.sweep_slot != 0 or self.state.work.count != 0
             or self.state.calls.count != 0 or self.state.restating.up_to != 0
-            or next_waiting(&self.state) != 0
+            or next_waiting(&self.state) != 0 or next_peg_list(&self.state) != 0
             or (due_ns != 0 and due_ns <= self.state.numbers.last_timestamp)
         )
 
@@ -426,10 +428,14 @@ cdef object _unrealised(const Instrument* instrument, const Position* position):
 cdef object _order_view(const State* state, uint32_t slot):
     cdef const Order* order = &state.pool.orders[slot]
     cdef const Stop* stop = &state.triggers.stops[slot]
+    cdef const Peg* peg = &state.pegs.pegs[slot]
     cdef bint is_stop = order.flags & ORDER_STOP != 0
+    cdef bint is_peg = order.flags & ORDER_PEG != 0
     ord_type = TYPE_MARKET if order.flags & ORDER_MARKET else TYPE_LIMIT
     if is_stop:
         ord_type = stop.ord_type
+    if is_peg:
+        ord_type = peg.ord_type
     return OrderView(
         order_id=order.order_id,
         session_id=order.session_id,
@@ -443,9 +449,11 @@ cdef object _order_view(const State* state, uint32_t slot):
         leaves_qty=order.leaves,
         cum_qty=order.cum,
         display_qty=peak_of(state, slot),
-        is_hidden=order.flags & ORDER_HIDDEN != 0,
+        is_hidden=order.flags & (ORDER_HIDDEN | ORDER_PEG) != 0,
         public_id=public_id_of(&state.pool, order),
         stop_price=stop.price if is_stop else 0,
+        peg_offset=peg.offset if is_peg else 0,
+        pegged_price=peg.price if is_peg else 0,
     )
 
 

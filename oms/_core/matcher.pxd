@@ -20,9 +20,10 @@ from oms._core.order_book cimport (
 from oms._core.order_events cimport order_canceled, order_executed, traded
 from oms._core.order_index cimport index_add, index_remove
 from oms._core.order_pool cimport (
-    ORDER_HAS_FEES, ORDER_HAS_RESERVE, ORDER_HIDDEN, ORDER_MARKET, ORDER_ON_AUCTION, Order,
-    has_time,
+    ORDER_HAS_FEES, ORDER_HAS_RESERVE, ORDER_HIDDEN, ORDER_MARKET, ORDER_ON_AUCTION, ORDER_PEG,
+    Order, has_time,
 )
+from oms._core.peg_book cimport leave_peg_list
 from oms._core.records cimport EventRecord, OrderRecord
 from oms._core.removal cimport order_freed
 from oms._core.reserve cimport refresh, shown_of, start_reserve
@@ -101,6 +102,8 @@ cdef inline void match_once(
             )
         if UNLIKELY(resting.flags & ORDER_HIDDEN):
             hidden_left(state, resting)
+            if resting.flags & ORDER_PEG:
+                leave_peg_list(state, slot)
         index_remove(&state.index, state.pool.orders, slot)
         order_freed(state, slot)
     elif UNLIKELY(resting.flags & ORDER_HAS_RESERVE) and shown_of(state, slot) == 0:

@@ -12,7 +12,7 @@ from oms._core.hidden cimport is_crossed
 from oms._core.machine cimport UNLIKELY, rare
 from oms._core.order_book cimport BOOK_ASKS, BOOK_BIDS, Level
 from oms._core.order_pool cimport (
-    ORDER_HAS_FEES, ORDER_HAS_PUBLIC_ID, ORDER_HIDDEN, Order, fees_of, public_id_of,
+    ORDER_HAS_FEES, ORDER_HAS_PUBLIC_ID, ORDER_HIDDEN, ORDER_PEG, Order, fees_of, public_id_of,
 )
 from oms._core.records cimport BookTopRecord, EventRecord, OrderRecord, TermsRecord
 from oms._core.risk cimport asks_for_more
@@ -96,7 +96,8 @@ cdef inline bint say_terms(
     rare()
     if state.numbers.rule_version < RULES_ECHO or (
         record.min_qty | record.display_qty | record.self_trade | record.post_only
-        | <uint64_t>record.expire_ns | <uint64_t>record.stop_price | public_id
+        | <uint64_t>record.expire_ns | <uint64_t>record.stop_price | <uint32_t>record.peg_offset
+        | public_id
     ) == 0:
         return False
     event = <TermsRecord*>add_event(state, EVENT_ORDER_TERMS)
@@ -112,6 +113,7 @@ cdef inline bint say_terms(
     event.self_trade = record.self_trade
     event.post_only = record.post_only
     event.expire_ns = record.expire_ns
+    event.peg_offset = record.peg_offset
     event.public_id = public_id
     return True
 
@@ -145,7 +147,7 @@ cdef inline void name_publicly(
     """
     rare()
     event.cl_ord_id[2] = public_id_of(&state.pool, order)
-    if order.flags & ORDER_HIDDEN:
+    if order.flags & (ORDER_HIDDEN | ORDER_PEG):
         event.flags |= FLAG_HIDDEN
 
 

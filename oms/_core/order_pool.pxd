@@ -39,6 +39,7 @@ cdef enum:
     ORDER_HAS_RESERVE = 1
     ORDER_HIDDEN = 2
     ORDER_STOP = 4  # waits outside the book (triggers.pxd); never with one of the others
+    ORDER_PEG = 8  # its price is its cap; where it stands tells peg_list.pxd
     ORDER_ON_AUCTION = 16  # at the open or at the close
     ORDER_MARKET = 32  # a market order that rests in a call, at its collar price
     ORDER_FOR_CALL = ORDER_ON_AUCTION | ORDER_MARKET  # goes when the call is over
@@ -46,7 +47,7 @@ cdef enum:
     ORDER_HAS_PUBLIC_ID = 128
     ORDER_COLD = ORDER_HAS_FEES | ORDER_HAS_PUBLIC_ID  # told by arrays by slot
     ORDER_FLAGS = (  # all that there are
-        ORDER_HAS_RESERVE | ORDER_HIDDEN | ORDER_STOP | ORDER_FOR_CALL | ORDER_COLD
+        ORDER_HAS_RESERVE | ORDER_HIDDEN | ORDER_STOP | ORDER_PEG | ORDER_FOR_CALL | ORDER_COLD
     )
 
 # What an iceberg does not show; touched only for orders with the flag.

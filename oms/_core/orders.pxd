@@ -26,9 +26,11 @@ from oms._core.order_events cimport (
 )
 from oms._core.order_index cimport index_add, index_find, index_remove, index_take_out
 from oms._core.order_pool cimport (
-    ORDER_FOR_CALL, ORDER_HAS_FEES, ORDER_HIDDEN, ORDER_STOP, Order, has_time, is_lasting,
-    pool_take,
+    ORDER_FOR_CALL, ORDER_HAS_FEES, ORDER_HIDDEN, ORDER_PEG, ORDER_STOP, Order, has_time,
+    is_lasting, pool_take,
 )
+from oms._core.peg_list cimport Peg
+from oms._core.pegs cimport match_peg, replace_peg, rest_peg
 from oms._core.records cimport EventRecord, OrderRecord
 from oms._core.removal cimport (
     order_freed, reduce_in_place, release_and_unlink, remove_order,
@@ -37,10 +39,10 @@ from oms._core.reserve cimport peak_of
 from oms._core.risk cimport check_new, check_replace
 from oms._core.sessions cimport Session
 from oms._core.state cimport State, add_event, may_enter
-from oms._core.stop_terms cimport is_stop
+from oms._core.stop_terms cimport is_peg, is_stop
 from oms._core.stops cimport replace_stop, wait_for, write_stop
 from oms._core.terms cimport Terms
-from oms._core.ticks cimport price_down, price_up
+from oms._core.ticks cimport is_on_tick, price_ceil, price_down, price_floor, price_up
 from oms._core.timers cimport timer_drop
 from oms._core.triggers cimport Stop
 from oms._core.types cimport (
@@ -77,9 +79,13 @@ cdef inline void new_order(
         terms.position = position_make(
             &state.positions, record.account_id, record.instrument_id
         )
-    if UNLIKELY(record.ord_type > TYPE_LIMIT) and is_stop(record.ord_type):
-        new_stop(state, session, record, &terms)
-        return
+    if UNLIKELY(record.ord_type > TYPE_LIMIT):
+        if is_stop(record.ord_type):
+            new_stop(state, session, record, &terms)
+            return
+        if is_peg(record.ord_type):
+            new_peg(state, session, record, &terms)
+            return
     instrument = &state.instruments[record.instrument_id]
     top_of(&before, state, instrument)
     may_rest = is_lasting(record.time_in_force) & (record.ord_type == TYPE_LIMIT)
@@ -136,6 +142,35 @@ cdef inline void new_stop(
     write_stop(state, slot, terms, record)
     order_opened(state, EVENT_ORDER_ACCEPTED, order, record.ord_type, 0, &limited)
     wait_for(state, slot, terms, record)
+
+
+cdef inline void new_peg(
+    State* state, Session* session, const OrderRecord* record, const Terms* terms
+) noexcept nogil:
+    """An accepted peg goes where it should stand, if that is anywhere."""
+    cdef Order aside
+    cdef Order* order = &aside
+    cdef Instrument* instrument = &state.instruments[record.instrument_id]
+    cdef Top before
+    cdef uint32_t slot
+    cdef uint32_t price
+    rare()
+    top_of(&before, state, instrument)
+    write_order(state, order, record, terms.position)
+    order.flags = ORDER_PEG
+    if state.accounts[record.account_id].fee_schedule:
+        settle_terms(state, order, True)
+    order_opened(state, EVENT_ORDER_ACCEPTED, order, record.ord_type, 0, record)
+    price = match_peg(state, order, record.ord_type, record.peg_offset, record)
+    if order.leaves:
+        slot = take_slot(state, session, record.account_id)
+        put_aside_order(state, order, slot)
+        memset(&state.pegs.pegs[slot], 0, sizeof(Peg))
+        state.pegs.pegs[slot].offset = record.peg_offset
+        state.pegs.pegs[slot].ord_type = record.ord_type
+        state.pegs.pegs[slot].self_trade = record.self_trade
+        rest_peg(state, slot, price, record)
+    top_changed(state, instrument, record.instrument_id, &before)
 
 
 cdef inline uint32_t take_slot(
@@ -211,21 +246,25 @@ cdef inline void market_to_limit(
     """The best price becomes its limit, and from there on it is a limit order; or there is none."""
     cdef OrderRecord limited = record[0]
     cdef const Level* level = &state.levels.levels[best]
+    cdef Instrument* instrument = &state.instruments[order.instrument_id]
     rare()
     if best:
         limited.price = level.price
-        order.price = level.price
-        terms.worst = level.price
-        state.instruments[order.instrument_id].is_held = 0  # it goes no further than this
-        terms.price_key = mirrored(opposite_of(order.side), level.key)
+        if not is_on_tick(state, instrument, limited.price):  # it cannot rest there
+            if order.side == SIDE_BUY:
+                limited.price = price_ceil(state, instrument, limited.price)
+            else:
+                limited.price = price_floor(state, instrument, limited.price)
+        order.price = <uint32_t>limited.price
+        terms.worst = limited.price
+        instrument.is_held = 0  # it goes no further than this
+        terms.price_key = price_key(instrument, limited.price)
     order_opened(state, EVENT_ORDER_ACCEPTED, order, TYPE_MARKET_TO_LIMIT, 0, &limited)
     limited.ord_type = TYPE_LIMIT
     if best:
         trade_new_order(state, session, order, terms, &limited)
     else:
-        cancel_remainder(
-            state, &state.instruments[order.instrument_id], order, True, &limited
-        )
+        cancel_remainder(state, instrument, order, True, &limited)
 
 
 cdef inline bint slide(
@@ -322,8 +361,11 @@ cdef inline void replace_order(
         top_changed(state, instrument, order.instrument_id, &before)
         return
     session.last_user_ref_num = record.user_ref_num
-    if UNLIKELY(order.flags & ORDER_STOP):
-        replace_stop(state, slot, &terms, record)
+    if UNLIKELY(order.flags & (ORDER_STOP | ORDER_PEG)):
+        if order.flags & ORDER_STOP:
+            replace_stop(state, slot, &terms, record)
+        else:
+            replace_peg(state, slot, record)
         return
     if (
         record.policy & POLICY_KEEPS_PRIORITY_ON_REDUCE

@@ -9,11 +9,12 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from oms._core.bands cimport CLAMP_NONE, clamp_of
 from oms._core.call_price cimport find_call_price
 from oms._core.calls cimport Call, STAGE_NONE, STAGE_QUEUED, call_queue_add
-from oms._core.directory cimport Instrument
+from oms._core.directory cimport FOLLOWED_BY_PEGS, Instrument
 from oms._core.gate cimport instrument_gate
 from oms._core.hidden cimport is_crossed
-from oms._core.machine cimport rare
+from oms._core.machine cimport UNLIKELY, rare
 from oms._core.order_events cimport book_top
+from oms._core.peg_book cimport suspend_pegs
 from oms._core.phases cimport collects, is_call, is_offered
 from oms._core.records cimport EventRecord, PhaseRecord
 from oms._core.state cimport State, add_event, has_instrument, touch
@@ -49,6 +50,8 @@ cdef inline void change_phase(State* state, uint32_t instrument_id, uint8_t phas
     cdef Call* call = &state.calls.calls[instrument_id]
     if instrument.phase == phase:
         return
+    if UNLIKELY(instrument.followers & FOLLOWED_BY_PEGS) and phase != PHASE_CONTINUOUS:
+        suspend_pegs(state, instrument_id)
     timer_drop(&state.calls.timers, instrument_id)
     call.said_price = 0
     call.said_volume = 0

@@ -16,8 +16,9 @@ from oms._core.machine cimport UNLIKELY, rare
 from oms._core.order_book cimport book_unlink
 from oms._core.order_index cimport index_remove
 from oms._core.order_pool cimport (
-    ORDER_FOR_CALL, ORDER_HIDDEN, ORDER_MARKET, ORDER_STOP, Order, pool_free,
+    ORDER_FOR_CALL, ORDER_HIDDEN, ORDER_MARKET, ORDER_PEG, ORDER_STOP, Order, pool_free,
 )
+from oms._core.peg_book cimport leave_pegs
 from oms._core.reserve cimport cut_reserve, stop_reserve
 from oms._core.state cimport State
 from oms._core.timers cimport timer_drop
@@ -78,6 +79,9 @@ cdef inline void unlink_unusual(State* state, uint32_t slot) noexcept nogil:
     """Take an order with flags out of its level; it keeps those that its last event says."""
     cdef Order* order = &state.pool.orders[slot]
     hold_fees(state, order, 0)
+    if order.flags & ORDER_PEG:
+        leave_pegs(state, slot)
+        return
     stop_reserve(state, slot)
     leave_call(state, order, slot)
     book_unlink(&state.levels, book_of(state, order), state.pool.orders, slot)
@@ -101,8 +105,10 @@ cdef inline void reduce_in_place(
         -<int64_t>cut,
     )
     order.leaves -= cut
-    if UNLIKELY(order.flags & ORDER_STOP):
-        hold_fees(state, order, order.leaves)
+    if UNLIKELY(order.flags & (ORDER_STOP | ORDER_PEG)) and (
+        order.flags & ORDER_STOP or state.pegs.pegs[slot].price == 0
+    ):
+        hold_fees(state, order, order.leaves)  # it is in no level of a book
         return
     state.levels.levels[order.level].qty -= cut
     if UNLIKELY(order.flags != 0):

@@ -18,11 +18,12 @@ from oms._core.order_book cimport book_link
 from oms._core.order_index cimport index_add, index_find
 from oms._core.order_pool cimport (
     ORDER_FLAGS, ORDER_HAS_FEES, ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, ORDER_HIDDEN,
-    ORDER_ON_AUCTION, ORDER_STOP, Order, Reserve, has_time, is_lasting,
+    ORDER_ON_AUCTION, ORDER_PEG, ORDER_STOP, Order, Reserve, has_time, is_lasting,
 )
 from oms._core.reader cimport Reader, expect, get, get_block, get_money, get_up_to
 from oms._core.restore_calls cimport read_calls
 from oms._core.restate cimport look_from_start
+from oms._core.restore_pegs cimport read_peg, read_pegs
 from oms._core.restore_money cimport read_fee_terms, read_fees, read_keyed, read_trades
 from oms._core.sessions cimport Session, session_oldest
 from oms._core.snapshot cimport (
@@ -99,6 +100,8 @@ cdef inline bint read_snapshot(
         read_trades(state, &reader)
     if reader.is_sound and reader.version >= 3:
         read_calls(state, &reader)
+    if reader.is_sound and reader.version >= 4:
+        read_pegs(state, &reader)
     if reader.is_sound:
         read_limits(state, &reader)
     if reader.is_sound and reader.version >= 3:
@@ -307,6 +310,10 @@ cdef inline void read_order(State* state, Reader* reader, uint8_t* is_seen) noex
     key = price_key(&state.instruments[order.instrument_id], order.price)
     if order.flags & ORDER_STOP:
         read_stop(state, reader, slot)
+        if not reader.is_sound:
+            return
+    elif order.flags & ORDER_PEG:
+        read_peg(state, reader, slot)
         if not reader.is_sound:
             return
     elif order.flags & ORDER_HIDDEN:

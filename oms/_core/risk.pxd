@@ -17,22 +17,23 @@ from oms._core.limit_checks cimport (
 )
 from oms._core.hidden cimport is_hiding
 from oms._core.machine cimport UNLIKELY, rare
-from oms._core.order_pool cimport ORDER_HAS_FEES, ORDER_STOP, Order, fees_of, is_lasting
+from oms._core.order_pool cimport ORDER_HAS_FEES, ORDER_PEG, ORDER_STOP, Order, fees_of, is_lasting
 from oms._core.phases cimport is_for_phase
 from oms._core.records cimport OrderRecord
 from oms._core.restriction cimport Asked
 from oms._core.sessions cimport Session
 from oms._core.stop_terms cimport (
-    check_stop_terms, has_bad_fields, is_stop, is_stop_bad, is_watch_full,
+    check_stop_terms, has_bad_fields, is_peg, is_peg_bad, is_stop, is_stop_bad, is_watch_full,
 )
 from oms._core.state cimport State, has_instrument, may_enter
 from oms._core.terms cimport Terms, collar_price
 from oms._core.ticks cimport is_on_tick
 from oms._core.triggers cimport Stop
 from oms._core.types cimport (
-    BPS, DISPLAY_PART, HIDES, ORDER_QTY_MAX, POST_ONLY_SLIDE, PRICE_MAX, REJECT_BAD_DISPLAY,
-    REJECT_BAD_EXPIRE_TIME, REJECT_BAD_MIN_QTY, REJECT_BAD_ORDER_TYPE, REJECT_BAD_PRICE,
-    REJECT_BAD_QUANTITY, REJECT_BAD_SIDE, REJECT_BAD_STOP, REJECT_CAPACITY,
+    BPS, DISPLAY_PART, HIDES, ORDER_QTY_MAX, PEGS_MAX, POST_ONLY_SLIDE, PRICE_MAX,
+    REJECT_BAD_DISPLAY, REJECT_BAD_EXPIRE_TIME, REJECT_BAD_MIN_QTY, REJECT_BAD_ORDER_TYPE,
+    REJECT_BAD_PEG, REJECT_BAD_PRICE, REJECT_BAD_QUANTITY, REJECT_BAD_SIDE, REJECT_BAD_STOP,
+    REJECT_CAPACITY,
     REJECT_INSUFFICIENT_CASH, REJECT_INSUFFICIENT_SHARES, REJECT_NONE, REJECT_NOT_ENTITLED,
     REJECT_NO_REFERENCE_PRICE, REJECT_POSITION_LIMIT, REJECT_PRICE_COLLAR,
     REJECT_QUANTITY_ABOVE_MAX, REJECT_RATE_LIMIT, REJECT_UNKNOWN_INSTRUMENT, REJECT_VALUE_ABOVE_MAX,
@@ -113,6 +114,8 @@ cdef inline uint8_t check_entry(
         state, instrument, instrument_id, record, ord_type, is_buy, stop, terms
     ):
         return REJECT_BAD_STOP
+    if is_peg(ord_type) and is_peg_bad(state, record):
+        return REJECT_BAD_PEG
     return REJECT_NONE
 
 
@@ -219,6 +222,7 @@ cdef inline uint8_t check_new(
         (
             is_market and record.ord_type != TYPE_MARKET
             and record.ord_type != TYPE_MARKET_TO_LIMIT and not is_stop(record.ord_type)
+            and not is_peg(record.ord_type)
         )
         or record.time_in_force < TIF_DAY or record.time_in_force > TIF_AT_THE_CLOSE
         or (
@@ -233,6 +237,7 @@ cdef inline uint8_t check_new(
         )
         if reason:
             return reason
+        is_market &= not is_peg(record.ord_type)  # its cap is a limit
     if UNLIKELY(is_market) and is_stop(record.ord_type):
         reason = check_stop_terms(
             state, account, instrument, record.ord_type, is_buy, record, terms
@@ -265,6 +270,8 @@ cdef inline uint8_t check_new(
         return REJECT_CAPACITY
     if UNLIKELY(is_market) and is_stop(record.ord_type):
         return REJECT_CAPACITY if is_watch_full(state, record.instrument_id) else REJECT_NONE
+    if UNLIKELY(record.ord_type > TYPE_LIMIT) and is_peg(record.ord_type):
+        return REJECT_CAPACITY if state.pegs.count >= PEGS_MAX else REJECT_NONE
     if UNLIKELY(gate != 0):
         limit_reach(state, record.instrument_id, record, is_buy, terms)
     return REJECT_NONE
@@ -278,6 +285,7 @@ cdef inline uint8_t check_replace(
     cdef const Account* account = &state.accounts[original.account_id]
     cdef const Instrument* instrument = &state.instruments[original.instrument_id]
     cdef bint is_buy = original.side == SIDE_BUY
+    cdef uint8_t ord_type = TYPE_LIMIT
     cdef Asked asked
     cdef uint32_t gate
     cdef uint8_t reason
@@ -305,9 +313,13 @@ cdef inline uint8_t check_replace(
     if UNLIKELY(original.flags & ORDER_STOP):
         reason = check_stop_replace(state, original, record, terms)
     else:
-        if UNLIKELY(asks_for_more(record) or gate != 0):
+        if UNLIKELY(original.flags & ORDER_PEG):
+            ord_type = state.pegs.pegs[
+                <size_t>(original - <const Order*>state.pool.orders)
+            ].ord_type
+        if UNLIKELY(asks_for_more(record) or gate != 0 or ord_type != TYPE_LIMIT):
             reason = check_entry(
-                state, original.instrument_id, record, TYPE_LIMIT, is_buy, NULL, terms
+                state, original.instrument_id, record, ord_type, is_buy, NULL, terms
             )
             if reason:
                 return reason
@@ -317,7 +329,9 @@ cdef inline uint8_t check_replace(
     terms.position = original.position
     if reason == REJECT_NONE:
         reason = check_change(state, original, record, gate, terms)
-    if UNLIKELY(gate != 0) and reason == REJECT_NONE and not original.flags & ORDER_STOP:
+    if UNLIKELY(gate != 0) and reason == REJECT_NONE and (
+        not original.flags & (ORDER_STOP | ORDER_PEG)
+    ):
         limit_reach(state, original.instrument_id, record, is_buy, terms)
     return reason
 

@@ -116,7 +116,7 @@ cdef inline void prevent_self_trade(
     cdef uint32_t both = resting.leaves if resting.leaves < incoming.leaves else incoming.leaves
     cdef uint32_t from_resting = both if is_decrement else resting.leaves
     cdef uint32_t from_incoming = both if is_decrement else incoming.leaves
-    cdef int64_t price = resting.price
+    cdef int64_t price = state.levels.levels[resting.level].price
     if mode != SELF_TRADE_CANCEL_NEWEST:
         resting.cum += from_resting * is_decrement
         if from_resting == resting.leaves:
@@ -124,7 +124,7 @@ cdef inline void prevent_self_trade(
         else:
             reduce_in_place(state, resting, slot, from_resting)
         say_prevented(
-            state, resting, from_resting, price, price, both,
+            state, resting, from_resting, resting.price, price, both,
             LIQUIDITY_HIDDEN if resting.flags & ORDER_HIDDEN else LIQUIDITY_ADDED, mode, NULL,
         )
     if mode != SELF_TRADE_CANCEL_OLDEST:

@@ -19,9 +19,10 @@ from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.limits cimport Limits, Recent, recent_at
 from oms._core.order_pool cimport (
-    FeeTerms, ORDER_HAS_FEES, ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, ORDER_STOP, Order, Reserve,
-    has_time,
+    FeeTerms, ORDER_HAS_FEES, ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, ORDER_PEG, ORDER_STOP, Order,
+    Reserve, has_time,
 )
+from oms._core.peg_list cimport Peg, first_suspended, next_suspended
 from oms._core.sessions cimport Session, session_oldest, session_outcome
 from oms._core.state cimport (
     CancelTask, Capacities, FeeSchedule, KeyedPosting, Numbers, State, grant_of, keyed_count,
@@ -32,10 +33,11 @@ from oms._core.timers cimport timer_due
 from oms._core.triggers cimport Stop
 
 cdef enum:
-    SNAPSHOT_VERSION = 3
+    SNAPSHOT_VERSION = 4
     SNAPSHOT_VERSION_OLDEST = 1
     # 2: session options, account groups, mass cancels, icebergs. 3: public numbers of orders,
     # restrictions, cost and profit of positions, keys of deposits, calls, limits, stop orders.
+    # 4: pegs.
     SNAPSHOT_HEADER_WORDS = 4  # magic, version, size in words, checksum
 
 cdef extern from *:
@@ -110,6 +112,7 @@ cdef inline void write_snapshot(Writer* writer, const State* state) noexcept nog
         put_block(writer, &state.fees[1], state.fee_count * sizeof(FeeSchedule))
         write_trades(writer, state)
         write_calls(writer, state)
+        write_pegs(writer, state)
         write_limits(writer, state)
         put(writer, state.restating.up_to)
         put(writer, state.restating.last_number)
@@ -258,6 +261,11 @@ cdef inline void write_orders(Writer* writer, const State* state) noexcept nogil
         while slot:
             write_order(writer, state, slot)
             slot = next_in_place(&stops, state.pool.orders, slot)
+    for i in range(1, state.numbers.instrument_count + 1):
+        slot = first_suspended(&state.pegs, i)
+        while slot:
+            write_order(writer, state, slot)
+            slot = next_suspended(&state.pegs, slot)
 
 
 cdef inline void write_trades(Writer* writer, const State* state) noexcept nogil:
@@ -292,6 +300,8 @@ cdef inline void write_order(Writer* writer, const State* state, uint32_t slot) 
     put_block(writer, &image, sizeof(Order))
     if order.flags & ORDER_STOP:
         put_block(writer, &state.triggers.stops[slot], sizeof(Stop))
+    if order.flags & ORDER_PEG:
+        write_peg(writer, &state.pegs.pegs[slot])
     if has_time(order.time_in_force):
         put(writer, <uint64_t>timer_due(&state.timers, slot))
     if order.flags & ORDER_HAS_RESERVE:
@@ -332,3 +342,26 @@ cdef inline void write_calls(Writer* writer, const State* state) noexcept nogil:
     put(writer, state.calls.count)
     for i in range(state.calls.count):
         put(writer, call_queue_at(&state.calls, i))
+
+
+cdef inline void write_peg(Writer* writer, const Peg* peg) noexcept nogil:
+    put(writer, <uint64_t>peg.price << 32 | <uint32_t>peg.offset)
+    put(writer, <uint64_t>peg.self_trade << 8 | peg.ord_type)
+
+
+cdef inline void write_pegs(Writer* writer, const State* state) noexcept nogil:
+    """Of every instrument with pegs how far they were moved, and their slots in order; then 0."""
+    cdef uint32_t slot
+    cdef uint32_t i
+    for i in range(1, state.numbers.instrument_count + 1):
+        slot = state.pegs.lists[i].first
+        if slot == 0:
+            continue
+        put(writer, i)
+        put(writer, <uint64_t>state.pegs.lists[i].ask << 32 | state.pegs.lists[i].bid)
+        put(writer, <uint64_t>state.pegs.lists[i].is_due_again << 32 | state.pegs.lists[i].next)
+        while slot:
+            put(writer, slot)
+            slot = state.pegs.pegs[slot].next
+        put(writer, 0)
+    put(writer, 0)

@@ -18,6 +18,7 @@ from oms._core.limits cimport Limits, Recent
 from oms._core.machine cimport release_pages, take_pages
 from oms._core.order_book cimport Book, LevelPool, levels_close, levels_open
 from oms._core.order_pool cimport OrderPool, pool_close, pool_open
+from oms._core.peg_list cimport Pegs, pegs_close, pegs_open
 from oms._core.records cimport EventRecord
 from oms._core.sessions cimport Session
 from oms._core.timers cimport TimerHeap, timers_close, timers_open
@@ -161,6 +162,7 @@ cdef struct State:
     TimerHeap timers
     Restating restating
     Triggers triggers
+    Pegs pegs
     Tasks work
     KeyedPosting* keyed  # the last POSTING_KEYS_MAX, a ring
     uint64_t keys_taken
@@ -207,6 +209,7 @@ cdef inline void state_open(State* state, const Capacities* capacities) noexcept
     timers_open(&state.timers, capacities.orders_max)
     calls_open(&state.calls, capacities.instruments_max, capacities.orders_max)
     triggers_open(&state.triggers, capacities.orders_max, capacities.instruments_max)
+    pegs_open(&state.pegs, capacities.orders_max, capacities.instruments_max)
     levels_open(&state.levels, capacities.orders_max)
     positions_open(&state.positions, capacities.positions_max)
     chain_open(&state.index, capacities.orders_max)
@@ -265,6 +268,7 @@ cdef inline void state_close(State* state) noexcept nogil:
         timers_close(&state.timers)
         calls_close(&state.calls)
         triggers_close(&state.triggers, state.numbers.instrument_count)
+        pegs_close(&state.pegs)
         levels_close(&state.levels)
         positions_close(&state.positions)
         chain_close(&state.index)

@@ -7,6 +7,7 @@ the original waits for in a replace, and NULL otherwise.
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from oms._core.directory cimport Instrument, price_key
+from oms._core.hidden cimport is_hiding
 from oms._core.ledger cimport Account
 from oms._core.machine cimport rare
 from oms._core.order_book cimport side_of
@@ -19,7 +20,7 @@ from oms._core.triggers cimport Stop, Watch
 from oms._core.types cimport (
     BPS, PHASE_CONTINUOUS, PRICE_MAX, REJECT_BAD_PRICE, REJECT_NONE, REJECT_PRICE_COLLAR,
     REJECT_QUANTITY_ABOVE_MAX, REJECT_VALUE_ABOVE_MAX, RULES_HAVE_STOPS, STOPS_MAX, TIF_AT_THE_OPEN,
-    TRIGGER_BEST_PRICE, TYPE_STOP, TYPE_STOP_LIMIT,
+    TRIGGER_BEST_PRICE, TYPE_PEG_MIDPOINT, TYPE_PEG_PRIMARY, TYPE_STOP, TYPE_STOP_LIMIT,
 )
 
 
@@ -27,13 +28,28 @@ cdef inline bint is_stop(uint8_t ord_type) noexcept nogil:
     return ord_type == TYPE_STOP or ord_type == TYPE_STOP_LIMIT
 
 
+cdef inline bint is_peg(uint8_t ord_type) noexcept nogil:
+    return <uint8_t>(ord_type - TYPE_PEG_PRIMARY) <= TYPE_PEG_MIDPOINT - TYPE_PEG_PRIMARY
+
+
+cdef inline bint is_peg_bad(const State* state, const OrderRecord* record) noexcept nogil:
+    """Whether a peg cannot be asked for like this."""
+    cdef int64_t offset = record.peg_offset
+    rare()
+    return (
+        not is_lasting(record.time_in_force) or record.time_in_force >= TIF_AT_THE_OPEN
+        or record.min_qty != 0 or not is_hiding(state, record)
+        or offset > PRICE_MAX or offset < -<int64_t>PRICE_MAX
+    )
+
+
 cdef inline bint has_bad_fields(
     const State* state, const OrderRecord* record, uint8_t ord_type, const Stop* stop
 ) noexcept nogil:
     """Fields that this type of order does not use, or not so."""
     if state.numbers.rule_version < RULES_HAVE_STOPS:
-        return is_stop(ord_type)
-    if record.trail or record.peg_offset:
+        return is_stop(ord_type) or is_peg(ord_type)
+    if record.trail or (record.peg_offset and not is_peg(ord_type)):
         return True
     if not is_stop(ord_type):
         return record.stop_price != 0 or record.trigger != 0

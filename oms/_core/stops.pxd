@@ -9,7 +9,9 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
 from libc.string cimport memset
 
-from oms._core.directory cimport FOLLOWED_BY_STOPS, Instrument, price_key, reference_of
+from oms._core.directory cimport (
+    FOLLOWED_BY_PEGS, FOLLOWED_BY_STOPS, Instrument, price_key, reference_of,
+)
 from oms._core.fees cimport hold_fees, settle_terms
 from oms._core.gate cimport check_gate, gate_of
 from oms._core.ladder cimport Ladder
@@ -24,6 +26,8 @@ from oms._core.order_events cimport (
 )
 from oms._core.order_index cimport index_add, index_remove
 from oms._core.order_pool cimport ORDER_HAS_FEES, ORDER_STOP, Order, has_time
+from oms._core.peg_list cimport set_due
+from oms._core.pegs cimport follow_prices
 from oms._core.phase_change cimport pause_trading
 from oms._core.prints cimport note_prints
 from oms._core.records cimport EventRecord, OrderRecord
@@ -239,7 +243,7 @@ cdef inline uint32_t next_waiting(State* state) noexcept nogil:
 
 
 cdef inline void follow(State* state) noexcept nogil:
-    """Elect what the last command reached, and let in what this entry still may."""
+    """Elect what the last command reached, let in what this entry still may, then move pegs."""
     cdef Triggers* triggers = &state.triggers
     cdef uint32_t id
     rare()
@@ -251,11 +255,14 @@ cdef inline void follow(State* state) noexcept nogil:
             id = triggers.touched[triggers.touched_count]
             triggers.watches[id].is_touched = 0
             elect(state, id)
+            if state.instruments[id].followers & FOLLOWED_BY_PEGS:
+                set_due(&state.pegs, id)
         id = next_waiting(state)
-        if id == 0 or triggers.steps_left == 0:
+        if id and triggers.steps_left:
+            triggers.steps_left -= 1
+            let_in(state, id)
+        elif not follow_prices(state):
             return
-        triggers.steps_left -= 1
-        let_in(state, id)
 
 
 # ---- entering

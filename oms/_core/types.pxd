@@ -88,6 +88,9 @@ cdef enum:
     TYPE_STOP = 3
     TYPE_STOP_LIMIT = 4
     TYPE_MARKET_TO_LIMIT = 5
+    TYPE_PEG_PRIMARY = 8
+    TYPE_PEG_MARKET = 9
+    TYPE_PEG_MIDPOINT = 10
     TRIGGER_LAST_TRADE = 0
     TRIGGER_BEST_PRICE = 1
     TIF_DAY = 1
@@ -219,6 +222,7 @@ cdef enum:
     REJECT_EXPOSURE_LIMIT = 30
     REJECT_SHORT_NOT_ALLOWED = 31
     REJECT_BAD_STOP = 24
+    REJECT_BAD_PEG = 25
     REJECT_NOT_ADMIN = 32
     REJECT_UNKNOWN_ID = 33
     REJECT_DUPLICATE_ID = 34
@@ -233,7 +237,7 @@ cdef enum:
     RULES_HIDE = 2  # and an order may be hidden
     RULES_NAME_ANEW = 2  # and its public number changes
     RULES_CHAIN_EVENTS = 3  # and the digest takes in the events, of commands only a few
-    RULES_HAVE_STOPS = 2  # and there are stop orders, whose fields are read
+    RULES_HAVE_STOPS = 2  # and there are stop orders and pegs, whose fields are read
     HIDES = 0x4E  # 'N' in `display`: the order does not show
     COMMAND_BYTES = 128
     EVENT_BYTES = 128
@@ -248,6 +252,7 @@ cdef enum:
     TRADES_MAX = 1 << 20
     FEE_RATE_MAX = 1000000  # 10^-7 of a fill's value
     STOPS_MAX = 16384
+    PEGS_MAX = 16384
     OUTCOME_WINDOW = 4096  # a power of two
     PRICE_MAX = 2000000000
     ORDER_QTY_MAX = 0x7FFFFFFF

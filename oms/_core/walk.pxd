@@ -8,7 +8,7 @@ of the first promise found broken (the numbers stand beside the checks).
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
-from oms._core.directory cimport FOLLOWED_BY_STOPS, Instrument, price_key
+from oms._core.directory cimport FOLLOWED_BY_PEGS, FOLLOWED_BY_STOPS, Instrument, price_key
 from oms._core.fees cimport fee_at_most
 from oms._core.gate cimport are_gates_right
 from oms._core.calls cimport Call
@@ -21,8 +21,10 @@ from oms._core.order_book cimport HIDDEN_LEVEL, Level, level_find, mirrored, sid
 from oms._core.order_index cimport index_find
 from oms._core.order_pool cimport (
     FeeTerms, ORDER_FOR_CALL, ORDER_HAS_FEES, ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE,
-    ORDER_HIDDEN, ORDER_MARKET, ORDER_STOP, Order, fees_of, has_time, public_id_of,
+    ORDER_HIDDEN, ORDER_MARKET, ORDER_PEG, ORDER_STOP, Order, fees_of, has_time, public_id_of,
 )
+from oms._core.peg_book cimport is_noted, is_trading, peg_price
+from oms._core.peg_list cimport Peg, PegList
 from oms._core.phases cimport collects
 from oms._core.reserve cimport shown_of
 from oms._core.state cimport State
@@ -44,6 +46,7 @@ cdef struct Sums:
     uint64_t reserved
     uint64_t for_call  # orders with such a flag
     uint64_t listed  # orders in the lists of calls
+    uint64_t pegs
 
 
 cdef inline void walk_state(State* state) noexcept nogil:
@@ -71,6 +74,7 @@ cdef inline int broken_promise(State* state) noexcept nogil:
     sums.reserved = 0
     sums.for_call = 0
     sums.listed = 0
+    sums.pegs = 0
     INVARIANT(sums.exposures != NULL and sums.live_of_accounts != NULL)
     INVARIANT(sums.holds != NULL and sums.live_orders != NULL and sums.positions != NULL)
     broken = 0 if are_gates_right(state) else 28
@@ -144,6 +148,8 @@ cdef inline int broken_book(State* state, Sums* sums) noexcept nogil:
         ):
             return 45
         broken = broken_watch(state, sums, i)
+        if broken == 0:
+            broken = broken_pegs(state, sums, i)
         if broken:
             return broken
     return 0
@@ -195,7 +201,7 @@ cdef inline int broken_level(
         order = &state.pool.orders[slot]
         if (
             order.prev != before or order.level != level_slot or order.leaves == 0
-            or order.price != level.price or order.instrument_id != instrument_id
+            or stands_at(state, order, slot) != level.price or order.instrument_id != instrument_id
             or side_of(order.side) != which & 1
             or (order.flags & ORDER_HIDDEN != 0) != (which >= 2)
         ):
@@ -223,7 +229,7 @@ cdef inline int broken_level(
             or public_id_of(&state.pool, order) > state.numbers.order_id
         ):
             return 29
-        if state.numbers.rule_version >= RULES_NAME_ANEW:
+        if state.numbers.rule_version >= RULES_NAME_ANEW and not order.flags & ORDER_PEG:
             # First come, first served: who comes to a level's end has the youngest number there.
             if arrival_of(state, order) <= arrived and (
                 arrived <= state.restating.up_to
@@ -328,7 +334,65 @@ cdef inline int broken_watch(State* state, Sums* sums, uint32_t instrument_id) n
         slot = next_in_place(&walk, state.pool.orders, slot)
     if count != watch.count:
         return 64
-    return 0 if instrument.followers == (FOLLOWED_BY_STOPS if count else 0) else 65
+    return 0 if (instrument.followers & FOLLOWED_BY_STOPS != 0) == (count != 0) else 65
+
+
+cdef inline uint32_t stands_at(
+    const State* state, const Order* order, uint32_t slot
+) noexcept nogil:
+    """The price of the level in which an order belongs."""
+    return state.pegs.pegs[slot].price if order.flags & ORDER_PEG else order.price
+
+
+cdef inline int broken_pegs(State* state, Sums* sums, uint32_t instrument_id) noexcept nogil:
+    """Pegs are listed in the order in which they entered; behind a pass each stands right."""
+    cdef const PegList* its = &state.pegs.lists[instrument_id]
+    cdef const Instrument* instrument = &state.instruments[instrument_id]
+    cdef bint is_settled = (
+        not its.next and not its.is_due_again and is_noted(state, instrument, its)
+    )
+    cdef const Order* order
+    cdef const Peg* peg
+    cdef uint64_t order_id = 0
+    cdef uint32_t before = 0
+    cdef uint32_t count = 0
+    cdef uint32_t slot = its.first
+    while slot:
+        order = &state.pool.orders[slot]
+        peg = &state.pegs.pegs[slot]
+        count += 1
+        if (
+            count > its.count or order.leaves == 0 or order.instrument_id != instrument_id
+            or order.flags & ~<uint32_t>(ORDER_HAS_FEES | ORDER_HIDDEN) != ORDER_PEG
+            or order.order_id <= order_id or peg.prev != before
+        ):
+            return 66
+        if (peg.price != 0) != ((order.flags & ORDER_HIDDEN) != 0):
+            return 67
+        if peg.price and not is_trading(state, instrument):
+            return 68
+        if is_settled and peg.price != peg_price(state, order, peg.ord_type, peg.offset):
+            return 69
+        if peg.price == 0 and broken_suspended(state, sums, slot):
+            return 70
+        order_id = order.order_id
+        before = slot
+        slot = peg.next
+    sums.pegs += count
+    if count != its.count or before != its.last:
+        return 71
+    return 0 if (instrument.followers & FOLLOWED_BY_PEGS != 0) == (count != 0) else 72
+
+
+cdef inline bint broken_suspended(State* state, Sums* sums, uint32_t slot) noexcept nogil:
+    """A peg in no level is known by name and time, and holds what it may cost, like any order."""
+    cdef const Order* order = &state.pool.orders[slot]
+    sums.orders += 1
+    sums.timers += has_time(order.time_in_force)
+    add_up(state, sums, order)
+    return order.next != 0 or broken_timer(state, order, slot) or index_find(
+        &state.index, state.pool.orders, order.session_id, order.user_ref_num
+    )[0] != slot
 
 
 cdef inline bint broken_timer(
@@ -392,6 +456,8 @@ cdef inline int broken_count(const State* state, const Sums* sums) noexcept nogi
         return 27
     if sums.listed != sums.for_call:
         return 43
+    if sums.pegs != state.pegs.count:
+        return 73
     for i in range(1, state.numbers.session_count + 1):
         if sums.live_orders[i] != state.sessions[i].live_orders:
             return 25

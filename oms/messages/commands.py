@@ -39,7 +39,7 @@ class NewOrder(Signed, frozen=True, tag=1):
     stop_price: I64 = 0  # of a stop order
     trigger: U8 = 0  # Trigger of a stop order
     trail: U32 = 0  # of no order yet
-    peg_offset: I32 = 0  # of no order yet
+    peg_offset: I32 = 0  # of a peg; above 0: more aggressive
 
 
 class ReplaceOrder(Signed, frozen=True, tag=2):

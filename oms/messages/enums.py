@@ -109,6 +109,9 @@ class OrdType(IntEnum):
     STOP = 3  # waits for its stop price, then enters as a market order
     STOP_LIMIT = 4  # likewise, as a limit order
     MARKET_TO_LIMIT = 5  # trades at the best price only, and rests at it (FIX: K)
+    PEG_PRIMARY = 8  # follows its own side's best price (FIX: P, 1094=5)
+    PEG_MARKET = 9  # the other side's (FIX: P, 1094=4)
+    PEG_MIDPOINT = 10  # the middle of both (FIX: P, 1094=2)
 
 
 @unique
@@ -341,6 +344,7 @@ class RejectReason(IntEnum):
     ENTRY_OFF = 22  # stopped for the venue, session, account or instrument, or by oneself
     BAD_DISPLAY = 23  # of what does not rest, above the order, below a thousandth, or off the lot
     BAD_STOP = 24  # no price, off the tick, reached already, or beyond the stop order's own limit
+    BAD_PEG = 25  # of a peg that does not rest or hide, with a minimum, or an offset beyond reach
     RESTRICTED = 26  # the instrument's restriction, or the account's own in it
     DUPLICATE_ORDER = 27  # like one that the account entered a moment ago
     RATE_LIMIT = 28  # too many commands of the session or account in too short a time
@@ -389,4 +393,5 @@ OUCH_REJECT_CODE: dict[RejectReason, int] = {
     RejectReason.EXPOSURE_LIMIT: 0x20,
     RejectReason.SHORT_NOT_ALLOWED: 0x0C,
     RejectReason.BAD_STOP: 0x1D,
+    RejectReason.BAD_PEG: 0x05,
 }

@@ -322,6 +322,8 @@ class OrderView(msgspec.Struct, frozen=True, array_like=True):
     is_hidden: bool = False
     public_id: int = 0  # the public's number, where it is not the order_id
     stop_price: int = 0  # what a stop order waits for
+    peg_offset: int = 0
+    pegged_price: int = 0  # where a peg stands; 0: it is suspended
 
 
 class LevelView(msgspec.Struct, frozen=True, array_like=True):

@@ -38,6 +38,7 @@ from oms.reference.state import (
     Capacities,
     Instrument,
     Participant,
+    Pegs,
     Session,
     Stops,
     User,
@@ -163,6 +164,7 @@ def _add_instrument(venue: Venue, _events: Events, record: bytes) -> Result:
     venue.instruments.append(instrument)
     venue.books.append(Book())
     venue.stops.append(Stops())
+    venue.pegs.append(Pegs())
     return Result(RejectReason.NONE, new_id)
 
 
@@ -172,7 +174,8 @@ def _set_instrument(venue: Venue, _events: Events, record: bytes) -> Result:
     instrument = venue.instrument(instrument_id)
     if instrument is None:
         return Result(RejectReason.UNKNOWN_ID, instrument_id)
-    is_empty = venue.book(instrument_id).is_empty and not venue.stops_of(instrument_id).count
+    waits = venue.stops_of(instrument_id).count or venue.pegs_of(instrument_id).orders
+    is_empty = venue.book(instrument_id).is_empty and not waits
     changes_live_tick = tick != instrument.tick_size and not is_empty
     if changes_live_tick or _are_instrument_values_bad(
         lot, tick, reference, price_collar, market_collar

@@ -50,14 +50,14 @@ class Book:
 
     def add(self, order: Order) -> None:
         """Put an order at the back of its level."""
-        self.home(order).setdefault(order.price, {})[order.order_id] = order
+        self.home(order).setdefault(order.stands_at, {})[order.order_id] = order
 
     def remove(self, order: Order) -> None:
         """Take an order out, and its level when that is empty then."""
         levels = self.home(order)
-        del levels[order.price][order.order_id]
-        if not levels[order.price]:
-            del levels[order.price]
+        del levels[order.stands_at][order.order_id]
+        if not levels[order.stands_at]:
+            del levels[order.stands_at]
 
     def everyone(self, side: int) -> "SortedDict[int, Level]":
         """The displayed levels of a side, each with the hidden orders of its price behind it."""
@@ -83,7 +83,7 @@ class Book:
     def first_opposite(self, side: int, worst_price: int) -> Order | None:
         """Who trades next with an order of this side that goes no further than `worst_price`."""
         first = self.first(Side.SELL if side == Side.BUY else Side.BUY)
-        if first is None or is_worse(side, first.price, worst_price):
+        if first is None or is_worse(side, first.stands_at, worst_price):
             return None
         return first
 
@@ -102,7 +102,7 @@ class Book:
 
     def move_to_the_back(self, order: Order) -> None:
         """The order stands behind all others of its level now."""
-        level = self.home(order)[order.price]
+        level = self.home(order)[order.stands_at]
         level[order.order_id] = level.pop(order.order_id)
 
     def top(self) -> Top:

@@ -14,4 +14,5 @@ class Budget(msgspec.Struct):
     slots: int = SCAN_SLOTS_MAX
     cancels: int = WORK_STEPS_MAX
     elected: int = WORK_STEPS_MAX
+    pegs: int = WORK_STEPS_MAX  # examined
     fills: int = WORK_STEPS_MAX  # of uncrosses: trades, orders that go, instruments begun

@@ -15,6 +15,7 @@ from oms.reference.state import (
     KeyedPosting,
     Limits,
     Participant,
+    Pegs,
     Position,
     Session,
     Stops,
@@ -181,6 +182,7 @@ def _identity_words(venue: Venue) -> Iterator[int]:
     for i in venue.instruments:
         yield from instrument_words(i)
         yield from print_words(venue.stops_of(i.instrument_id))
+        yield from peg_words(venue.pegs_of(i.instrument_id))
     yield len(venue.participants)
     for p in venue.participants:
         yield from participant_words(p)
@@ -214,6 +216,12 @@ def instrument_words(i: Instrument) -> Iterator[int]:
 def print_words(s: Stops) -> Iterator[int]:
     """What was printed and not held against an instrument's stop orders."""
     yield from (s.low, s.high, s.base)
+
+
+def peg_words(p: Pegs) -> Iterator[int]:
+    """How far an instrument's pegs were moved; nothing where there are none."""
+    if p.orders:
+        yield from (*p.noted, p.next_id, p.is_due_again)
 
 
 def participant_words(p: Participant) -> Iterator[int]:
@@ -265,6 +273,10 @@ def _order_words(venue: Venue) -> Iterator[int]:
     for stops in venue.stops:
         for o in in_their_places(stops):
             yield from order_words(o)
+    for pegs in venue.pegs:
+        for o in pegs.orders.values():
+            if not o.pegged_price:
+                yield from order_words(o)
 
 
 def in_their_places(stops: Stops) -> list[Order]:
@@ -291,3 +303,5 @@ def order_words(o: Order) -> Iterator[int]:
         )  # fmt: skip
     if o.is_waiting:
         yield from (o.ord_type, o.stop_price, o.trigger, o.self_trade, o.is_elected)
+    if o.is_peg:
+        yield from (o.ord_type, o.peg_offset, o.self_trade, o.pegged_price)

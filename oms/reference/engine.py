@@ -16,6 +16,7 @@ from oms.reference import (
     kill,
     mass_cancel,
     matcher,
+    pegs,
     phase_change,
     scrub,
     sessions,
@@ -78,10 +79,10 @@ class Engine:
         phase_change.end_due_calls(self._venue, events, budget)
         auction.run(self._venue, events, budget)
         mass_cancel.run(self._venue, events, budget)
-        stops.follow(self._venue, events, budget)
+        _follow(self._venue, events, budget)
         for command in commands:
             self._process(events, command, timestamp_ns, budget)
-            stops.follow(self._venue, events, budget)
+            _follow(self._venue, events, budget)
         auction.publish(self._venue, events)
         self._events = bytes(events.data)
         if self._has_digest:
@@ -159,13 +160,14 @@ class Engine:
     @property
     def is_work_pending(self) -> bool:
         """Bounded work is unfinished: sweep, mass cancels, uncrosses, orders whose time is over,
-        elected stop orders.
+        elected stop orders, pegs.
         """
         venue = self._venue
         is_overdue = 0 < self.next_due_ns <= venue.numbers.last_timestamp
         is_queued = bool(venue.tasks or venue.uncrossing or venue.numbers.restate_up_to)
         is_electing = stops.next_waiting(venue) is not None
-        return venue.numbers.sweep_slot > 0 or is_queued or is_overdue or is_electing
+        is_pegging = pegs.next_due(venue) is not None
+        return venue.numbers.sweep_slot > 0 or is_queued or is_overdue or is_electing or is_pegging
 
     @property
     def next_due_ns(self) -> int:
@@ -242,6 +244,13 @@ def _go_on(venue: Venue, events: Events, budget: Budget) -> None:
     """What a command has queued, as far as this entry may."""
     auction.run(venue, events, budget)
     mass_cancel.run(venue, events, budget)
+
+
+def _follow(venue: Venue, events: Events, budget: Budget) -> None:
+    """Stop orders and pegs follow what the last command did, as far as this entry may."""
+    stops.follow(venue, events, budget)
+    while pegs.follow(venue, events, budget):
+        stops.follow(venue, events, budget)
 
 
 def _genesis(venue: Venue, command: bytes) -> None:

@@ -158,7 +158,7 @@ class Events:
                 ord_type=record.self_trade,
                 time_in_force=record.post_only,
                 display=record.trigger,
-                cl_ord_id=_TERMS_END.pack(record.expire_ns, 0, order.public_id),
+                cl_ord_id=_TERMS_END.pack(record.expire_ns, record.peg_offset, order.public_id),
             )
         )
 
@@ -388,6 +388,7 @@ def _has_terms(order: Order, record: OrderRecord) -> bool:
             record.self_trade,
             record.post_only,
             record.stop_price,
+            record.peg_offset,
             order.public_id,
         )
     )

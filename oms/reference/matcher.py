@@ -24,6 +24,7 @@ from oms.reference import (
     fees,
     ledger,
     limits,
+    peg_terms,
     phase_change,
     risk,
     self_trade,
@@ -78,7 +79,8 @@ def new_order(venue: Venue, events: Events, session: Session, record: OrderRecor
         order.trigger = record.trigger
         _park(venue, events, order, worst, record, EventKind.ORDER_ACCEPTED)
         return
-    _enter(venue, events, order, worst, record, EventKind.ORDER_ACCEPTED)
+    enter = _enter_peg if order.is_peg else _enter
+    enter(venue, events, order, worst, record, EventKind.ORDER_ACCEPTED)
     events.book_top_if_changed(order.instrument_id, before)
 
 
@@ -156,13 +158,14 @@ def replace_order(venue: Venue, events: Events, session: Session, record: OrderR
         and (not order.is_waiting or record.stop_price == order.stop_price)
         and order.cum < record.order_qty < order.cum + order.leaves
         and record.display_qty == order.peak
+        and (not order.is_peg or record.peg_offset == order.peg_offset)
         and risk.is_hiding(venue, record) == order.is_hidden
         and not order.is_for_call
         and record.time_in_force not in CALL_TIMES
     )
     if keeps_place:
         _cut_in_place(venue, order, record)
-        order.self_trade = record.self_trade if order.is_waiting else 0
+        order.self_trade = record.self_trade if order.is_waiting or order.is_peg else 0
         events.opened(EventKind.ORDER_REPLACED, order, record, is_live=True)
     else:
         place = _place_in_queue(venue, order)
@@ -174,12 +177,14 @@ def replace_order(venue: Venue, events: Events, session: Session, record: OrderR
         order.price = record.price
         order.leaves = max(record.order_qty - order.cum, 0)
         order.hide(0)
-        order.public_id, order.is_hidden = 0, False
+        order.public_id, order.is_hidden, order.pegged_price = 0, False, 0
         fees.settle_terms(venue, order)
         if order.is_waiting:
             _park(venue, events, order, worst, record, EventKind.ORDER_REPLACED)
             if order.is_elected:
                 venue.stops_of(order.instrument_id).queue.insert(place, order)
+        elif order.is_peg:
+            _enter_peg(venue, events, order, worst, record, EventKind.ORDER_REPLACED)
         else:
             order.ord_type = OrdType.LIMIT
             _enter(venue, events, order, worst, record, EventKind.ORDER_REPLACED)
@@ -275,7 +280,7 @@ def _enter(
         worst = bands.reach(venue.instruments[order.instrument_id - 1], order.side, worst)
     resting = venue.book(order.instrument_id).first_opposite(order.side, worst)
     if order.ord_type == OrdType.MARKET_TO_LIMIT and resting is not None:
-        order.price = worst = limit = resting.price
+        order.price = worst = limit = _as_limit(venue, order, resting.stands_at)
     needed = min(record.min_qty, order.leaves)
     if order.time_in_force == TimeInForce.FOK:
         needed = order.leaves
@@ -298,6 +303,44 @@ def _enter(
     _rest_or_cancel(venue, events, order, limit, record)
 
 
+def _enter_peg(
+    venue: Venue, events: Events, order: Order, _cap: int, record: OrderRecord, kind: EventKind
+) -> None:
+    """A peg that has passed every check goes where it should stand, if that is anywhere."""
+    instrument = venue.instruments[order.instrument_id - 1]
+    order.is_hidden = True
+    order.peg_offset = record.peg_offset
+    order.self_trade = record.self_trade
+    events.opened(kind, order, record, is_live=order.leaves > 0)
+    match_peg(venue, events, order, record)
+    if order.leaves == 0:
+        venue.free_slot(order)
+        return
+    ledger.hold(venue, order, order.leaves)
+    ledger.hold_fees(venue, order, order.leaves)
+    pegs = venue.pegs_of(order.instrument_id)
+    pegs.is_due_again |= pegs.noted != peg_terms.best_prices(venue, instrument)
+    venue.rest(order)
+    pause_if_stopped(venue, events, order)
+
+
+def match_peg(venue: Venue, events: Events, order: Order, record: OrderRecord) -> None:
+    """Find out where a peg should stand, and trade with whoever is in its way."""
+    order.pegged_price = peg_terms.price_of(venue, order)
+    if order.pegged_price:
+        instrument = venue.instruments[order.instrument_id - 1]
+        worst = bands.reach(instrument, order.side, order.pegged_price)
+        _match(venue, events, order, worst, self_trade.mode_of(venue, order, record), record)
+
+
+def pause_if_stopped(venue: Venue, events: Events, order: Order) -> None:
+    """If a peg would still trade with somebody, the band has stopped it: trading pauses."""
+    if not order.leaves or not order.pegged_price:
+        return
+    if venue.book(order.instrument_id).first_opposite(order.side, order.pegged_price) is not None:
+        phase_change.pause(venue, events, venue.instruments[order.instrument_id - 1])
+
+
 def _collect(
     venue: Venue, events: Events, order: Order, worst: int, record: OrderRecord, kind: EventKind
 ) -> None:
@@ -310,13 +353,22 @@ def _collect(
         venue.free_slot(order)
 
 
+def _as_limit(venue: Venue, order: Order, price: int) -> int:
+    """The best price as a limit: where it is between two ticks, the tick that reaches it."""
+    instrument = venue.instruments[order.instrument_id - 1]
+    if ticks.is_on_tick(instrument, price):
+        return price
+    rounded = ticks.price_ceil if order.side == Side.BUY else ticks.price_floor
+    return rounded(instrument, price)
+
+
 def _stay_behind(
     venue: Venue, events: Events, order: Order, best: Order, record: OrderRecord, kind: EventKind
 ) -> None:
     """A post-only order that would trade: it goes, or rests at the next price behind the others."""
     instrument = venue.instruments[order.instrument_id - 1]
     next_price = ticks.price_down if order.side == Side.BUY else ticks.price_up
-    price = next_price(instrument, best.price)
+    price = next_price(instrument, best.stands_at)
     if record.post_only == PostOnly.SLIDE and 0 < price <= PRICE_MAX:
         order.price = price
         events.opened(kind, order, record, is_live=True)
@@ -340,7 +392,7 @@ def _match(
         if mode and self_trade.is_same_owner(venue, resting, incoming):
             self_trade.prevent(venue, events, resting, incoming, mode, record)
             continue
-        price, qty = resting.price, min(resting.shown, incoming.leaves)
+        price, qty = resting.stands_at, min(resting.shown, incoming.leaves)
         match_id = venue.numbers.next_match_id
         venue.numbers.next_match_id += 1
         ledger.release(venue, resting, qty)

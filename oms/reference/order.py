@@ -12,6 +12,7 @@ from oms.messages.enums import Liquidity, OrdType, TimeInForce
 CALL_TIMES = frozenset((TimeInForce.AT_THE_OPEN, TimeInForce.AT_THE_CLOSE))
 
 STOP_TYPES: Final = frozenset((OrdType.STOP, OrdType.STOP_LIMIT))
+PEG_TYPES: Final = frozenset((OrdType.PEG_PRIMARY, OrdType.PEG_MARKET, OrdType.PEG_MIDPOINT))
 
 
 class FeeSchedule(msgspec.Struct, frozen=True):
@@ -52,11 +53,23 @@ class Order(msgspec.Struct):
     trigger: int = 0
     self_trade: int = 0  # what it will say when it enters
     is_elected: bool = False  # it stands in the queue
+    peg_offset: int = 0  # above 0: more aggressive than what it follows
+    pegged_price: int = 0  # where a peg stands; 0: it is suspended
 
     @property
     def is_waiting(self) -> bool:
         """A stop order that has not entered the book yet."""
         return self.stop_price != 0
+
+    @property
+    def is_peg(self) -> bool:
+        """It follows the best prices; `price` is its cap."""
+        return self.ord_type in PEG_TYPES
+
+    @property
+    def stands_at(self) -> int:
+        """The price of its level, at which it trades."""
+        return self.pegged_price or self.price
 
     @property
     def shown(self) -> int:

@@ -9,7 +9,7 @@ from enum import IntEnum
 from oms.bounds import TIMESTAMP_MAX
 from oms.messages import records
 from oms.messages.enums import EventFlag, EventKind, Phase, RejectReason, Side
-from oms.reference import bands, phases
+from oms.reference import bands, peg_terms, phases
 from oms.reference.book import Book
 from oms.reference.budget import Budget
 from oms.reference.call_price import find
@@ -72,6 +72,8 @@ def change(venue: Venue, events: Events, instrument: Instrument, phase: int) -> 
     if instrument.phase == phase:
         return
     call, instrument_id = instrument.call, instrument.instrument_id
+    if phase != Phase.CONTINUOUS:
+        peg_terms.suspend_all(venue, instrument)
     call.ends_ns = call.said_price = call.said_volume = call.said_imbalance = 0
     call.is_extended = False
     if phases.collects(venue, phase):
@@ -135,7 +137,7 @@ def _begin(venue: Venue, instrument: Instrument, next_phase: int) -> None:
 def is_crossed(book: Book) -> bool:
     """Whether somebody would buy for what somebody would sell for."""
     bid, ask = book.first(Side.BUY), book.first(Side.SELL)
-    return bid is not None and ask is not None and bid.price >= ask.price
+    return bid is not None and ask is not None and bid.stands_at >= ask.stands_at
 
 
 def _has_left(venue: Venue, instrument: Instrument) -> bool:

@@ -15,8 +15,8 @@ from oms.messages.enums import (
     Side,
     TimeInForce,
 )
-from oms.reference import fees, limits, phases, restriction, stop_terms, ticks
-from oms.reference.order import CALL_TIMES, STOP_TYPES, Order
+from oms.reference import fees, limits, peg_terms, phases, restriction, stop_terms, ticks
+from oms.reference.order import CALL_TIMES, PEG_TYPES, STOP_TYPES, Order
 from oms.reference.records import OrderRecord
 from oms.reference.state import HIDES, Account, Instrument, Position, Recent, Session, Venue
 
@@ -26,7 +26,8 @@ _DISPLAY_PART = 1_000  # at least this part of an iceberg is shown
 _BPS = 10_000
 _SELF_TRADE_MODES = frozenset(int(mode) for mode in SelfTrade)
 _POST_ONLY_MODES = frozenset(int(mode) for mode in PostOnly)
-_WITH_LIMIT = frozenset((OrdType.LIMIT, OrdType.STOP_LIMIT))
+_WITH_LIMIT = PEG_TYPES | {OrdType.LIMIT, OrdType.STOP_LIMIT}
+_REMEMBERED_WITH_PRICE = PEG_TYPES | {OrdType.LIMIT}
 _SIDES = frozenset(int(side) for side in Side)
 _ORD_TYPES = frozenset(int(kind) for kind in OrdType)
 _TIMES_IN_FORCE = frozenset(int(tif) for tif in TimeInForce)
@@ -95,7 +96,7 @@ def check_new(venue: Venue, session: Session, record: OrderRecord) -> int:
         at_ns=venue.numbers.last_timestamp,
         instrument_id=record.instrument_id,
         side=record.side,
-        price=0 if is_market else record.price,
+        price=record.price if record.ord_type in _REMEMBERED_WITH_PRICE else 0,
         qty=record.order_qty,
     )
     reason = limits.check_new(venue, session, record.account_id, seen) or _funds(
@@ -134,9 +135,10 @@ def check_replace(venue: Venue, session: Session, original: Order, record: Order
     is_tif_bad = record.time_in_force not in _TIMES_IN_FORCE
     if is_tif_bad or record.time_in_force == TimeInForce.FOK:
         return RejectReason.BAD_ORDER_TYPE
-    ord_type = original.ord_type if original.is_waiting else OrdType.LIMIT
+    is_special = original.is_waiting or original.is_peg
+    ord_type = original.ord_type if is_special else OrdType.LIMIT
     if (
-        _are_extras_bad(record, is_market=original.is_waiting)
+        _are_extras_bad(record, is_market=is_special)
         or not phases.takes(venue, instrument, record)
         or stop_terms.has_bad_fields(venue, record, ord_type, original=original)
     ):
@@ -245,6 +247,8 @@ def _terms(
         venue, instrument, record, ord_type=ord_type, side=side, original=original
     ):
         return RejectReason.BAD_STOP
+    if ord_type in PEG_TYPES and peg_terms.is_peg_bad(venue, record):
+        return RejectReason.BAD_PEG
     if order_qty > account.max_order_qty:
         return RejectReason.QUANTITY_ABOVE_MAX
     stop_price = stop_terms.stop_price_of(record, original)
@@ -310,5 +314,7 @@ def _capacity(venue: Venue, record: OrderRecord) -> int:
     ):
         return RejectReason.CAPACITY
     if record.ord_type in STOP_TYPES and stop_terms.is_full(venue, record.instrument_id):
+        return RejectReason.CAPACITY
+    if record.ord_type in PEG_TYPES and peg_terms.is_full(venue):
         return RejectReason.CAPACITY
     return RejectReason.NONE

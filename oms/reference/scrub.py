@@ -39,6 +39,7 @@ def _words(venue: Venue, step: int) -> Iterator[int]:
     for instrument in _in(venue.instruments, step, ENTITIES):
         yield from digest.instrument_words(instrument)
         yield from digest.print_words(venue.stops_of(instrument.instrument_id))
+        yield from digest.peg_words(venue.pegs_of(instrument.instrument_id))
     for participant in _in(venue.participants, step, ENTITIES):
         yield from digest.participant_words(participant)
     for account in _in(venue.accounts, step, ENTITIES):

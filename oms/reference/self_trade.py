@@ -52,7 +52,7 @@ def prevent(
     venue: Venue, events: Events, resting: Order, incoming: Order, mode: int, record: OrderRecord
 ) -> None:
     """The incoming order has met one of its owner's; the mode says who gives way."""
-    price, both = resting.price, min(resting.leaves, incoming.leaves)
+    price, both = resting.stands_at, min(resting.leaves, incoming.leaves)
 
     def give_way(order: Order, qty: int, liquidity: Liquidity) -> None:
         is_resting = liquidity != Liquidity.REMOVED

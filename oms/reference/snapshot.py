@@ -19,6 +19,7 @@ from oms.reference.state import (
     KeyedPosting,
     Limits,
     Participant,
+    Pegs,
     Position,
     Session,
     Stops,
@@ -54,6 +55,7 @@ class _Saved(msgspec.Struct, array_like=True):
     trades_max: int = 0
     day_match_id: int = 0
     stops: list[Stops] = []
+    pegs: list[Pegs] = []
 
 
 def save(venue: Venue) -> bytes:
@@ -82,6 +84,7 @@ def save(venue: Venue) -> bytes:
             venue.trades_max,
             venue.day_match_id,
             venue.stops,
+            venue.pegs,
         )
     )
     return _MARKER + zlib.crc32(body).to_bytes(_CRC_BYTES, "little") + body
@@ -120,9 +123,13 @@ def load(data: bytes) -> Venue:
     for user_id, account_id, bits in saved.grants:
         venue.grants[user_id, account_id] = bits
     venue.stops = saved.stops or [Stops() for _ in saved.instruments]
+    venue.pegs = saved.pegs or [Pegs() for _ in saved.instruments]
+    pegs = {order.slot: order for p in venue.pegs for order in p.orders.values()}
+    saved.orders = [pegs.get(order.slot, order) for order in saved.orders]
     for order in saved.orders:
         venue.book(order.instrument_id).add(order)
     waiting = [order for stops in venue.stops for order in (*stops.parked.values(), *stops.queue)]
+    waiting += [order for order in pegs.values() if not order.pegged_price]
     for order in (*saved.orders, *waiting):
         venue.live[order.session_id, order.user_ref_num] = order
         venue.slots[order.slot] = order

@@ -259,6 +259,27 @@ class Stops(msgspec.Struct):
         self.on_best -= order.trigger == Trigger.BEST_PRICE
 
 
+class Pegs(msgspec.Struct):
+    """One instrument's pegs, and how far they were moved to where they should stand."""
+
+    orders: dict[int, Order] = msgspec.field(default_factory=dict)  # by order_id, ascending
+    noted: tuple[int, int] = (0, 0)  # the best bid and ask of the last peg that was examined
+    next_id: int = 0  # order_id of the one to be examined next; 0: no pass is under way
+    is_due_again: bool = False  # another pass follows
+
+    def remove(self, order: Order) -> None:
+        """It lives no longer, or under another order_id."""
+        if order.order_id == self.next_id:
+            self.next_id = self.behind(order.order_id)
+        del self.orders[order.order_id]
+        if not self.orders:
+            self.noted, self.is_due_again = (0, 0), False
+
+    def behind(self, order_id: int) -> int:
+        """The peg that entered after that one; 0: none."""
+        return next((later for later in self.orders if later > order_id), 0)
+
+
 class CancelTask(msgspec.Struct, kw_only=True):
     """Work on many orders: which ones (0: any), and how far it has come in the slots."""
 
@@ -349,6 +370,7 @@ class Venue:
         self.session_limits: list[Limits] = [Limits()]
         self.default_limits = [I64_MAX, I64_MAX, I64_MAX, 0]  # as in SET_LIMITS
         self.stops: list[Stops] = []  # as books
+        self.pegs: list[Pegs] = []  # as books
         self.tasks: list[CancelTask] = []  # mass cancels not yet done, oldest first
         self.trades: dict[int, Trade] = {}  # by match_id; older ones are not looked at
         self.trades_max = 0  # how many of the last matches; 0: no trade can be taken back
@@ -378,6 +400,10 @@ class Venue:
     def stops_of(self, instrument_id: int) -> Stops:
         """The stop orders of an instrument that exists."""
         return self.stops[instrument_id - 1]
+
+    def pegs_of(self, instrument_id: int) -> Pegs:
+        """The pegs of an instrument that exists."""
+        return self.pegs[instrument_id - 1]
 
     def entitlements(self, user_id: int, account_id: int) -> int:
         """The bits of a user for an account (0: the venue)."""
@@ -413,15 +439,20 @@ class Venue:
         self.start_timer(order)
         if order.is_waiting:
             self.stops_of(order.instrument_id).add(order)
-        else:
+            return
+        if order.is_peg:
+            self.pegs_of(order.instrument_id).orders[order.order_id] = order
+        if not order.is_peg or order.pegged_price:
             self.book(order.instrument_id).add(order)
 
     def unlink(self, order: Order) -> None:
         """Take a live order out of book and indexes; its slot stays its own."""
         if order.is_waiting:
             self.stops_of(order.instrument_id).remove(order)
-        else:
+        elif not order.is_peg or order.pegged_price:
             self.book(order.instrument_id).remove(order)
+        if order.is_peg:
+            self.pegs_of(order.instrument_id).remove(order)
         del self.live[order.session_id, order.user_ref_num]
         del self.slots[order.slot]
         self.stop_timer(order)

@@ -8,7 +8,7 @@ from typing import Final
 from oms.bounds import PRICE_MAX, STOPS_MAX
 from oms.messages.enums import OrdType, Phase, Side, TimeInForce, Trigger
 from oms.reference import ticks
-from oms.reference.order import STOP_TYPES, Order
+from oms.reference.order import PEG_TYPES, STOP_TYPES, Order
 from oms.reference.records import OrderRecord
 from oms.reference.state import Instrument, Venue
 
@@ -36,8 +36,8 @@ def has_bad_fields(
 ) -> bool:
     """Fields that this type of order does not use, or not so."""
     if not are_offered(venue):
-        return ord_type in STOP_TYPES
-    if record.trail or record.peg_offset:
+        return ord_type in STOP_TYPES or ord_type in PEG_TYPES
+    if record.trail or (record.peg_offset and ord_type not in PEG_TYPES):
         return True
     if ord_type not in STOP_TYPES:
         return bool(record.stop_price or record.trigger)

@@ -33,6 +33,7 @@ UNIT_TESTS: Final = (
     "tests/properties/test_expiry_bounds.py",
     "tests/properties/test_mass_cancel_bounds.py",
     "tests/properties/test_posting_bounds.py",
+    "tests/properties/test_peg_bounds.py",
 )
 
 

@@ -7,6 +7,7 @@ source changes, its text here changes with it: a test in CI plants all of them.
 from typing import Final
 
 from tests.mutants.engine_faults_money import MONEY
+from tests.mutants.engine_faults_pegs import PEGS
 from tests.mutants.engine_faults_rest import CHANGES_REST
 from tests.mutants.engine_faults_risk import RISK
 from tests.mutants.planting import Change
@@ -165,4 +166,4 @@ QUEUES: Final = [
     ),
 ]
 
-CHANGES: Final = [*MATCHING, *QUEUES, *CHANGES_REST, *MONEY, *RISK]
+CHANGES: Final = [*MATCHING, *QUEUES, *CHANGES_REST, *MONEY, *RISK, *PEGS]

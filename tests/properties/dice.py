@@ -24,6 +24,7 @@ class Dice:
     def __init__(self, rng: Random, *, is_deep: bool) -> None:
         self.rng = rng
         self.is_deep = is_deep  # one book with many levels
+        self.peg_share = rng.choice((0.04, 0.04, 0.1, 0.5))
         self.time_ns = venues.START_NS + 10
         self.last_refs: dict[int, int] = {}  # of this step: session_id -> user_ref_num
 

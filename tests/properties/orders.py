@@ -17,7 +17,7 @@ from oms.messages.enums import (
     TimeInForce,
 )
 from oms.reference.state import Instrument, Venue
-from tests.properties import waiting
+from tests.properties import pegging, waiting
 from tests.properties.dice import DEEP_TICKS, I64_MAX, I64_MIN, U32_MAX, Dice
 from tests.properties.operations import COLLECTING
 
@@ -66,7 +66,8 @@ def new_order(dice: Dice, venue: Venue) -> c.Command:
         cross_type=rng.choice(b"NOC"),
         **_extras(dice, instrument, tif, is_market=is_market),
     )
-    return waiting.perhaps(rng, venue, instrument, order)
+    order = waiting.perhaps(rng, venue, instrument, order)
+    return pegging.perhaps(rng, instrument, order, share=dice.peg_share)
 
 
 def _call_tif(dice: Dice, instrument: Instrument, tif: int) -> int:
@@ -143,7 +144,8 @@ def replace(dice: Dice, venue: Venue) -> c.Command:
         iso=rng.choice(b"YN"),
         **extras,
     )
-    return waiting.as_replace(rng, venue, order, made)
+    made = waiting.as_replace(rng, venue, order, made)
+    return pegging.as_replace(rng, venue, order, made)
 
 
 def cancel(dice: Dice, venue: Venue) -> c.Command:

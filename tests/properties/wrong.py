@@ -9,7 +9,7 @@ from oms.bounds import TIMESTAMP_MAX
 from oms.messages import commands as c
 from oms.messages.packing import pack_batch
 from oms.reference.state import Venue
-from tests.properties import waiting
+from tests.properties import pegging, waiting
 from tests.properties.dice import I64_MAX, I64_MIN, U32_MAX, Dice
 from tests.properties.orders import PRICES
 from tests.properties.steps import Planned, Signed, Step, fill_in
@@ -20,7 +20,7 @@ ODD_FIELDS: dict[str, tuple[int, ...]] = {
     "price": PRICES,
     "time_in_force": (0, 4, 5, 6, 7, 8, 9, 255),
     "side": (0, 3, 5, 6, 255),
-    "ord_type": (0, 1, 3, 4, 5, 6, 255),
+    "ord_type": (0, 1, 3, 4, 5, 6, 8, 9, 10, 11, 255),
     "account_id": (0, 1, 99, U32_MAX),
     "instrument_id": (0, 1, 99, U32_MAX),
     "user_ref_num": (0, 1, 1, 1, 2, 3, U32_MAX - 1),
@@ -32,6 +32,7 @@ ODD_FIELDS: dict[str, tuple[int, ...]] = {
     "display_qty": QTYS,
     "expire_ns": (0, 1, TIMESTAMP_MAX, I64_MAX, I64_MIN),
     **waiting.ODD_FIELDS,
+    **pegging.ODD_FIELDS,
 }
 
 

@@ -45,6 +45,11 @@ SELF_TRADES = {
     "odd": 5,
 }
 POST_ONLY = {"": 0, "cancel": PostOnly.CANCEL, "slide": PostOnly.SLIDE, "odd": 3}
+PEGS = {
+    "primary": OrdType.PEG_PRIMARY,
+    "market": OrdType.PEG_MARKET,
+    "mid": OrdType.PEG_MIDPOINT,
+}
 TRIGGERS = {"last": Trigger.LAST_TRADE, "best": Trigger.BEST_PRICE, "odd": 2}
 TIMES_IN_FORCE = {tif.name.lower(): tif for tif in TimeInForce}
 RAW_TYPES: dict[str, type[c.Command]] = {
@@ -189,6 +194,8 @@ def _new_order(
     kind = {"market": OrdType.MARKET, "best": OrdType.MARKET_TO_LIMIT}.get(price, OrdType.LIMIT)
     if is_stop:
         kind = OrdType.STOP if price == "market" else OrdType.STOP_LIMIT
+    if "peg" in options:
+        kind = PEGS[options.pop("peg")]
     ord_type = int(options.pop("type", kind))
     return c.NewOrder(
         *sign,
@@ -213,7 +220,7 @@ def _new_order(
 
 
 def _extras(options: dict[str, str]) -> dict[str, int]:
-    """`min=50 self=newest post=slide stop=10.00 trigger=best`."""
+    """`min=50 self=newest post=slide stop=10.00 trigger=best offset=-0.01`."""
     return {
         "min_qty": int(options.pop("min", "0")),
         "self_trade": SELF_TRADES[options.pop("self", "")],
@@ -222,6 +229,7 @@ def _extras(options: dict[str, str]) -> dict[str, int]:
         "display_qty": int(options.pop("show", "0")),
         "stop_price": world.units(options.pop("stop", "0")),
         "trigger": TRIGGERS[options.pop("trigger", "last")],
+        "peg_offset": world.units(options.pop("offset", "0")),
     }
 
 

@@ -8,6 +8,7 @@ from enum import IntEnum
 from functools import cache
 
 from oms.bounds import EVENT_BYTES
+from oms.messages import link
 from oms.messages.enums import (
     CancelReason,
     CommandKind,
@@ -31,6 +32,7 @@ from oms.messages.event_records import (
     unpack_terms,
 )
 from oms.reference.engine import Engine
+from oms.reference.order import PEG_TYPES
 from tests.scenarios import world
 
 _SIDES: dict[int, str] = {Side.BUY: "buy", Side.SELL: "sell", Side.SELL_SHORT: "short"}
@@ -210,15 +212,18 @@ def _terms(e: Event) -> str:
         text += " hidden"
     if e.ord_type == OrdType.MARKET_TO_LIMIT:
         text += " (best)"
-    if e.ord_type in {OrdType.STOP, OrdType.STOP_LIMIT}:
+    if e.ord_type in {OrdType.STOP, OrdType.STOP_LIMIT, *PEG_TYPES}:
         text += f" ({name_of(OrdType, e.ord_type).lower().replace('_', '-')})"
     if e.time_in_force != TimeInForce.DAY:
         text += f" {name_of(TimeInForce, e.time_in_force).lower()}"
     return text
 
 
-def _waits(stop_price: int) -> str:
-    return f" stop {price(stop_price)}" if stop_price else ""
+def _waits(order: link.OrderView) -> str:
+    """What a stop order waits for, where a peg stands."""
+    if order.ord_type in PEG_TYPES:
+        return f" pegged at {price(order.pegged_price)}" if order.pegged_price else " suspended"
+    return f" stop {price(order.stop_price)}" if order.stop_price else ""
 
 
 def state(words: list[str], engine: Engine) -> str:
@@ -247,7 +252,7 @@ def state(words: list[str], engine: Engine) -> str:
             orders = engine.session_orders(world.PEOPLE.index(name) + 1)
             lines = [
                 f"#{o.user_ref_num} {side(o.side)} {o.leaves_qty} {symbol(o.instrument_id)}"
-                f" @ {price(o.price)}{_waits(o.stop_price)} done {o.cum_qty}"
+                f" @ {price(o.price)}{_waits(o)} done {o.cum_qty}"
                 for o in orders
             ]
             return f"orders {name}: {', '.join(lines) or 'none'}"

@@ -158,7 +158,7 @@ def test_a_snapshot_of_the_version_before_is_read() -> None:
     copy = Engine()
     copy.restore(engine.snapshot())
     assert copy.state_digest() == engine.state_digest()
-    assert int.from_bytes(copy.snapshot()[8:16], "little") == 3
+    assert int.from_bytes(copy.snapshot()[8:16], "little") == 4
 
 
 def test_a_snapshot_of_version_2_is_read() -> None:
@@ -182,6 +182,32 @@ def test_a_snapshot_of_version_2_is_read() -> None:
     assert [(level.price, level.qty) for level in book.asks] == [
         (100_000, 15), (100_100, 50), (100_200, 100),
     ]  # fmt: skip
+    copy = Engine()
+    copy.restore(engine.snapshot())
+    assert copy.state_digest() == engine.state_digest()
+
+
+def test_a_snapshot_of_version_3_is_read() -> None:
+    """Stop orders, fees, bands, limits and trades of the version before come back as they were."""
+    old = (GOLDEN / "snapshot_v3.bin").read_bytes()
+    assert int.from_bytes(old[8:16], "little") == 3
+    engine = Engine()
+    engine.restore(old)
+    engine.verify()
+    assert (engine.digest(), engine.event_seq, engine.applied_index) == (0x6A687BC9B985F350, 63, 18)
+    orders = [
+        (session_id, o.user_ref_num, o.leaves_qty, o.cum_qty, o.price, o.stop_price, o.is_hidden)
+        for session_id in (2, 3, 4)
+        for o in engine.session_orders(session_id)
+    ]
+    assert orders == [
+        (2, 2, 15, 0, 99_500, 0, False), (2, 3, 12, 0, 107_100, 102_000, False),
+        (2, 4, 5, 0, 100_000, 0, False), (3, 2, 40, 0, 100_500, 0, False),
+        (4, 1, 23, 2, 100_400, 0, True), (4, 2, 7, 0, 99_000, 99_000, False),
+    ]  # fmt: skip
+    account = engine.account(1)
+    assert account is not None
+    assert (account.cash, account.hold, account.fee_schedule) == (9_997_999_994, 3_277_711, 1)
     copy = Engine()
     copy.restore(engine.snapshot())
     assert copy.state_digest() == engine.state_digest()
