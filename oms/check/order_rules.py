@@ -14,6 +14,7 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
+from oms.check.as_sent import is_as_sent, is_near_enough
 from oms.check.evidence import Day, Evidence
 from oms.check.verdict import Kind, Verdict
 from oms.wire import ouch_messages as m
@@ -28,17 +29,8 @@ _BROKEN: Final = struct.Struct(">xQIQ")
 _REJECTED: Final = struct.Struct(">xQIH")
 _REPLACE_SENT: Final = struct.Struct(">xIII")  # the original, the new number, the total
 
-_ORDER_AS_SENT: Final = slice(1, 27)  # of EnterOrder: UserRefNum to time in force
-_ORDER_AS_TOLD: Final = slice(9, 35)  # of Accepted: the same fields
-_BEFORE_PRICE_SENT: Final = slice(1, 18)
-_BEFORE_PRICE_TOLD: Final = slice(9, 26)
-_PRICE_SENT: Final = slice(18, 26)
-_ID_SENT: Final = slice(31, 45)  # of EnterOrder: the client's own name of the order
-_ID_TOLD: Final = slice(48, 62)
-_SENT_BYTES: Final = 47  # of EnterOrder without optional fields
 _TIMESTAMP: Final = slice(1, 9)
 _MARKET: Final = m.PRICE_MARKET
-_MARKET_PRICES: Final = frozenset((m.PRICE_MARKET, m.PRICE_MARKET_ROUND, m.PRICE_MARKET_U64))
 _DEAD: Final = m.STATE_DEAD
 _BUY: Final = m.SIDE_BUY
 _DECREMENT: Final = ord("D")
@@ -174,13 +166,13 @@ class _UserRules:
         first = self._day.sent_as(urn)
         if first is not None and first.first_ns > now_ns > 0:
             self._find(Kind.REORDERED, f"order {urn} was accepted before it was entered")
-        if first is not None and _is_as_sent(first.message, data):
+        if first is not None and is_as_sent(first.message, data):
             return
         entered = self._day.sent_under(urn, m.EnterOrder.TYPE)
         if not entered:
             if now_ns:  # else before these histories began
                 self._find(Kind.INVENTED, f"order {urn} was accepted and never entered")
-        elif not any(_is_as_sent(sent, data) or _is_near_enough(sent, data) for sent in entered):
+        elif not any(is_as_sent(sent, data) or is_near_enough(sent, data) for sent in entered):
             self._find(Kind.CONTRADICTED, f"order {urn} was accepted otherwise than entered")
 
     def _replaced(self, data: bytes, now_ns: int) -> None:
@@ -291,16 +283,3 @@ class _UserRules:
             text = f"order {urn}: {-order.leaves} more were executed and canceled than ordered"
             self._find(Kind.IMPOSSIBLE, text)
         order.is_over = order.leaves <= 0
-
-
-def _is_as_sent(sent: bytes, told: bytes) -> bool:
-    """Whether an acceptance repeats every field of the order."""
-    return sent[_ORDER_AS_SENT] == told[_ORDER_AS_TOLD] and sent[_ID_SENT] == told[_ID_TOLD]
-
-
-def _is_near_enough(sent: bytes, told: bytes) -> bool:
-    """As sent but for the price, which the venue gives to market orders and may have to move."""
-    is_plain = len(sent) == _SENT_BYTES
-    is_market = int.from_bytes(sent[_PRICE_SENT], "big") in _MARKET_PRICES
-    is_same = sent[_BEFORE_PRICE_SENT] == told[_BEFORE_PRICE_TOLD]
-    return is_same and sent[_ID_SENT] == told[_ID_TOLD] and (is_market or not is_plain)

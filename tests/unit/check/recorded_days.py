@@ -62,12 +62,14 @@ def change_price(client: RecordedClient) -> None:
     client.stream[-1] = bytes(last)
 
 
-def acceptance(urn: int, *, qty: int = 100, price: int = PRICE, order_id: int = 999) -> bytes:
+def acceptance(
+    urn: int, *, qty: int = 100, price: int = PRICE, order_id: int = 999, terms: bytes = b""
+) -> bytes:
     return ouch.encode(
         m.Accepted(
             (1 << 46) + 1_000_000_000, urn, m.SIDE_BUY, qty, SYMBOL, price, m.TIF_DAY,
             m.DISPLAY_VISIBLE, order_id, m.CAPACITY_PRINCIPAL, m.ISO_NO, m.CROSS_CONTINUOUS,
-            m.STATE_LIVE, b"",
+            m.STATE_LIVE, b"", terms,
         )
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ from oms.check.judge import check
 from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.wire import ouch_messages as m
+from oms.wire.appendage import Option, Tag, build_appendage
 from tests.support.recorded_venue import START_NS, SYMBOL
 from tests.unit.check.recorded_days import PRICE, bust, opened, traded, verdict_of
 
@@ -127,6 +128,30 @@ def test_a_trade_that_was_taken_back_is_no_violation(tmp_path: Path) -> None:
     told = [client.stream[-1][:1] for client in venue.clients]
     verdict = verdict_of(venue)
     assert told == [b"B", b"B"]
+    assert verdict.is_clean, verdict
+
+
+def test_orders_with_terms_are_what_they_were_sent_as(tmp_path: Path) -> None:
+    """Every term that comes back is compared: an honest echo must pass, in all its spellings."""
+    venue = opened(tmp_path)
+    first, second = venue.clients
+    stop = Option(Tag.STOP_PRICE, PRICE)
+    asked: list[tuple[int, list[Option]]] = [
+        (PRICE + 500, [stop]),  # until its stop price is traded
+        (m.PRICE_MARKET, [stop, Option(Tag.STOP_TRIGGER, ord("B"))]),
+        (PRICE - 500, [Option(Tag.MAX_FLOOR, 20), Option(Tag.POST_ONLY, ord("P"))]),
+        (PRICE - 500, [Option(Tag.MIN_QTY, 20), Option(Tag.AIQ_STRATEGY, ord("O"))]),
+        (PRICE - 500, [Option(Tag.POST_ONLY, ord("N"))]),
+    ]
+    for price, options in asked:
+        urn, terms = next(first.next_urn), build_appendage(options)
+        first.send(m.EnterOrder(urn, m.SIDE_BUY, 100, SYMBOL, price, appendage=terms))
+    venue.step()
+    second.enter(m.SIDE_SELL, 250, PRICE)  # the best price: one enters, and its trade the other
+    venue.step()
+    told = b"".join(message[:1] for message in first.stream)
+    assert told == b"SAAAAATETE"
+    verdict = verdict_of(venue)
     assert verdict.is_clean, verdict
 
 

@@ -10,6 +10,7 @@ from oms.check.verdict import Kind
 from oms.config import SettingsError
 from oms.wire import ouch
 from oms.wire import ouch_messages as m
+from oms.wire.appendage import Option, Tag, build_appendage
 from tests.support.recorded_venue import SYMBOL
 from tests.unit.check.recorded_days import (
     PRICE,
@@ -100,6 +101,37 @@ def test_a_life_that_no_order_can_have_is_found(
     verdict = verdict_of(venue)
     assert kind in found(verdict), verdict
     assert any(words in text for text in verdict.examples), verdict.examples
+
+
+STOP = (Option(Tag.STOP_PRICE, PRICE), Option(Tag.STOP_TRIGGER, ord("B")))
+ICEBERG = (Option(Tag.MAX_FLOOR, 20),)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "is_found"),
+    [
+        (STOP, STOP, False),
+        (STOP, (Option(Tag.STOP_PRICE, PRICE + 100), STOP[1]), True),
+        (STOP, (STOP[0], Option(Tag.STOP_TRIGGER, ord("L"))), True),
+        (STOP[:1], (STOP[0], Option(Tag.STOP_TRIGGER, ord("L"))), False),
+        (STOP[:1], STOP, True),
+        (ICEBERG, (Option(Tag.MAX_FLOOR, 30),), True),
+        ((), ICEBERG, True),
+        (ICEBERG, (Option(Tag.FIRM, b"A1  "), *ICEBERG), False),
+        (STOP, (), False),
+    ],
+)
+def test_terms_that_come_back_otherwise_than_sent_are_found(
+    tmp_path: Path, asked: tuple[Option, ...], said: tuple[Option, ...], *, is_found: bool
+) -> None:
+    """The client waits for another price than its order does; only what is not said is no proof."""
+    venue = opened(tmp_path)
+    client = venue.clients[0]
+    venue.listen()
+    terms = build_appendage(list(asked))
+    client.write(m.EnterOrder(1, m.SIDE_BUY, 100, SYMBOL, PRICE, appendage=terms))
+    client.hear(acceptance(1, terms=build_appendage(list(said))))
+    assert (Kind.CONTRADICTED in found(verdict_of(venue))) == is_found
 
 
 def test_two_sides_of_a_match_that_do_not_agree_are_found(tmp_path: Path) -> None:
