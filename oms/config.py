@@ -26,6 +26,13 @@ class SettingsError(Exception):
         super().__init__(f"what: {what}\nwhy:  {why}\ndo:   {do}\nread: {read}")
 
 
+class CurrencyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Money of one kind; the first of the file is the venue's first, whose rate is 1."""
+
+    code: Annotated[str, Meta(min_length=3, max_length=3)]  # ISO 4217, capital letters
+    rate: str = "1"  # what one unit is worth in the first currency; for exposure limits alone
+
+
 class InstrumentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One instrument. Prices as decimal strings in units of the quote currency ("585.33")."""
 
@@ -36,6 +43,7 @@ class InstrumentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     price_collar_bps: Natural = 0
     market_collar_bps: Positive = 500
     phase: str = "CONTINUOUS"
+    currency: str = ""  # the code of the one it is traded and settled in; empty: the first
 
 
 class AccountConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,7 +51,8 @@ class AccountConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     firm: Annotated[str, Meta(min_length=1, max_length=4)]
     participant: str
-    cash: str = "0"
+    cash: str = "0"  # of the first currency
+    balances: dict[str, str] = {}  # of others, by code
     shares: dict[str, int] = {}
     all_shares: Natural = 0  # of every instrument
     max_order_qty: Positive = 1_000_000
@@ -75,6 +84,7 @@ class CapacityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sessions_max: Positive = bounds.SESSIONS_MAX
     positions_max: Positive = bounds.POSITIONS_MAX
     duplicates_max: Positive = bounds.DUPLICATES_MAX
+    currencies_max: Positive = bounds.CURRENCIES_MAX
     trades_max: Positive = bounds.TRADES_MAX_DEFAULT  # of a day's last matches: may be taken back
 
 
@@ -117,6 +127,7 @@ class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     participants: list[str]
     accounts: list[AccountConfig]
     users: list[UserConfig]
+    currencies: list[CurrencyConfig] = []  # none: one without a code
     capacity: CapacityConfig = CapacityConfig()
     risk: RiskConfig = RiskConfig()
     fees: list[FeesConfig] = []

@@ -18,13 +18,13 @@ from oms._core.records cimport (
 from oms._core.risk_admin cimport open_limits
 from oms._core.sessions cimport Session
 from oms._core.state cimport (
-    Capacities, State, add_event, grant_of, has_account, has_instrument, state_open,
+    Capacities, State, add_event, grant_of, has_account, has_currency, has_instrument, state_open,
     trades_open,
 )
 from oms._core.types cimport (
-    ACCOUNTS_MAX, BPS, ENTITLED_ALL, GRANT_DISABLED, HARD_ORDERS_MAX, IDENTITY_FACTOR,
-    INSTRUMENTS_MAX, OPTION_ALL, OUTCOME_WINDOW, PARTICIPANTS_MAX, POSITIONS_MAX, PRICE_MAX,
-    PRICE_SCALE_MAX, PROTOCOL_ADMIN, PROTOCOL_OUCH, REJECT_BAD_VALUE, REJECT_CAPACITY,
+    ACCOUNTS_MAX, BPS, CURRENCIES_MAX, ENTITLED_ALL, GRANT_DISABLED, HARD_ORDERS_MAX,
+    IDENTITY_FACTOR, INSTRUMENTS_MAX, OPTION_ALL, OUTCOME_WINDOW, PARTICIPANTS_MAX, POSITIONS_MAX,
+    PRICE_MAX, PRICE_SCALE_MAX, PROTOCOL_ADMIN, PROTOCOL_OUCH, REJECT_BAD_VALUE, REJECT_CAPACITY,
     REJECT_DUPLICATE_ID, REJECT_NONE, REJECT_UNKNOWN_ID, SELF_TRADE_DECREMENT, SESSIONS_MAX,
     TRADES_MAX, USERS_MAX,
 )
@@ -66,10 +66,11 @@ cdef inline void apply_genesis(State* state, const CommandRecord* command) noexc
     )
     if not are_capacities_good(&capacities):
         return
-    if record.trades_max > TRADES_MAX:
+    if record.trades_max > TRADES_MAX or record.currencies_max > CURRENCIES_MAX:
         return
     state_open(state, &capacities)
     trades_open(state, record.trades_max)
+    state.currencies_max = record.currencies_max if record.currencies_max else CURRENCIES_MAX
     state.numbers.has_genesis = 1
     state.numbers.cluster_id = record.cluster_id
     state.numbers.rule_version = record.rule_version
@@ -124,12 +125,15 @@ cdef inline uint8_t apply_add_instrument(
     State* state, const InstrumentRecord* record
 ) noexcept nogil:
     cdef Instrument* instrument
+    cdef uint32_t currency_id = record.currency_id if record.currency_id else 1
     cdef uint32_t i
     cdef uint8_t reason = next_id(
         record.instrument_id, state.numbers.instrument_count, state.capacities.instruments_max
     )
     if reason:
         return reason
+    if not has_currency(state, currency_id):
+        return REJECT_UNKNOWN_ID
     if (
         not are_terms_good(record) or not is_offered(state, record.phase)
         or record.price_scale > PRICE_SCALE_MAX or is_blank(&record.symbol, 1)
@@ -140,6 +144,8 @@ cdef inline uint8_t apply_add_instrument(
             return REJECT_BAD_VALUE
     instrument = &state.instruments[record.instrument_id]
     state.numbers.instrument_count += 1
+    instrument.currency_id = <uint8_t>currency_id
+    instrument.balances = state.balances[currency_id]
     set_terms(instrument, record)
     instrument.phase = record.phase
     instrument.is_crossable = collects(state, record.phase)
@@ -157,6 +163,8 @@ cdef inline uint8_t apply_set_instrument(
         return REJECT_UNKNOWN_ID
     instrument = &state.instruments[record.instrument_id]
     if not are_terms_good(record):
+        return REJECT_BAD_VALUE
+    if record.currency_id and record.currency_id != instrument.currency_id:
         return REJECT_BAD_VALUE
     if record.tick_size != instrument.tick_size and (
         instrument.book.ladders[0].level_count or instrument.book.ladders[1].level_count

@@ -163,11 +163,11 @@ cdef inline void fill_one(
     elif instrument.phase == PHASE_CLOSING_AUCTION:
         liquidity = LIQUIDITY_CLOSING
     ledger_hold(
-        &state.accounts[order.account_id], &state.positions.positions[order.position], order,
+        &instrument.balances[order.account_id], &state.positions.positions[order.position], order,
         -<int64_t>qty,
     )
     ledger_settle(
-        &state.accounts[order.account_id], &state.positions.positions[order.position],
+        &instrument.balances[order.account_id], &state.positions.positions[order.position],
         order.side == SIDE_BUY, price, qty,
     )
     state.levels.levels[order.level].qty -= qty

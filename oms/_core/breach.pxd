@@ -7,7 +7,7 @@ examined, so that each order that goes makes room for the others (docs/rules.md,
 from libc.stdint cimport int64_t
 
 from oms._core.ledger cimport Account
-from oms._core.limit_checks cimport is_position_beyond, is_short
+from oms._core.limit_checks cimport exposure_of, is_position_beyond, is_short
 from oms._core.limits cimport Limits
 from oms._core.order_pool cimport Order
 from oms._core.restriction cimport Asked, is_restricted
@@ -51,6 +51,9 @@ cdef inline bint is_beyond(const State* state, const Order* order) noexcept nogi
         )
         or (own.max_open_orders and account.live_orders > own.max_open_orders)
         or (its.max_open_orders and session.live_orders > its.max_open_orders)
-        or (own.max_exposure and account.exposure > own.max_exposure)
+        or (
+            own.max_exposure
+            and exposure_of(state, order.account_id, 1, 0) > own.max_exposure
+        )
         or (own.short_sale == SHORT_SALE_FORBIDDEN and is_short(order.side))
     )

@@ -7,7 +7,7 @@ trade is taken back once.
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 
-from oms._core.ledger cimport ledger_settle, position_find
+from oms._core.ledger cimport Account, ledger_settle, position_find
 from oms._core.machine cimport rare
 from oms._core.order_events cimport number_in_account, number_in_session
 from oms._core.order_pool cimport FeeTerms, ORDER_HAS_FEES, Order, fees_of
@@ -76,15 +76,16 @@ cdef inline void return_side(
     """One side gets back what it gave, its fee too, and gives back what it got."""
     cdef const TradeSide* side = &trade.sides[which]
     cdef uint32_t slot = position_find(&state.positions, side.account_id, trade.instrument_id)
+    cdef Account* balances = state.instruments[trade.instrument_id].balances
     cdef EventRecord* event
     ledger_settle(
-        &state.accounts[side.account_id], &state.positions.positions[slot], which == 1,
+        &balances[side.account_id], &state.positions.positions[slot], which == 1,
         trade.price, trade.qty,
     )
     state.accounts[side.account_id].may_owe = 1
     if side.fee_account_id:
-        state.accounts[side.account_id].cash += side.fee
-        state.accounts[side.fee_account_id].cash -= side.fee
+        balances[side.account_id].cash += side.fee
+        balances[side.fee_account_id].cash -= side.fee
         state.accounts[side.fee_account_id].may_owe = 1
     event = add_event(state, EVENT_TRADE_BUSTED)
     number_in_session(state, event, side.session_id, NULL)

@@ -8,7 +8,9 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from oms._core.bust cimport first_trade
 from oms._core.calls cimport Call, call_queue_at
-from oms._core.digest_money cimport take_fee_terms, take_fees, take_keyed, take_trades
+from oms._core.digest_money cimport (
+    take_currencies, take_fee_terms, take_fees, take_keyed, take_trades,
+)
 from oms._core.digest_parties cimport (
     take_default_limits, take_limits, take_parties, take_positions, take_sessions, take_users,
 )
@@ -41,7 +43,7 @@ cdef inline uint64_t state_digest(const State* state) noexcept nogil:
     take_users(&hash_, state)
     take_sessions(&hash_, state)
     take_orders(&hash_, state)
-    take(&hash_, <uint64_t>state.numbers.cash_issued)
+    take_currencies(&hash_, state)
     take(&hash_, state.restating.up_to)
     take(&hash_, state.restating.last_number)
     take_tasks(&hash_, state)
@@ -106,6 +108,7 @@ cdef inline void take_instrument(Hash* hash_, const State* state, uint32_t i) no
     take(hash_, instrument.market_collar_bps)
     take(hash_, instrument.phase)
     take(hash_, instrument.price_scale)
+    take(hash_, instrument.currency_id)
     take(hash_, <uint64_t>instrument.shares_issued)
     take(hash_, instrument.topic_seq)
     take(hash_, instrument.is_killed)

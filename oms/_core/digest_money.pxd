@@ -11,6 +11,16 @@ from oms._core.order_pool cimport FeeTerms
 from oms._core.state cimport KeyedPosting, State, TradeRecord, TradeSide
 
 
+cdef inline void take_currencies(Hash* hash_, const State* state) noexcept nogil:
+    """Which there are, and what was issued of each."""
+    cdef uint32_t i
+    take(hash_, state.currency_count)
+    for i in range(1, state.currency_count + 1):
+        take(hash_, state.currencies[i].code)
+        take(hash_, <uint64_t>state.currencies[i].rate)
+        take(hash_, <uint64_t>state.currencies[i].issued)
+
+
 cdef inline void take_fees(Hash* hash_, const State* state) noexcept nogil:
     """The fee schedules."""
     cdef uint32_t i
@@ -65,3 +75,4 @@ cdef inline void take_keyed(Hash* hash_, const KeyedPosting* posting) noexcept n
     take(hash_, <uint64_t>posting.amount)
     take(hash_, posting.to_account_id)
     take(hash_, <uint64_t>posting.cost)
+    take(hash_, posting.currency_id)

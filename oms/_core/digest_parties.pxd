@@ -40,6 +40,7 @@ cdef inline void take_participant(Hash* hash_, const State* state, uint32_t i) n
 
 cdef inline void take_account(Hash* hash_, const State* state, uint32_t i) noexcept nogil:
     cdef const Account* account = &state.accounts[i]
+    cdef uint32_t currency
     take(hash_, i)
     take(hash_, account.participant_id)
     take(hash_, account.firm)
@@ -55,6 +56,9 @@ cdef inline void take_account(Hash* hash_, const State* state, uint32_t i) noexc
     take(hash_, account.is_killed)
     take(hash_, account.fee_schedule)
     take(hash_, account.may_owe)
+    for currency in range(2, state.currency_count + 1):
+        take(hash_, <uint64_t>state.balances[currency][i].cash)
+        take(hash_, <uint64_t>state.balances[currency][i].hold)
 
 
 cdef inline int compare_positions(const void* left, const void* right) noexcept nogil:

@@ -6,6 +6,7 @@ Called by admission, risk, administration, views, digest and snapshot. Promises:
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from oms._core.ledger cimport Account
 from oms._core.machine cimport LIKELY, MIX, U64_MAX, high_half
 from oms._core.order_book cimport Book
 
@@ -17,12 +18,11 @@ cdef struct Instrument:
     int64_t plain_tick  # the tick where it is all that says which prices are valid, else 0
     uint64_t grid_inverse  # 2^64 / grid_size rounded up; see grid_of
     int64_t grid_size  # the tick as it was when nothing rested; speed alone, no state
+    Account* balances  # by account id: those of its currency
     uint64_t topic_seq
     uint32_t lot_size
     uint32_t price_collar_bps  # 0: none
-    uint32_t market_collar_bps
     uint8_t phase
-    uint8_t price_scale
     uint8_t is_killed  # no new orders in it
     uint8_t is_crossable  # orders were collected: best bid and ask may overlap
     uint8_t has_bands
@@ -30,7 +30,10 @@ cdef struct Instrument:
     uint8_t gate  # gate.pxd
     uint8_t restriction  # RESTRICTION bits, for every account
     uint8_t followers  # FOLLOWED_BY_... bits: what else is to be looked at when its market moves
+    uint32_t market_collar_bps  # from here on nothing that every order asks for
     uint32_t hidden_orders  # how many rest (hidden.pxd)
+    uint8_t price_scale
+    uint8_t currency_id  # traded and settled in it
     uint64_t symbol  # 8 bytes as sent
     int64_t shares_issued  # deposits less withdrawals
 

@@ -14,6 +14,7 @@ from oms._core.admin cimport (
 from oms._core.auction cimport calls_start, publish_calls, settle_calls
 from oms._core.bands cimport apply_set_bands
 from oms._core.bust cimport apply_bust_trade
+from oms._core.currencies cimport apply_add_currency
 from oms._core.day cimport apply_end_day, apply_start_day, expire_due, sweep_step
 from oms._core.fees cimport apply_set_fees
 from oms._core.hash cimport mix_entry, mix_header
@@ -105,10 +106,7 @@ cdef inline bint is_entry(const uint8_t* data, uint64_t size) noexcept nogil:
 
 
 cdef inline bint is_admin_kind(uint8_t kind) noexcept nogil:
-    return (
-        COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_SET_RESTRICTION
-        or COMMAND_SET_FEES <= kind <= COMMAND_SET_BANDS
-    )
+    return COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_SET_BANDS
 
 
 cdef inline void apply_command(State* state, const CommandRecord* command) noexcept nogil:
@@ -248,6 +246,7 @@ cdef inline void directory_changed(State* state, const CommandRecord* command) n
         command.kind <= COMMAND_GRANT
         or command.kind == COMMAND_SET_LIMITS
         or command.kind == COMMAND_SET_INSTRUMENT
+        or command.kind == COMMAND_ADD_CURRENCY
     ):
         event = add_event(state, EVENT_DIRECTORY_CHANGED)
         event.qty = command.kind
@@ -276,6 +275,8 @@ cdef inline uint8_t apply_admin(
         or kind == COMMAND_TRANSFER
     ):
         return apply_posting(state, command)
+    if kind == COMMAND_ADD_CURRENCY:
+        return apply_add_currency(state, command)
     if kind == COMMAND_BUST_TRADE:
         return apply_bust_trade(state, command)
     if kind == COMMAND_SET_FEES:

@@ -20,7 +20,9 @@ from oms._core.dispatch cimport apply_entry
 from oms._core.hash cimport folded
 from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
+from oms._core.limit_checks cimport exposure_of
 from oms._core.limits cimport Limits
+from oms._core.machine cimport wide
 from oms._core.order_pool cimport (
     ORDER_HAS_FEES, ORDER_HIDDEN, ORDER_MARKET, ORDER_PEG, ORDER_STOP, Order, public_id_of,
 )
@@ -40,9 +42,8 @@ from oms._core.types cimport *
 from oms._core.walk cimport broken_promise
 
 from oms.messages.link import (
-    AccountView, BookView, Directory, FeeView, FirmView, InstrumentView, LevelView, LimitsView,
-    OrderView,
-    PositionView, SessionView, Totals, UserView,
+    AccountView, BalanceView, BookView, CurrencyTotals, CurrencyView, Directory, FeeView, FirmView,
+    InstrumentView, LevelView, LimitsView, OrderView, PositionView, SessionView, Totals, UserView,
 )
 
 
@@ -212,15 +213,26 @@ cdef class Engine:
                 )
                 for i in range(1, state.fee_count + 1)
             ],
+            currencies=[
+                CurrencyView(
+                    currency_id=i,
+                    code=_text_of(&state.currencies[i].code, 4),
+                    rate=state.currencies[i].rate,
+                )
+                for i in range(1, state.currency_count + 1)
+            ],
         )
 
     def account(self, uint32_t account_id):
         """An account with its positions by instrument; None: there is none."""
         cdef State* state = &self.state
         cdef const Account* account
+        cdef wide exposure
         if not has_account(state, account_id):
             return None
         account = &state.accounts[account_id]
+        exposure = exposure_of(state, account_id, 1, 0)
+        balances = _balance_views(state, account_id)
         return AccountView(
             account_id=account_id,
             cash=account.cash,
@@ -232,10 +244,11 @@ cdef class Engine:
             positions=_position_views(state, account_id),
             is_killed=account.is_killed != 0,
             live_orders=account.live_orders,
-            exposure=INT64_MAX if account.exposure > INT64_MAX else <int64_t>account.exposure,
+            exposure=INT64_MAX if exposure > INT64_MAX else <int64_t>exposure,
             limits=_limits_view(&state.account_limits[account_id]),
             fee_schedule=account.fee_schedule,
-            is_overdrawn=account.cash < account.hold,
+            is_overdrawn=any(balance.cash < balance.hold for balance in balances),
+            balances=balances,
         )
 
     def session_orders(self, uint32_t session_id):
@@ -262,7 +275,6 @@ cdef class Engine:
     def totals(self):
         """The proof that money and shares are conserved."""
         cdef State* state = &self.state
-        cdef const Order* order
         cdef uint32_t i
         shares_issued = {
             i: state.instruments[i].shares_issued
@@ -273,26 +285,62 @@ cdef class Engine:
             shares_total[state.positions.positions[i].instrument_id] += (
                 state.positions.positions[i].qty
             )
+        by_currency = _currency_totals(state)
+        first = by_currency[0] if by_currency else CurrencyTotals(1, 0, 0, 0, 0)
+        return Totals(
+            cash_issued=first.cash_issued,
+            cash_total=first.cash_total,
+            shares_issued=shares_issued,
+            shares_total=shares_total,
+            hold_total=first.hold_total,
+            hold_of_orders=first.hold_of_orders,
+            currencies=by_currency,
+        )
+
+
+cdef list _balance_views(const State* state, uint32_t account_id):
+    """What an account has of each currency."""
+    cdef uint32_t i
+    return [
+        BalanceView(
+            currency_id=i,
+            cash=state.balances[i][account_id].cash,
+            hold=state.balances[i][account_id].hold,
+        )
+        for i in range(1, state.currency_count + 1)
+    ]
+
+
+cdef list _currency_totals(const State* state):
+    """Issued against held, currency by currency."""
+    cdef const Order* order
+    cdef uint32_t currency
+    cdef uint32_t i
+    held = [0] * (state.currency_count + 1)  # by the live orders
+    for i in range(1, state.pool.highest + 1):
+        order = &state.pool.orders[i]
+        if order.leaves and order.side == SIDE_BUY:
+            currency = state.instruments[order.instrument_id].currency_id
+            held[currency] += <int64_t>order.price * order.leaves
+            if order.flags & ORDER_HAS_FEES:
+                held[currency] += state.pool.fees[i].held
+    made = []
+    for currency in range(1, state.currency_count + 1):
         cash_total = 0
         hold_total = 0
         for i in range(1, state.numbers.account_count + 1):
-            cash_total += state.accounts[i].cash
-            hold_total += state.accounts[i].hold
-        hold_of_orders = 0
-        for i in range(1, state.pool.highest + 1):
-            order = &state.pool.orders[i]
-            if order.leaves and order.side == SIDE_BUY:
-                hold_of_orders += <int64_t>order.price * order.leaves
-                if order.flags & ORDER_HAS_FEES:
-                    hold_of_orders += state.pool.fees[i].held
-        return Totals(
-            cash_issued=state.numbers.cash_issued,
-            cash_total=cash_total,
-            shares_issued=shares_issued,
-            shares_total=shares_total,
-            hold_total=hold_total,
-            hold_of_orders=hold_of_orders,
+            cash_total += state.balances[currency][i].cash
+            hold_total += state.balances[currency][i].hold
+        made.append(
+            CurrencyTotals(
+                currency_id=currency,
+                cash_issued=state.currencies[currency].issued,
+                cash_total=cash_total,
+                hold_total=hold_total,
+                hold_of_orders=held[currency],
+            )
         )
+    return made
 
 
 def _by_order_id(view):
@@ -314,6 +362,7 @@ cdef object _instrument_view(State* state, uint32_t instrument_id):
         phase=instrument.phase,
         is_killed=instrument.is_killed != 0,
         restriction=instrument.restriction,
+        currency_id=instrument.currency_id,
     )
 
 

@@ -12,7 +12,7 @@ from oms._core.ledger cimport Account
 from oms._core.machine cimport UNLIKELY, rare, rated
 from oms._core.order_pool cimport FeeTerms, ORDER_HAS_FEES, Order, fees_of
 from oms._core.records cimport CommandRecord, FeesRecord
-from oms._core.state cimport FeeSchedule, State, has_account
+from oms._core.state cimport FeeSchedule, State, balance_of, has_account
 from oms._core.types cimport (
     FEE_RATE_MAX, FEE_SCHEDULES_MAX, REJECT_BAD_VALUE, REJECT_CAPACITY, REJECT_NONE,
     REJECT_UNKNOWN_ID, SIDE_BUY,
@@ -72,7 +72,7 @@ cdef inline void hold_fees(State* state, const Order* order, uint32_t leaves) no
         needed = fee_at_most(
             terms.maker_rate, terms.taker_rate, <int64_t>order.price * leaves, terms.carry
         )
-    state.accounts[order.account_id].hold += needed - terms.held
+    balance_of(state, order).hold += needed - terms.held
     terms.held = needed
 
 
@@ -90,8 +90,8 @@ cdef inline void charge(
         terms.maker_rate if is_maker else terms.taker_rate, amount, &carry
     )
     terms.carry = <uint32_t>carry
-    state.accounts[order.account_id].cash -= terms.last
-    state.accounts[terms.fee_account_id].cash += terms.last
+    balance_of(state, order).cash -= terms.last
+    state.instruments[order.instrument_id].balances[terms.fee_account_id].cash += terms.last
 
 
 cdef inline void charge_both(

@@ -1,4 +1,4 @@
-"""Accounts and positions: cash, holds, shares.
+"""Accounts and positions: cash by currency, holds, shares.
 
 Called by the matcher (holds, releases, executions), by risk (reads) and by deposits. Promises:
 cash is never below the account's hold, `held` never above what long sales rest; an execution moves
@@ -17,10 +17,12 @@ from oms._core.machine cimport (
 from oms._core.order_pool cimport Order
 from oms._core.types cimport MONEY_MAX, SIDE_BUY, SIDE_SELL
 
-# Two cache lines, 128 bytes: what every order asks for, then the rest.
+# Two cache lines, 128 bytes: what every order asks for, then the rest. An account's record holds
+# its balance in the first currency; for each other currency there is an array of the same records,
+# in which nothing but the balance is used: cash, hold and exposure (docs/adr/0047).
 cdef struct Account:
     int64_t cash  # 10^-4 currency units
-    int64_t hold  # sum of price x leaves of the resting buys
+    int64_t hold  # sum of price x leaves of the resting buys, and their highest fees
     uint64_t topic_seq
     int64_t max_order_qty
     int64_t max_order_value
@@ -31,7 +33,7 @@ cdef struct Account:
     uint8_t fee_schedule  # of its orders from now on; 0: they pay nothing
     uint8_t reserved
     uint32_t live_orders
-    wide exposure  # sum of price x leaves of the live orders
+    wide exposure  # sum of price x leaves of the live orders in that currency
     uint32_t firm
     uint16_t participant_id  # at most PARTICIPANTS_MAX x IDENTITY_FACTOR
     uint8_t is_killed  # no new orders for it
@@ -130,12 +132,12 @@ cdef inline uint32_t position_make(
 
 
 cdef inline void ledger_hold(
-    Account* account, Position* position, const Order* order, int64_t qty
+    Account* balance, Position* position, const Order* order, int64_t qty
 ) noexcept nogil:
     """Set aside what `qty` of a resting order may cost; a negative `qty` gives it back."""
     cdef int64_t bought = qty * (order.side == SIDE_BUY)  # sides come at random: no branches
-    account.hold += order.price * bought
-    account.exposure += order.price * qty
+    balance.hold += order.price * bought
+    balance.exposure += order.price * qty
     position.open_buys += bought
     position.open_sells += qty - bought
     position.held += qty * (order.side == SIDE_SELL)
@@ -166,9 +168,9 @@ cdef inline void position_move(Position* position, int64_t shares, int64_t price
 
 
 cdef inline void ledger_settle(
-    Account* account, Position* position, bint is_buy, int64_t price, int64_t qty
+    Account* balance, Position* position, bint is_buy, int64_t price, int64_t qty
 ) noexcept nogil:
     """One side of an execution: pay and receive."""
     cdef int64_t shares = qty if is_buy else -qty
-    account.cash -= price * shares
+    balance.cash -= price * shares
     position_move(position, shares, price)

@@ -11,7 +11,7 @@ from oms._core.ledger cimport Account, Position
 from oms._core.limits cimport (
     Limits, Recent, bucket_of, drop_old, give_back, is_recent, recent_at,
 )
-from oms._core.machine cimport rare
+from oms._core.machine cimport converted, rare, wide
 from oms._core.records cimport OrderRecord
 from oms._core.sessions cimport Session
 from oms._core.state cimport State, ring_of
@@ -94,9 +94,24 @@ cdef inline uint8_t check_recent(
     return REJECT_NONE
 
 
+cdef inline wide exposure_of(
+    const State* state, uint32_t account_id, uint32_t currency_id, int64_t added
+) noexcept nogil:
+    """What the account's live orders are worth in the first currency, `added` to one of them."""
+    cdef wide total = 0
+    cdef wide value
+    cdef uint32_t i
+    for i in range(1, state.currency_count + 1):
+        value = state.balances[i][account_id].exposure
+        if i == currency_id:
+            value += added
+        total += converted(value, state.currencies[i].rate)
+    return total
+
+
 cdef inline uint8_t check_value(
     const State* state, uint32_t account_id, const Position* position, uint8_t side,
-    int64_t added, int64_t value, int64_t freed,
+    uint32_t currency_id, int64_t added, int64_t value, int64_t freed,
 ) noexcept nogil:
     """Position, exposure, short sale; `freed` is the value of what a replace gives back."""
     cdef const Account* account = &state.accounts[account_id]
@@ -104,7 +119,9 @@ cdef inline uint8_t check_value(
     rare()
     if is_position_beyond(account, position, side == SIDE_BUY, added):
         return REJECT_POSITION_LIMIT
-    if limits.max_exposure and account.exposure - freed + value > limits.max_exposure:
+    if limits.max_exposure and (
+        exposure_of(state, account_id, currency_id, value - freed) > limits.max_exposure
+    ):
         return REJECT_EXPOSURE_LIMIT
     if limits.short_sale == SHORT_SALE_FORBIDDEN and is_short(side):
         return REJECT_SHORT_NOT_ALLOWED

@@ -90,6 +90,13 @@ static inline int64_t quorate_rated(int64_t rate, int64_t amount, int64_t *carry
     return charged;
 }
 
+/* Value (at least 0) at a rate of 10^-8, rounded up. In two parts, so that nothing overflows. */
+static inline quorate_wide quorate_converted(quorate_wide value, int64_t rate)
+{
+    const quorate_wide part = value % 100000000 * rate;
+    return value / 100000000 * rate + (part + 99999999) / 100000000;
+}
+
 /* 128 bytes of zeros. A memset of this size becomes `rep stos`, which costs more than an event. */
 typedef uint64_t quorate_pair __attribute__((vector_size(16), aligned(8), may_alias));
 

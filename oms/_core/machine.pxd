@@ -14,6 +14,7 @@ cdef extern from "machine.h" nogil:
     uint64_t high_half "quorate_high"(uint64_t a, uint64_t b) noexcept
     int64_t share_of "quorate_share"(int64_t whole, int64_t part, int64_t of) noexcept
     int64_t rated "quorate_rated"(int64_t rate, int64_t amount, int64_t* carry) noexcept
+    wide converted "quorate_converted"(wide value, int64_t rate) noexcept
     void* take_pages "quorate_take"(size_t size) noexcept
     void release_pages "quorate_release"(void* pages, size_t size) noexcept
     void* stretch_pages "quorate_stretch"(void* pages, size_t before, size_t size) noexcept

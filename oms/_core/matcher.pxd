@@ -67,15 +67,15 @@ cdef inline void match_once(
         qty = shown if shown < qty else qty
         added = LIQUIDITY_HIDDEN if resting.flags & ORDER_HIDDEN else added
     ledger_hold(
-        &state.accounts[resting.account_id], &state.positions.positions[resting.position],
+        &instrument.balances[resting.account_id], &state.positions.positions[resting.position],
         resting, -<int64_t>qty,
     )
     ledger_settle(
-        &state.accounts[resting.account_id], &state.positions.positions[resting.position],
+        &instrument.balances[resting.account_id], &state.positions.positions[resting.position],
         not is_buy, price, qty,
     )
     ledger_settle(
-        &state.accounts[incoming.account_id], &state.positions.positions[incoming.position],
+        &instrument.balances[incoming.account_id], &state.positions.positions[incoming.position],
         is_buy, price, qty,
     )
     level.qty -= qty
@@ -176,7 +176,7 @@ cdef inline void rest_order(
     """Put what is left of an order, already in its slot, at the back of its level."""
     cdef Order* order = &state.pool.orders[slot]
     ledger_hold(
-        &state.accounts[order.account_id], &state.positions.positions[order.position], order,
+        &instrument.balances[order.account_id], &state.positions.positions[order.position], order,
         order.leaves,
     )
     index_add(&state.index, state.pool.orders, slot)

@@ -26,7 +26,7 @@ from oms._core.phase_change cimport pause_trading
 from oms._core.records cimport OrderRecord
 from oms._core.removal cimport order_freed, reduce_in_place, release_and_unlink
 from oms._core.risk cimport limit_reach
-from oms._core.state cimport State
+from oms._core.state cimport State, balance_of
 from oms._core.terms cimport Terms
 from oms._core.timers cimport timer_drop
 from oms._core.types cimport (
@@ -64,7 +64,7 @@ cdef inline void rest_peg(
     cdef PegList* its = &state.pegs.lists[order.instrument_id]
     rare()
     ledger_hold(
-        &state.accounts[order.account_id], &state.positions.positions[order.position], order,
+        balance_of(state, order), &state.positions.positions[order.position], order,
         order.leaves,
     )
     hold_fees(state, order, order.leaves)
@@ -214,14 +214,14 @@ cdef inline void trade_peg(State* state, uint32_t slot) noexcept nogil:
     record.self_trade = peg.self_trade
     top_of(&before, state, instrument)
     ledger_hold(
-        &state.accounts[order.account_id], &state.positions.positions[order.position], order,
+        balance_of(state, order), &state.positions.positions[order.position], order,
         -<int64_t>order.leaves,
     )
     hold_fees(state, order, 0)
     price = match_peg(state, order, peg.ord_type, peg.offset, &record)
     if order.leaves:
         ledger_hold(
-            &state.accounts[order.account_id], &state.positions.positions[order.position], order,
+            balance_of(state, order), &state.positions.positions[order.position], order,
             order.leaves,
         )
         hold_fees(state, order, order.leaves)

@@ -5,14 +5,14 @@ changes nothing; a repeated one (same key, same content) changes nothing either 
 The ring of keys takes the same memory whatever comes.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from oms._core.directory cimport Instrument
 from oms._core.ledger cimport Account, Position, position_find, position_make, within_money
 from oms._core.machine cimport share_of
 from oms._core.records cimport CommandRecord, DepositRecord
 from oms._core.state cimport (
-    KeyedPosting, State, has_account, has_instrument, keyed_count,
+    Currency, KeyedPosting, State, has_account, has_currency, has_instrument, keyed_count,
 )
 from oms._core.types cimport (
     COMMAND_DEPOSIT_CASH, COMMAND_TRANSFER, MONEY_MAX, POSTING_KEYS_MAX, REJECT_AMOUNT_UNAVAILABLE,
@@ -24,18 +24,33 @@ cdef inline uint8_t apply_posting(State* state, const CommandRecord* command) no
     """DEPOSIT_CASH, DEPOSIT_SHARES or TRANSFER, once for each key."""
     cdef const DepositRecord* record = <const DepositRecord*>command
     cdef const KeyedPosting* known = keyed_find(state, record.key)
+    cdef uint32_t currency_id = currency_of(record, command.kind)
     cdef uint8_t reason
     if known != NULL:
-        return REJECT_NONE if is_same(known, record, command.kind) else REJECT_WRONG_KEY
+        if is_same(known, record, command.kind, currency_id):
+            return REJECT_NONE
+        return REJECT_WRONG_KEY
     if command.kind == COMMAND_TRANSFER:
-        reason = transfer(state, record)
+        reason = transfer(state, record, currency_id)
     elif command.kind == COMMAND_DEPOSIT_CASH:
-        reason = deposit_cash(state, record)
+        reason = deposit_cash(state, record, currency_id)
     else:
         reason = deposit_shares(state, record)
     if reason == REJECT_NONE and record.key:
-        keyed_add(state, record, command.kind)
+        keyed_add(state, record, command.kind, currency_id)
     return reason
+
+
+cdef inline uint32_t currency_of(const DepositRecord* record, uint8_t kind) noexcept nogil:
+    """As the record says; for money 0 is the first currency."""
+    return (
+        1 if is_money(kind, record.instrument_id) and record.currency_id == 0
+        else record.currency_id
+    )
+
+
+cdef inline bint is_money(uint8_t kind, uint32_t instrument_id) noexcept nogil:
+    return kind == COMMAND_DEPOSIT_CASH or (kind == COMMAND_TRANSFER and instrument_id == 0)
 
 
 # ---- keys
@@ -52,23 +67,25 @@ cdef inline const KeyedPosting* keyed_find(const State* state, uint64_t key) noe
 
 
 cdef inline bint is_same(
-    const KeyedPosting* known, const DepositRecord* record, uint8_t kind
+    const KeyedPosting* known, const DepositRecord* record, uint8_t kind, uint32_t currency_id
 ) noexcept nogil:
     return (
         known.kind == kind and known.account_id == record.account_id
         and known.instrument_id == record.instrument_id and known.amount == record.amount
         and known.to_account_id == record.to_account_id and known.cost == record.cost
+        and known.currency_id == currency_id
     )
 
 
 cdef inline void keyed_add(
-    State* state, const DepositRecord* record, uint8_t kind
+    State* state, const DepositRecord* record, uint8_t kind, uint32_t currency_id
 ) noexcept nogil:
     """Into the next place: a new one, or that of the oldest."""
     cdef KeyedPosting* place = &state.keyed[state.keys_taken & (POSTING_KEYS_MAX - 1)]
     state.keys_taken += 1
     place.key = record.key
     place.kind = kind
+    place.currency_id = <uint16_t>currency_id
     place.account_id = record.account_id
     place.instrument_id = record.instrument_id
     place.to_account_id = record.to_account_id
@@ -124,21 +141,25 @@ cdef inline uint8_t check_amount(
     return REJECT_NONE
 
 
-cdef inline uint8_t deposit_cash(State* state, const DepositRecord* record) noexcept nogil:
-    cdef Account* account
+cdef inline uint8_t deposit_cash(
+    State* state, const DepositRecord* record, uint32_t currency_id
+) noexcept nogil:
+    cdef Currency* currency
+    cdef Account* balance
     cdef uint8_t reason
-    if not has_account(state, record.account_id):
+    if not (has_account(state, record.account_id) and has_currency(state, currency_id)):
         return REJECT_UNKNOWN_ID
     if record.cost or record.to_account_id:
         return REJECT_BAD_VALUE
-    account = &state.accounts[record.account_id]
+    currency = &state.currencies[currency_id]
+    balance = &state.balances[currency_id][record.account_id]
     reason = check_amount(
-        record.amount, account.cash, state.numbers.cash_issued, account.cash - account.hold
+        record.amount, balance.cash, currency.issued, balance.cash - balance.hold
     )
     if reason:
         return reason
-    account.cash += record.amount
-    state.numbers.cash_issued += record.amount
+    balance.cash += record.amount
+    currency.issued += record.amount
     return REJECT_NONE
 
 
@@ -157,7 +178,7 @@ cdef inline uint8_t deposit_shares(State* state, const DepositRecord* record) no
         return REJECT_UNKNOWN_ID
     if not has_instrument(state, record.instrument_id):
         return REJECT_UNKNOWN_ID
-    if record.to_account_id or is_cost_bad(record):
+    if record.to_account_id or record.currency_id or is_cost_bad(record):
         return REJECT_BAD_VALUE
     instrument = &state.instruments[record.instrument_id]
     slot = position_find(&state.positions, record.account_id, record.instrument_id)
@@ -179,19 +200,23 @@ cdef inline uint8_t deposit_shares(State* state, const DepositRecord* record) no
     return REJECT_NONE
 
 
-cdef inline uint8_t transfer(State* state, const DepositRecord* record) noexcept nogil:
+cdef inline uint8_t transfer(
+    State* state, const DepositRecord* record, uint32_t currency_id
+) noexcept nogil:
     cdef Account* source
     cdef Account* target
     if not (has_account(state, record.account_id) and has_account(state, record.to_account_id)):
         return REJECT_UNKNOWN_ID
     if record.instrument_id and not has_instrument(state, record.instrument_id):
         return REJECT_UNKNOWN_ID
+    if record.instrument_id == 0 and not has_currency(state, currency_id):
+        return REJECT_UNKNOWN_ID
     if record.amount <= 0 or record.cost or record.account_id == record.to_account_id:
         return REJECT_BAD_VALUE
     if record.instrument_id:
         return transfer_shares(state, record)
-    source = &state.accounts[record.account_id]
-    target = &state.accounts[record.to_account_id]
+    source = &state.balances[currency_id][record.account_id]
+    target = &state.balances[currency_id][record.to_account_id]
     if record.amount > MONEY_MAX - target.cash:
         return REJECT_BAD_VALUE
     if record.amount > source.cash - source.hold:
@@ -211,6 +236,8 @@ cdef inline uint8_t transfer_shares(State* state, const DepositRecord* record) n
     )
     cdef Position* source = &state.positions.positions[from_slot]
     cdef Position* target = &state.positions.positions[to_slot]
+    if record.currency_id:
+        return REJECT_BAD_VALUE
     if record.amount > MONEY_MAX - target.qty:
         return REJECT_BAD_VALUE
     if record.amount > source.qty - source.held:

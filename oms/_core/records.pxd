@@ -87,7 +87,8 @@ cdef struct GenesisRecord:
     uint32_t positions_max
     uint32_t duplicates_max
     uint32_t trades_max
-    uint32_t unused[11]
+    uint32_t currencies_max
+    uint32_t unused[10]
 
 cdef struct InstrumentRecord:
     uint64_t head[4]
@@ -99,7 +100,8 @@ cdef struct InstrumentRecord:
     uint32_t market_collar_bps
     uint8_t phase
     uint8_t price_scale
-    uint8_t reserved[6]
+    uint8_t currency_id
+    uint8_t reserved[5]
     uint64_t symbol
     uint64_t unused[6]
 
@@ -157,9 +159,16 @@ cdef struct DepositRecord:
     int64_t amount
     uint64_t key
     uint32_t to_account_id
-    uint32_t padding
+    uint32_t currency_id
     int64_t cost
     uint64_t unused[7]
+
+cdef struct CurrencyRecord:
+    uint64_t head[4]
+    uint32_t currency_id
+    uint32_t code
+    int64_t rate
+    uint64_t unused[10]
 
 cdef struct BustRecord:
     uint64_t head[4]
@@ -320,6 +329,7 @@ cdef inline void check_layouts() noexcept nogil:
     INVARIANT(sizeof(SessionRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(GrantRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(DepositRecord) == COMMAND_BYTES)
+    INVARIANT(sizeof(CurrencyRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(BustRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(FeesRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(PhaseRecord) == COMMAND_BYTES)

@@ -20,7 +20,7 @@ from oms._core.order_pool cimport (
 )
 from oms._core.peg_book cimport leave_pegs
 from oms._core.reserve cimport cut_reserve, stop_reserve
-from oms._core.state cimport State
+from oms._core.state cimport State, balance_of
 from oms._core.timers cimport timer_drop
 from oms._core.triggers cimport Watch, market_moved, unpark
 from oms._core.types cimport TIF_FOK
@@ -60,7 +60,7 @@ cdef inline void release_and_unlink(State* state, uint32_t slot) noexcept nogil:
     """Give back an order's holds and take it from where it stands; it keeps slot and name."""
     cdef Order* order = &state.pool.orders[slot]
     ledger_hold(
-        &state.accounts[order.account_id], &state.positions.positions[order.position], order,
+        balance_of(state, order), &state.positions.positions[order.position], order,
         -<int64_t>order.leaves,
     )
     if UNLIKELY(order.flags != 0):
@@ -101,7 +101,7 @@ cdef inline void reduce_in_place(
 ) noexcept nogil:
     """Take `cut`, less than all, from an order that keeps its place."""
     ledger_hold(
-        &state.accounts[order.account_id], &state.positions.positions[order.position], order,
+        balance_of(state, order), &state.positions.positions[order.position], order,
         -<int64_t>cut,
     )
     order.leaves -= cut

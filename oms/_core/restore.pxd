@@ -24,14 +24,16 @@ from oms._core.reader cimport Reader, expect, get, get_block, get_money, get_up_
 from oms._core.restore_calls cimport read_calls
 from oms._core.restate cimport look_from_start
 from oms._core.restore_pegs cimport read_peg, read_pegs
-from oms._core.restore_money cimport read_fee_terms, read_fees, read_keyed, read_trades
+from oms._core.restore_money cimport (
+    read_currencies, read_fee_terms, read_fees, read_keyed, read_trades,
+)
 from oms._core.sessions cimport Session, session_oldest
 from oms._core.snapshot cimport (
     SNAPSHOT_HEADER_WORDS, SNAPSHOT_MAGIC, SNAPSHOT_VERSION, SNAPSHOT_VERSION_OLDEST, checksum,
 )
 from oms._core.mass_cancel cimport is_scope
 from oms._core.state cimport (
-    CancelTask, Capacities, Numbers, State, TASKS_MAX, grant_of, state_open,
+    CancelTask, Capacities, Numbers, State, TASKS_MAX, balance_of, grant_of, state_open,
 )
 from oms._core.restore_limits cimport read_limits
 from oms._core.stop_terms cimport is_stop
@@ -84,6 +86,9 @@ cdef inline bint read_snapshot(
     if not are_numbers_good(&state.numbers, &capacities):
         return False
     state_open(state, &capacities)
+    read_currencies(state, &reader)
+    if not reader.is_sound:
+        return False
     read_instruments(state, &reader)
     read_parties(state, &reader)
     if reader.is_sound:
@@ -147,6 +152,11 @@ cdef inline void read_instruments(State* state, Reader* reader) noexcept nogil:
         instrument.phase = <uint8_t>get_up_to(reader, PHASE_CLOSED)
         expect(reader, instrument.phase >= PHASE_PRE_OPEN)
         instrument.price_scale = <uint8_t>get_up_to(reader, PRICE_SCALE_MAX)
+        instrument.currency_id = 1
+        if reader.version >= 4:
+            instrument.currency_id = <uint8_t>get_up_to(reader, state.currency_count)
+            expect(reader, instrument.currency_id != 0)
+        instrument.balances = state.balances[instrument.currency_id]
         instrument.shares_issued = <int64_t>get(reader)
         if reader.version >= 2:
             instrument.is_killed = <uint8_t>get_up_to(reader, 1)
@@ -162,6 +172,7 @@ cdef inline void read_instruments(State* state, Reader* reader) noexcept nogil:
 cdef inline void read_parties(State* state, Reader* reader) noexcept nogil:
     """Participants, accounts, users and grants."""
     cdef uint64_t grant
+    cdef uint32_t currency
     cdef uint32_t i
     for i in range(1, state.numbers.participant_count + 1):
         get_block(reader, &state.participants[i], sizeof(state.participants[i]))
@@ -169,6 +180,8 @@ cdef inline void read_parties(State* state, Reader* reader) noexcept nogil:
         read_account(reader, &state.accounts[i])
         if reader.version >= 2:
             state.groups[i] = <uint32_t>get_up_to(reader, 0xFFFFFFFF)
+        for currency in range(2, state.currency_count + 1):
+            state.balances[currency][i].cash = <int64_t>get(reader)
     for i in range(1, state.numbers.user_count + 1):
         get_block(reader, &state.users[i], sizeof(state.users[i]))
         grant = get(reader)
@@ -324,7 +337,7 @@ cdef inline void read_order(State* state, Reader* reader, uint8_t* is_seen) noex
             key, order.instrument_id,
         )
     ledger_hold(
-        &state.accounts[order.account_id], &state.positions.positions[order.position], order,
+        balance_of(state, order), &state.positions.positions[order.position], order,
         order.leaves,
     )
     index_add(&state.index, state.pool.orders, slot)

@@ -1,30 +1,72 @@
-"""Keys, fee schedules and orders' fees out of a snapshot's words.
+"""Currencies, keys, fee schedules and orders' fees out of a snapshot's words.
 
 Called by restore. Promises: as there; what is held for fees goes into the accounts' holds again.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from oms._core.bust cimport first_trade
+from oms._core.currencies cimport is_code
 from oms._core.ledger cimport position_find
 from oms._core.order_pool cimport FeeTerms, Order
+from oms._core.postings cimport is_money
 from oms._core.reader cimport Reader, expect, get, get_block, get_money, get_up_to
 from oms._core.state cimport (
-    FeeSchedule, KeyedPosting, State, TradeRecord, TradeSide, has_account, has_instrument,
-    keyed_count, session_of, trades_open,
+    Currency, FeeSchedule, KeyedPosting, State, TradeRecord, TradeSide, balance_of, balances_open,
+    has_account, has_instrument, keyed_count, session_of, trades_open,
 )
-from oms._core.types cimport FEE_RATE_MAX, FEE_SCHEDULES_MAX, TRADES_MAX
+from oms._core.types cimport (
+    CURRENCIES_MAX, CURRENCY_RATE_MAX, CURRENCY_RATE_ONE, FEE_RATE_MAX,
+    FEE_SCHEDULES_MAX, TRADES_MAX,
+)
+
+
+cdef inline void read_currencies(State* state, Reader* reader) noexcept nogil:
+    """Before version 4 there was one, and what was issued of it stood with the numbers."""
+    cdef uint32_t count
+    cdef uint32_t i
+    state.currencies_max = CURRENCIES_MAX
+    if reader.version < 4:
+        state.currencies[1].issued = state.numbers.reserved
+        state.numbers.reserved = 0
+        return
+    expect(reader, state.numbers.reserved == 0)
+    state.currencies_max = <uint32_t>get_up_to(reader, CURRENCIES_MAX)
+    count = <uint32_t>get_up_to(reader, state.currencies_max)
+    expect(reader, count != 0)
+    if not reader.is_sound:
+        return
+    get_block(reader, &state.currencies[1], count * sizeof(Currency))
+    for i in range(1, count + 1):
+        expect(reader, is_currency_good(&state.currencies[i]))
+        if i > 1:
+            balances_open(state, i)
+    expect(reader, state.currencies[1].rate == CURRENCY_RATE_ONE)
+
+
+cdef inline bint is_currency_good(const Currency* currency) noexcept nogil:
+    return (
+        (currency.code == 0 or (currency.code >> 32 == 0 and is_code(<uint32_t>currency.code)))
+        and currency.rate >= 1 and currency.rate <= CURRENCY_RATE_MAX
+    )
 
 
 cdef inline void read_keyed(State* state, Reader* reader) noexcept nogil:
     """The ring of keys, none of them 0."""
+    cdef KeyedPosting* posting
+    cdef bint is_cash
     cdef uint32_t i
     state.keys_taken = get_up_to(reader, <uint64_t>1 << 62)
     get_block(reader, state.keyed, keyed_count(state) * sizeof(KeyedPosting))
     if not reader.is_sound:
         state.keys_taken = 0
     for i in range(keyed_count(state)):
-        expect(reader, state.keyed[i].key != 0)
+        posting = &state.keyed[i]
+        is_cash = is_money(<uint8_t>posting.kind, posting.instrument_id)
+        if reader.version < 4:
+            posting.currency_id = is_cash
+        expect(reader, posting.key != 0 and (posting.currency_id != 0) == is_cash)
+        expect(reader, posting.currency_id <= state.currency_count)
 
 
 cdef inline bint is_rate_good(int32_t rate) noexcept nogil:
@@ -59,7 +101,7 @@ cdef inline void read_fee_terms(
     expect(reader, has_account(state, terms.fee_account_id) and terms.carry < 10000000)
     terms.held = get_money(reader)
     if reader.is_sound:
-        state.accounts[order.account_id].hold += terms.held
+        balance_of(state, order).hold += terms.held
 
 
 cdef inline void read_trades(State* state, Reader* reader) noexcept nogil:

@@ -25,7 +25,7 @@ from oms._core.sessions cimport Session
 from oms._core.stop_terms cimport (
     check_stop_terms, has_bad_fields, is_peg, is_peg_bad, is_stop, is_stop_bad, is_watch_full,
 )
-from oms._core.state cimport State, has_instrument, may_enter
+from oms._core.state cimport State, balance_of, has_instrument, may_enter
 from oms._core.terms cimport Terms, collar_price
 from oms._core.ticks cimport is_on_tick
 from oms._core.triggers cimport Stop
@@ -255,13 +255,17 @@ cdef inline uint8_t check_new(
         reason = check_recent(state, session, record, is_market)
         if reason == REJECT_NONE:
             reason = check_value(
-                state, record.account_id, position, record.side, qty, terms.worst * qty, 0
+                state, record.account_id, position, record.side, instrument.currency_id, qty,
+                terms.worst * qty, 0,
             )
         if reason:
             return reason
     if UNLIKELY(account.fee_schedule != 0):
         fee = fee_asked(state, account, record.side, terms.worst * qty, 0)
-    reason = check_funds(account, position, record.side, qty, terms.worst, 0, -fee)
+    reason = check_funds(
+        account, &instrument.balances[record.account_id], position, record.side, qty,
+        terms.worst, 0, -fee,
+    )
     if reason:
         return reason
     if UNLIKELY(state.pool.live >= state.pool.orders_max) or UNLIKELY(
@@ -355,7 +359,8 @@ cdef inline uint8_t check_change(
         return REJECT_NONE
     if UNLIKELY(gate & GATE_LIMITS):
         reason = check_value(
-            state, original.account_id, position, original.side, qty - original.leaves,
+            state, original.account_id, position, original.side,
+            state.instruments[original.instrument_id].currency_id, qty - original.leaves,
             terms.worst * qty, freed,
         )
         if reason:
@@ -366,7 +371,8 @@ cdef inline uint8_t check_change(
     if UNLIKELY(account.fee_schedule != 0):
         freed -= fee_asked(state, account, original.side, terms.worst * qty, carry)
     return check_funds(
-        account, position, original.side, qty, terms.worst, original.leaves, freed
+        account, balance_of(state, original), position, original.side, qty, terms.worst,
+        original.leaves, freed,
     )
 
 
@@ -390,8 +396,8 @@ cdef inline uint8_t check_stop_replace(
 
 
 cdef inline uint8_t check_funds(
-    const Account* account, const Position* position, uint8_t side, int64_t qty, int64_t worst,
-    int64_t freed_qty, int64_t freed_hold,
+    const Account* account, const Account* balance, const Position* position, uint8_t side,
+    int64_t qty, int64_t worst, int64_t freed_qty, int64_t freed_hold,
 ) noexcept nogil:
     """Position limit, shares and cash for `qty` more; `freed_...` is given back first."""
     cdef bint is_buy = side == SIDE_BUY
@@ -400,6 +406,6 @@ cdef inline uint8_t check_funds(
         return REJECT_POSITION_LIMIT
     if (side == SIDE_SELL) & (added > position.qty - position.held):
         return REJECT_INSUFFICIENT_SHARES
-    if is_buy & (worst * qty > account.cash - account.hold + freed_hold):
+    if is_buy & (worst * qty > balance.cash - balance.hold + freed_hold):
         return REJECT_INSUFFICIENT_CASH
     return REJECT_NONE

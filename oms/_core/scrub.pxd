@@ -9,7 +9,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from oms._core.bust cimport first_trade
 from oms._core.digest cimport take_counters, take_instrument, take_order, take_tasks
-from oms._core.digest_money cimport take_fees, take_keyed, take_trades
+from oms._core.digest_money cimport take_currencies, take_fees, take_keyed, take_trades
 from oms._core.digest_parties cimport (
     take_account, take_default_limits, take_grants, take_limits, take_participant, take_position,
     take_session, take_user,
@@ -47,7 +47,7 @@ cdef inline uint64_t scrub_digest(const State* state, uint64_t step) noexcept no
     take_counters(&hash_, state)
     take_slots(&hash_, state, window_at(step, state.pool.highest, SCRUB_SLOTS))
     take_directory(&hash_, state, step)
-    take(&hash_, <uint64_t>state.numbers.cash_issued)
+    take_currencies(&hash_, state)
     take(&hash_, state.restating.up_to)
     take(&hash_, state.restating.last_number)
     take_tasks(&hash_, state)

@@ -25,8 +25,8 @@ from oms._core.order_pool cimport (
 from oms._core.peg_list cimport Peg, first_suspended, next_suspended
 from oms._core.sessions cimport Session, session_oldest, session_outcome
 from oms._core.state cimport (
-    CancelTask, Capacities, FeeSchedule, KeyedPosting, Numbers, State, grant_of, keyed_count,
-    TradeRecord, ring_of,
+    CancelTask, Capacities, Currency, FeeSchedule, KeyedPosting, Numbers, State, grant_of,
+    keyed_count, TradeRecord, ring_of,
 )
 from oms._core.stop_walk cimport StopWalk, first_waiting, next_in_place
 from oms._core.timers cimport timer_due
@@ -37,7 +37,7 @@ cdef enum:
     SNAPSHOT_VERSION_OLDEST = 1
     # 2: session options, account groups, mass cancels, icebergs. 3: public numbers of orders,
     # restrictions, cost and profit of positions, keys of deposits, calls, limits, stop orders.
-    # 4: pegs.
+    # 4: pegs, currencies.
     SNAPSHOT_HEADER_WORDS = 4  # magic, version, size in words, checksum
 
 cdef extern from *:
@@ -100,6 +100,9 @@ cdef inline void write_snapshot(Writer* writer, const State* state) noexcept nog
     put_block(writer, &state.numbers, sizeof(Numbers))
     if state.numbers.has_genesis:
         put_block(writer, &state.capacities, sizeof(Capacities))
+        put(writer, state.currencies_max)
+        put(writer, state.currency_count)
+        put_block(writer, &state.currencies[1], state.currency_count * sizeof(Currency))
         write_directory(writer, state)
         write_sessions(writer, state)
         write_positions(writer, state)
@@ -125,6 +128,7 @@ cdef inline void write_directory(Writer* writer, const State* state) noexcept no
     cdef const Instrument* instrument
     cdef uint32_t i
     cdef uint32_t account
+    cdef uint32_t currency
     for i in range(1, state.numbers.instrument_count + 1):
         instrument = &state.instruments[i]
         put(writer, instrument.symbol)
@@ -137,6 +141,7 @@ cdef inline void write_directory(Writer* writer, const State* state) noexcept no
         put(writer, instrument.market_collar_bps)
         put(writer, instrument.phase)
         put(writer, instrument.price_scale)
+        put(writer, instrument.currency_id)
         put(writer, <uint64_t>instrument.shares_issued)
         put(writer, instrument.is_killed)
         put(writer, instrument.restriction)
@@ -148,6 +153,8 @@ cdef inline void write_directory(Writer* writer, const State* state) noexcept no
     for i in range(1, state.numbers.account_count + 1):
         write_account(writer, &state.accounts[i])
         put(writer, state.groups[i])
+        for currency in range(2, state.currency_count + 1):
+            put(writer, <uint64_t>state.balances[currency][i].cash)
     for i in range(1, state.numbers.user_count + 1):
         put_block(writer, &state.users[i], sizeof(state.users[i]))
         for account in range(state.numbers.account_count + 1):

@@ -4,7 +4,7 @@ Called by every part below. Promises: nothing here is an address that matters: a
 of ids, slots and numbers. Arrays take memory only where they are touched.
 """
 
-from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
@@ -17,15 +17,15 @@ from oms._core.ledger cimport Account, PositionPool, positions_close, positions_
 from oms._core.limits cimport Limits, Recent
 from oms._core.machine cimport release_pages, take_pages
 from oms._core.order_book cimport Book, LevelPool, levels_close, levels_open
-from oms._core.order_pool cimport OrderPool, pool_close, pool_open
+from oms._core.order_pool cimport Order, OrderPool, pool_close, pool_open
 from oms._core.peg_list cimport Pegs, pegs_close, pegs_open
 from oms._core.records cimport EventRecord
 from oms._core.sessions cimport Session
 from oms._core.timers cimport TimerHeap, timers_close, timers_open
 from oms._core.triggers cimport Triggers, triggers_close, triggers_open
 from oms._core.types cimport (
-    ENTITLED_ENTER, EVENT_BYTES, MASS_CANCELS_MAX, OUTCOME_WINDOW, FEE_SCHEDULES_MAX,
-    POSTING_KEYS_MAX,
+    CURRENCIES_MAX, CURRENCY_RATE_ONE, ENTITLED_ENTER, EVENT_BYTES, MASS_CANCELS_MAX,
+    OUTCOME_WINDOW, FEE_SCHEDULES_MAX, POSTING_KEYS_MAX,
 )
 
 cdef struct Capacities:
@@ -47,7 +47,7 @@ cdef struct Numbers:
     uint64_t match_id  # the last one given
     int64_t midnight_ns
     uint64_t cluster_id
-    int64_t cash_issued
+    int64_t reserved  # in snapshots before version 4: cash issued
     uint64_t lanes[4]  # the digest's
     uint32_t trading_date
     uint32_t sweep_slot  # 0: no sweep
@@ -98,7 +98,8 @@ cdef struct KeyedPosting:
     uint32_t account_id
     uint32_t instrument_id
     uint32_t to_account_id
-    uint32_t kind
+    uint16_t kind
+    uint16_t currency_id  # of money, never 0
 
 # What the orders of an account pay of each fill, in 10^-7 of its value; below zero: are paid.
 cdef struct FeeSchedule:
@@ -106,6 +107,12 @@ cdef struct FeeSchedule:
     int32_t taker_rate
     uint32_t fee_account_id  # who gets it, or pays it
     uint32_t reserved
+
+# Money of one kind. 24 bytes.
+cdef struct Currency:
+    uint64_t code  # three letters as sent; 0: none, as the first may have
+    int64_t rate  # 10^-8 of the first currency
+    int64_t issued  # deposits less withdrawals
 
 # Orders of the day before that are to be restated: those with a public number up to `up_to`.
 cdef struct Restating:
@@ -169,6 +176,10 @@ cdef struct State:
     Calls calls
     FeeSchedule fees[FEE_SCHEDULES_MAX + 1]  # by schedule_id; 0: none
     uint32_t fee_count
+    uint32_t currency_count
+    uint32_t currencies_max
+    Currency currencies[CURRENCIES_MAX + 1]  # by id
+    Account* balances[CURRENCIES_MAX + 1]  # by currency, then account id; the first are `accounts`
     int64_t held_limit  # how far the order that the band holds wants to go; no state
     uint32_t stopped_id  # instrument in which the band has stopped an order; no state
     uint32_t trades_max  # places of the ring; 0: no trade can be taken back
@@ -225,6 +236,9 @@ cdef inline void state_open(State* state, const Capacities* capacities) noexcept
     state.accounts = <Account*>take_pages(
         (<size_t>capacities.accounts_max + 1) * sizeof(Account)
     )
+    state.balances[1] = state.accounts
+    state.currency_count = 1
+    state.currencies[1].rate = CURRENCY_RATE_ONE
     state.accounts[0].max_order_qty = INT64_MAX
     state.accounts[0].max_order_value = INT64_MAX
     state.accounts[0].long_limit = INT64_MAX
@@ -245,6 +259,16 @@ cdef inline void state_open(State* state, const Capacities* capacities) noexcept
     state.grants = <uint8_t*>take_pages(grants_size(state))
     state.windows = <uint64_t*>take_pages(windows_size(state))
     state.keyed = <KeyedPosting*>take_pages(POSTING_KEYS_MAX * sizeof(KeyedPosting))
+
+
+cdef inline size_t accounts_size(const State* state) noexcept nogil:
+    return (<size_t>state.capacities.accounts_max + 1) * sizeof(Account)
+
+
+cdef inline void balances_open(State* state, uint32_t currency_id) noexcept nogil:
+    """Take the memory for what all accounts may have of one more currency."""
+    state.balances[currency_id] = <Account*>take_pages(accounts_size(state))
+    state.currency_count = currency_id
 
 
 cdef inline void trades_open(State* state, uint32_t trades_max) noexcept nogil:
@@ -282,9 +306,8 @@ cdef inline void state_close(State* state) noexcept nogil:
         release_pages(
             state.sessions, (<size_t>state.capacities.sessions_max + 1) * sizeof(Session)
         )
-        release_pages(
-            state.accounts, (<size_t>state.capacities.accounts_max + 1) * sizeof(Account)
-        )
+        for i in range(1, state.currency_count + 1):
+            release_pages(state.balances[i], accounts_size(state))
         release_pages(
             state.account_limits,
             (<size_t>state.capacities.accounts_max + 1) * sizeof(Limits),
@@ -323,6 +346,15 @@ cdef inline Recent* ring_of(const State* state, uint32_t account_id) noexcept no
 
 cdef inline bint has_account(const State* state, uint32_t account_id) noexcept nogil:
     return account_id != 0 and account_id <= state.numbers.account_count
+
+
+cdef inline bint has_currency(const State* state, uint32_t currency_id) noexcept nogil:
+    return currency_id != 0 and currency_id <= state.currency_count
+
+
+cdef inline Account* balance_of(const State* state, const Order* order) noexcept nogil:
+    """What the order's account has of the currency in which its instrument is settled."""
+    return &state.instruments[order.instrument_id].balances[order.account_id]
 
 
 cdef inline bint has_instrument(const State* state, uint32_t instrument_id) noexcept nogil:

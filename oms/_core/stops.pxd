@@ -34,7 +34,7 @@ from oms._core.records cimport EventRecord, OrderRecord
 from oms._core.removal cimport leave_watch, order_freed, reduce_in_place
 from oms._core.restriction cimport Asked
 from oms._core.risk cimport limit_reach
-from oms._core.state cimport State
+from oms._core.state cimport State, balance_of
 from oms._core.terms cimport Terms
 from oms._core.timers cimport timer_drop, timer_due
 from oms._core.triggers cimport (
@@ -58,7 +58,7 @@ cdef inline void wait_for(
     cdef Watch* watch = &state.triggers.watches[order.instrument_id]
     cdef Instrument* instrument = &state.instruments[order.instrument_id]
     ledger_hold(
-        &state.accounts[order.account_id], &state.positions.positions[order.position], order,
+        balance_of(state, order), &state.positions.positions[order.position], order,
         order.leaves,
     )
     hold_fees(state, order, order.leaves)
@@ -103,7 +103,7 @@ cdef inline void replace_stop(
         reduce_in_place(state, order, slot, order.leaves - record.order_qty)
     else:
         ledger_hold(
-            &state.accounts[order.account_id], &state.positions.positions[order.position], order,
+            balance_of(state, order), &state.positions.positions[order.position], order,
             -<int64_t>order.leaves,
         )
         hold_fees(state, order, 0)
@@ -304,7 +304,7 @@ cdef inline void let_in(State* state, uint32_t instrument_id) noexcept nogil:
         record.expire_ns = timer_due(&state.timers, slot)
     top_of(&before, state, instrument)
     ledger_hold(
-        &state.accounts[order.account_id], &state.positions.positions[order.position], order,
+        balance_of(state, order), &state.positions.positions[order.position], order,
         -<int64_t>qty,
     )
     hold_fees(state, order, 0)

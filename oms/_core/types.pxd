@@ -37,6 +37,7 @@ cdef enum:
     COMMAND_SET_KILL = 48
     COMMAND_SET_RISK = 49
     COMMAND_SET_RESTRICTION = 50
+    COMMAND_ADD_CURRENCY = 51
     COMMAND_SET_FEES = 52
     COMMAND_TRANSFER = 53
     COMMAND_BUST_TRADE = 54
@@ -249,8 +250,10 @@ cdef enum:
     MASS_CANCELS_MAX = 16
     POSTING_KEYS_MAX = 4096  # a power of two
     FEE_SCHEDULES_MAX = 64
+    CURRENCIES_MAX = 64
     TRADES_MAX = 1 << 20
     FEE_RATE_MAX = 1000000  # 10^-7 of a fill's value
+    CURRENCY_RATE_ONE = 100000000  # rates are in 10^-8 of the first currency
     STOPS_MAX = 16384
     PEGS_MAX = 16384
     OUTCOME_WINDOW = 4096  # a power of two
@@ -272,7 +275,9 @@ cdef enum:
 cdef extern from *:
     """
     #define QUORATE_MONEY_MAX ((INT64_C(1) << 62) - 1)
+    #define QUORATE_CURRENCY_RATE_MAX (INT64_C(10000000000000))
     #define QUORATE_TIMESTAMP_MAX ((INT64_C(1) << 62) - 1)
     """
     const int64_t MONEY_MAX "QUORATE_MONEY_MAX"
+    const int64_t CURRENCY_RATE_MAX "QUORATE_CURRENCY_RATE_MAX"
     const int64_t TIMESTAMP_MAX "QUORATE_TIMESTAMP_MAX"

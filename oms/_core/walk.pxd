@@ -14,7 +14,7 @@ from oms._core.gate cimport are_gates_right
 from oms._core.calls cimport Call
 from oms._core.ladder cimport Chunk, Ladder, entry_key
 from oms._core.hidden cimport LADDERS, is_crossed, ladder_at
-from oms._core.ledger cimport Position
+from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.machine cimport INVARIANT, wide
 from oms._core.order_book cimport HIDDEN_LEVEL, Level, level_find, mirrored, side_of
@@ -35,8 +35,8 @@ from oms._core.types cimport PHASE_CONTINUOUS, RULES_NAME_ANEW, SIDE_BUY, SIDE_S
 
 # What the orders of all books add up to, per account, session and position.
 cdef struct Sums:
-    int64_t* holds
-    wide* exposures
+    int64_t* holds  # by balance: see place_of
+    wide* exposures  # likewise
     uint32_t* live_of_accounts
     uint32_t* live_orders
     Position* positions
@@ -59,8 +59,10 @@ cdef inline int broken_promise(State* state) noexcept nogil:
     cdef int broken
     if not state.numbers.has_genesis:
         return 0
-    sums.holds = <int64_t*>calloc(<size_t>state.numbers.account_count + 1, sizeof(int64_t))
-    sums.exposures = <wide*>calloc(<size_t>state.numbers.account_count + 1, sizeof(wide))
+    sums.holds = <int64_t*>calloc(
+        place_of(state, state.currency_count + 1, 0), sizeof(int64_t)
+    )
+    sums.exposures = <wide*>calloc(place_of(state, state.currency_count + 1, 0), sizeof(wide))
     sums.live_of_accounts = <uint32_t*>calloc(
         <size_t>state.numbers.account_count + 1, sizeof(uint32_t)
     )
@@ -90,6 +92,15 @@ cdef inline int broken_promise(State* state) noexcept nogil:
     free(sums.live_of_accounts)
     free(sums.positions)
     return broken
+
+
+cdef inline size_t place_of(
+    const State* state, uint32_t currency_id, uint32_t account_id
+) noexcept nogil:
+    """Where the sums of one account in one currency stand."""
+    return (
+        <size_t>(currency_id - 1) * (<size_t>state.numbers.account_count + 1) + account_id
+    )
 
 
 cdef inline int broken_book(State* state, Sums* sums) noexcept nogil:
@@ -418,13 +429,16 @@ cdef inline int64_t fees_held(const State* state, const Order* order) noexcept n
 
 
 cdef inline void add_up(const State* state, Sums* sums, const Order* order) noexcept nogil:
+    cdef size_t place = place_of(
+        state, state.instruments[order.instrument_id].currency_id, order.account_id
+    )
     sums.live_orders[order.session_id] += 1
     sums.live_of_accounts[order.account_id] += 1
-    sums.exposures[order.account_id] += <int64_t>order.price * order.leaves
+    sums.exposures[place] += <int64_t>order.price * order.leaves
     if order.side == SIDE_BUY:
-        sums.holds[order.account_id] += <int64_t>order.price * order.leaves
+        sums.holds[place] += <int64_t>order.price * order.leaves
         if order.flags & ORDER_HAS_FEES:
-            sums.holds[order.account_id] += fees_held(state, order)
+            sums.holds[place] += fees_held(state, order)
         sums.positions[order.position].open_buys += order.leaves
     else:
         sums.positions[order.position].open_sells += order.leaves
@@ -462,30 +476,46 @@ cdef inline int broken_count(const State* state, const Sums* sums) noexcept nogi
         if sums.live_orders[i] != state.sessions[i].live_orders:
             return 25
     for i in range(1, state.numbers.account_count + 1):
-        if (
-            sums.live_of_accounts[i] != state.accounts[i].live_orders
-            or sums.exposures[i] != state.accounts[i].exposure
-        ):
+        if sums.live_of_accounts[i] != state.accounts[i].live_orders:
             return 29
     return 0
+
+
+cdef inline int broken_currency(
+    const State* state, const Sums* sums, uint32_t currency_id
+) noexcept nogil:
+    """What the accounts have of it is what was issued; their holds are those of its orders."""
+    cdef const Account* balance
+    cdef int64_t cash = 0
+    cdef size_t place
+    cdef uint32_t i
+    for i in range(1, state.numbers.account_count + 1):
+        balance = &state.balances[currency_id][i]
+        place = place_of(state, currency_id, i)
+        cash += balance.cash
+        if balance.exposure != sums.exposures[place]:
+            return 38
+        if balance.hold != sums.holds[place]:
+            return 30
+        if balance.cash < balance.hold and not state.accounts[i].may_owe:
+            return 31
+    return 0 if cash == state.currencies[currency_id].issued else 32
 
 
 cdef inline int broken_ledger(const State* state, const Sums* sums) noexcept nogil:
     """Holds are those of the orders; cash and shares are those that were deposited."""
     cdef const Position* position
     cdef const Position* summed
-    cdef int64_t cash = 0
     cdef int64_t* shares
     cdef uint32_t i
     cdef int broken = 0
-    for i in range(1, state.numbers.account_count + 1):
-        cash += state.accounts[i].cash
-        if state.accounts[i].hold != sums.holds[i]:
-            return 30
-        if state.accounts[i].cash < state.accounts[i].hold and not state.accounts[i].may_owe:
-            return 31
-    if cash != state.numbers.cash_issued:
-        return 32
+    for i in range(1, state.currency_count + 1):
+        broken = broken_currency(state, sums, i)
+        if broken:
+            return broken
+    for i in range(1, state.numbers.instrument_count + 1):
+        if state.instruments[i].balances != state.balances[state.instruments[i].currency_id]:
+            return 37
     shares = <int64_t*>calloc(<size_t>state.numbers.instrument_count + 1, sizeof(int64_t))
     INVARIANT(shares != NULL)
     for i in range(1, state.positions.count + 1):

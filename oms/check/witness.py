@@ -218,14 +218,17 @@ class Witness:
 
     def _check_balance(self) -> None:
         totals = self._engine.totals()
-        for what, issued, held in (
-            ("cash", totals.cash_issued, totals.cash_total),
-            ("shares", totals.shares_issued, totals.shares_total),
-            ("holds", totals.hold_total, totals.hold_of_orders),
-        ):
-            if issued != held:
-                text = f"{what}: issued or set aside {issued}, held {held}"
-                self._verdict.find(Kind.UNBALANCED, text)
+        if totals.shares_issued != totals.shares_total:
+            text = f"shares: issued {totals.shares_issued}, held {totals.shares_total}"
+            self._verdict.find(Kind.UNBALANCED, text)
+        for x in totals.currencies:
+            for what, one, other in (
+                ("issued", x.cash_issued, x.cash_total),
+                ("held for orders", x.hold_total, x.hold_of_orders),
+            ):
+                if one != other:
+                    text = f"currency {x.currency_id}: {what} {one}, and there is {other}"
+                    self._verdict.find(Kind.UNBALANCED, text)
 
     def _conclude_orders(self, user: _User, day: Day, outcomes: set[int]) -> None:
         name, verdict = user.evidence.user, self._verdict

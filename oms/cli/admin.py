@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from oms.cli import admin_risk
+from oms.cli import admin_currency, admin_risk
 
 app = typer.Typer(
     help="Change and show accounts, instruments, limits, phases, the day.",
@@ -24,6 +24,7 @@ user_app = typer.Typer(help="Logins.", no_args_is_help=True, rich_markup_mode=No
 day_app = typer.Typer(help="The trading day.", no_args_is_help=True, rich_markup_mode=None)
 show_app = typer.Typer(help="Show what there is.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(admin_risk.app)
+app.add_typer(admin_currency.app, name="currency")
 app.add_typer(instrument_app, name="instrument")
 app.add_typer(account_app, name="account")
 app.add_typer(fees_app, name="fees")
@@ -50,6 +51,9 @@ Key = Annotated[
     int,
     typer.Option(min=0, max=(1 << 64) - 1, help="The same again with the same key has no effect."),
 ]
+Currency = Annotated[
+    str | None, typer.Option(help="Its code; the venue's first currency if not given.")
+]
 Count = Annotated[int | None, typer.Option(min=0)]
 
 
@@ -59,11 +63,12 @@ def deposit(
     amount: Annotated[str, typer.Argument(help="Decimal text; negative takes out.")],
     data: Data,
     key: Key = 0,
+    currency: Currency = None,
 ) -> None:
     """Bring cash into an account (or out of it: `-- -100.00`)."""
     from oms.cli import admin_work as work
 
-    work.deposit(data, account, amount, key)
+    work.deposit(data, account, amount, key, currency)
 
 
 @app.command()
@@ -88,12 +93,13 @@ def transfer(
     amount: Annotated[str, typer.Argument(help="Decimal text; with --symbol a number of shares.")],
     data: Data,
     symbol: Annotated[str | None, typer.Option(help="Shares of it instead of cash.")] = None,
+    currency: Currency = None,
     key: Key = 0,
 ) -> None:
     """Move cash or shares from one account to another."""
     from oms.cli import admin_work as work
 
-    work.transfer(data, source, target, amount, symbol=symbol, key=key)
+    work.transfer(data, source, target, amount, symbol=symbol, currency=currency, key=key)
 
 
 @app.command()
@@ -217,6 +223,7 @@ def instrument_add(
     price_collar_bps: Bps = None,
     market_collar_bps: Bps = None,
     phase: Annotated[str, typer.Option(help="The phase it begins in.")] = "CONTINUOUS",
+    currency: Currency = None,
 ) -> None:
     """Add an instrument."""
     from oms.cli import admin_work as work
@@ -228,6 +235,7 @@ def instrument_add(
             reference_price, tick_size, lot_size, price_collar_bps, market_collar_bps
         ),
         phase,
+        currency,
     )
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from oms.cli.admin_risk_work import limits_rows, restriction_names
 from oms.cli.admin_work import administrator, names_of
 from oms.cli.tables import print_tables, table
-from oms.local.decimals import to_text
+from oms.local.decimals import currency_rate_text, to_text
 from oms.messages import link
 from oms.messages.enums import Entitlement, OrdType, Phase, Protocol, Side, TimeInForce
 
@@ -28,8 +28,19 @@ def directory(data: Path, *, linearizable: bool, as_json: bool) -> None:
     state = "open" if found.is_day_open else "closed"
     instruments = table(
         f"day {found.trading_date}, {state}; log index {found.applied_index}",
-        ("instrument", "phase", "last", "reference", "tick", "lot", "collar", "market collar"),
+        (
+            "instrument",
+            "phase",
+            "last",
+            "reference",
+            "tick",
+            "lot",
+            "collar",
+            "market collar",
+            "in",
+        ),
     )
+    codes = currency_names(found)
     for item in found.instruments:
         instruments.add_row(
             item.symbol.strip("\0 "),
@@ -40,6 +51,7 @@ def directory(data: Path, *, linearizable: bool, as_json: bool) -> None:
             str(item.lot_size),
             f"{item.price_collar_bps} bps",
             f"{item.market_collar_bps} bps",
+            codes[item.currency_id],
         )
     firms = {item.account_id: item.firm.strip("\0 ") for item in found.accounts}
     accounts = table("", ("account", "number", "participant"))
@@ -70,7 +82,18 @@ def directory(data: Path, *, linearizable: bool, as_json: bool) -> None:
         rates = (schedule.maker_rate, schedule.taker_rate)
         shown = (f"{to_text(rate * 10, 1)} bps" for rate in rates)
         fees.add_row(str(schedule.schedule_id), *shown, firms[schedule.fee_account_id])
-    print_tables(instruments, accounts, users_table, *([fees] if found.fees else []))
+    currencies = table("", ("currency", "number", "rate"))
+    for money in found.currencies:
+        currencies.add_row(
+            money.code or "-", str(money.currency_id), currency_rate_text(money.rate)
+        )
+    optional = [*([fees] if found.fees else []), *([currencies] if any(codes.values()) else [])]
+    print_tables(instruments, accounts, users_table, *optional)
+
+
+def currency_names(found: link.Directory) -> dict[int, str]:
+    """Codes by number; the first currency may have none."""
+    return {item.currency_id: item.code for item in found.currencies}
 
 
 def account(data: Path, firm: str, *, linearizable: bool, as_json: bool) -> None:
@@ -84,20 +107,27 @@ def account(data: Path, firm: str, *, linearizable: bool, as_json: bool) -> None
         _print_json(found)
         return
     symbols = {i.instrument_id: i.symbol.strip("\0 ") for i in names.directory.instruments}
-    columns = ("cash", "hold", "max value", "max quantity", "long", "short")
+    codes = currency_names(names.directory)
+    settled = {i.instrument_id: codes[i.currency_id] for i in names.directory.instruments}
+    columns = ("max value", "max quantity", "long", "short")
     schedule = f", fee schedule {found.fee_schedule}" if found.fee_schedule else ""
     schedule += ", OVERDRAWN" if found.is_overdrawn else ""
-    money = table(f"account {firm} at log index {found.applied_index}{schedule}", columns)
-    money.add_row(
-        to_text(found.cash),
-        to_text(found.hold),
+    money = table(
+        f"account {firm} at log index {found.applied_index}{schedule}",
+        ("currency", "cash", "hold", "free"),
+    )
+    for balance in found.balances:
+        amounts = (balance.cash, balance.hold, balance.cash - balance.hold)
+        money.add_row(codes[balance.currency_id] or "-", *(to_text(amount) for amount in amounts))
+    limits = table("", columns)
+    limits.add_row(
         to_text(found.max_order_value),
         f"{found.max_order_qty:,}",
         f"{found.long_limit:,}",
         f"{found.short_limit:,}",
     )
     positions = table("", ("instrument", "position", "open buys", "open sells", "held"))
-    profit = table("", ("instrument", "cost", "average", "realised", "unrealised"))
+    profit = table("", ("instrument", "cost", "average", "realised", "unrealised", "in"))
     for item in found.positions:
         profit.add_row(
             symbols[item.instrument_id],
@@ -105,6 +135,7 @@ def account(data: Path, firm: str, *, linearizable: bool, as_json: bool) -> None
             to_text(item.cost // item.qty) if item.qty else "-",
             to_text(item.realised),
             to_text(item.unrealised),
+            settled[item.instrument_id] or "-",
         )
         positions.add_row(
             symbols[item.instrument_id],
@@ -113,7 +144,7 @@ def account(data: Path, firm: str, *, linearizable: bool, as_json: bool) -> None
             f"{item.open_sell_qty:,}",
             f"{item.held_qty:,}",
         )
-    print_tables(money, positions, profit, _limits(found))
+    print_tables(money, limits, positions, profit, _limits(found))
 
 
 def _limits(found: link.AccountView) -> Table:
@@ -231,14 +262,16 @@ def totals(data: Path, *, linearizable: bool, as_json: bool) -> int:
     """Issued against held; 1 when they differ."""
     with administrator(data) as session:
         found = session.read(link.GetTotals(linearizable=linearizable), link.Totals)
-        symbols = {
-            item.instrument_id: item.symbol.strip("\0 ")
-            for item in names_of(session).directory.instruments
-        }
-    rows = [
-        ("cash", found.cash_issued, found.cash_total),
-        ("holds, and holds of live orders", found.hold_total, found.hold_of_orders),
-    ]
+        directory = names_of(session).directory
+    symbols = {item.instrument_id: item.symbol.strip("\0 ") for item in directory.instruments}
+    codes = currency_names(directory)
+    rows: list[tuple[str, int, int]] = []
+    for money in found.currencies:
+        which = f" {codes[money.currency_id]}".rstrip()
+        rows += [
+            (f"cash{which}", money.cash_issued, money.cash_total),
+            (f"holds{which}, and holds of live orders", money.hold_total, money.hold_of_orders),
+        ]
     numbers = sorted(found.shares_issued.keys() | found.shares_total.keys())
     shares = [
         (symbols[n], found.shares_issued.get(n, 0), found.shares_total.get(n, 0)) for n in numbers

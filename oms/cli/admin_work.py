@@ -66,6 +66,13 @@ class Names:
         found = {item.symbol.strip("\0 "): item for item in self.directory.instruments}
         return found[_known(symbol, list(found), "instrument")]
 
+    def currency(self, code: str | None) -> link.CurrencyView:
+        """A currency; without a code the venue's first."""
+        if code is None:
+            return self.directory.currencies[0]
+        found = {item.code: item for item in self.directory.currencies if item.code}
+        return found[_known(code.upper(), list(found), "currency")]
+
     def user(self, name: str) -> link.UserView:
         """A login."""
         found = {item.name.strip("\0 "): item for item in self.directory.users}
@@ -90,13 +97,16 @@ def names_of(session: AdminSession) -> Names:
     return Names(session.read(link.GetDirectory(), link.Directory))
 
 
-def deposit(data: Path, account: str, amount: str, key: int) -> None:
+def deposit(data: Path, account: str, amount: str, key: int, currency: str | None) -> None:
     """Cash in or out."""
     cash = units(amount, "amount")
     with administrator(data) as session:
-        account_id = names_of(session).account(account).account_id
-        event = session.execute(ac.DepositCash(*_UNSIGNED, account_id, cash, key))
-    applied(event, f"{to_text(cash)} into account {account}")
+        names = names_of(session)
+        account_id, money = names.account(account).account_id, names.currency(currency)
+        event = session.execute(
+            ac.DepositCash(*_UNSIGNED, account_id, cash, key, money.currency_id)
+        )
+    applied(event, f"{money_text(cash, money)} into account {account}")
 
 
 def shares(data: Path, account: str, symbol: str, quantity: int, *, key: int, cost: str) -> None:
@@ -113,9 +123,18 @@ def shares(data: Path, account: str, symbol: str, quantity: int, *, key: int, co
 
 
 def transfer(
-    data: Path, source: str, target: str, amount: str, *, symbol: str | None, key: int
+    data: Path,
+    source: str,
+    target: str,
+    amount: str,
+    *,
+    symbol: str | None,
+    currency: str | None,
+    key: int,
 ) -> None:
     """Cash or shares from one account to another."""
+    if symbol is not None and currency is not None:
+        raise wrong("shares are in no currency", "name --symbol or --currency")
     if symbol is not None and not amount.isdecimal():
         raise wrong("quantity cannot be used", f"{amount!r} is not a whole number above zero")
     quantity = units(amount, "amount") if symbol is None else int(amount)
@@ -123,10 +142,12 @@ def transfer(
         names = names_of(session)
         from_id, to_id = names.account(source).account_id, names.account(target).account_id
         instrument_id = 0 if symbol is None else names.instrument(symbol).instrument_id
+        money = names.currency(currency)
+        currency_id = money.currency_id if symbol is None else 0
         event = session.execute(
-            ac.Transfer(*_UNSIGNED, from_id, to_id, instrument_id, quantity, key)
+            ac.Transfer(*_UNSIGNED, from_id, to_id, instrument_id, quantity, key, currency_id)
         )
-    what = to_text(quantity) if symbol is None else f"{quantity:,} {symbol}"
+    what = money_text(quantity, money) if symbol is None else f"{quantity:,} {symbol}"
     applied(event, f"{what} from account {source} to {target}")
 
 
@@ -243,7 +264,9 @@ def cancel(data: Path, scope: CancelScope) -> None:
     applied(event, f"live orders are canceled: {', '.join(whose) or 'all'}")
 
 
-def instrument_add(data: Path, symbol: str, change: InstrumentChange, phase_name: str) -> None:
+def instrument_add(
+    data: Path, symbol: str, change: InstrumentChange, phase_name: str, currency: str | None
+) -> None:
     """One more instrument."""
     defaults = InstrumentConfig(symbol=symbol)
     config = InstrumentConfig(
@@ -256,9 +279,11 @@ def instrument_add(data: Path, symbol: str, change: InstrumentChange, phase_name
         phase=phase_name.upper(),
     )
     with administrator(data) as session:
-        number = len(names_of(session).directory.instruments) + 1
+        names = names_of(session)
+        number = len(names.directory.instruments) + 1
+        currency_id = names.currency(currency).currency_id
         try:
-            command = add_instrument(config, number)
+            command = add_instrument(config, number, currency_id=currency_id)
         except ValueError as error:
             raise wrong("this instrument cannot be added", str(error)) from error
         event = session.execute(command)
@@ -375,6 +400,11 @@ def day_end(data: Path) -> None:
     with administrator(data) as session:
         event = session.execute(ac.EndDay(*_UNSIGNED))
     applied(event, "the day is closed; DAY orders expire")
+
+
+def money_text(amount: int, currency: link.CurrencyView) -> str:
+    """An amount with its currency's code, if it has one."""
+    return f"{to_text(amount)} {currency.code}".rstrip()
 
 
 def applied(event: Event, text: str) -> None:

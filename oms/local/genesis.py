@@ -1,10 +1,11 @@
 """The first entries of a venue's log, built from its configuration (RULES A21).
 
 Called once, when a data folder is formatted; the nodes propose the entries byte for byte. GENESIS
-comes first; then instruments, participants, accounts, users, sessions, grants, deposits, limits,
-fees and the first StartDay. Passwords are hashed here and go no further. Participant 1, user 1
-(`ADMIN`) and session 1 are the operator's: `oms admin` speaks through them, over a ZeroMQ key and
-never with a password, so the administrator's hash is random and matches nothing.
+comes first; then currencies, instruments, participants, accounts, users, sessions, grants,
+deposits, limits, fees and the first StartDay. Passwords are hashed here and go no further.
+Participant 1, user 1 (`ADMIN`) and session 1 are the operator's: `oms admin` speaks through them,
+over a ZeroMQ key and never with a password, so the administrator's hash is random and matches
+nothing.
 """
 
 import hashlib
@@ -14,6 +15,8 @@ from typing import Final
 
 from oms.bounds import (
     BATCH_COMMANDS_MAX,
+    CURRENCY_RATE_MAX,
+    CURRENCY_RATE_ONE,
     FIRM_BYTES,
     MONEY_MAX,
     SYMBOL_BYTES_MAX,
@@ -21,12 +24,13 @@ from oms.bounds import (
 )
 from oms.config import (
     AccountConfig,
+    CurrencyConfig,
     InstrumentConfig,
     SettingsError,
     UserConfig,
     VenueConfig,
 )
-from oms.local.decimals import to_units
+from oms.local.decimals import to_currency_rate, to_units
 from oms.local.limits_and_fees import UNSIGNED, default_limits, fee_schedules
 from oms.local.samples import demo_config, replay_config
 from oms.messages import admin_commands as ac
@@ -41,6 +45,7 @@ from oms.messages.packing import pack_batch
 
 __all__ = [
     "add_account",
+    "add_currency",
     "add_instrument",
     "add_user",
     "build_genesis",
@@ -97,6 +102,7 @@ def build_genesis(config: VenueConfig, cluster_id: int, now_ns: int) -> list[byt
         positions_max=capacity.positions_max,
         duplicates_max=capacity.duplicates_max,
         trades_max=capacity.trades_max,
+        currencies_max=capacity.currencies_max,
     )
     everything: list[c.Command] = [genesis, *commands]
     return [
@@ -112,8 +118,27 @@ def trading_day(now_ns: int) -> tuple[int, int]:
     return int(now.strftime("%Y%m%d")), int(midnight.timestamp()) * 1_000_000_000
 
 
+def add_currency(
+    config: CurrencyConfig, currency_id: int, signature: tuple[int, int, int, int] = UNSIGNED
+) -> ac.AddCurrency:
+    """The command for one currency. Raises: ValueError."""
+    what = f"currency {config.code}"
+    if not (config.code.isascii() and config.code.isalpha() and config.code.isupper()):
+        msg = f"{what}: a code is three capital letters"
+        raise ValueError(msg)
+    rate = to_currency_rate(config.rate, f"{what}, rate")
+    if not 1 <= rate <= CURRENCY_RATE_MAX:
+        msg = f"{what}: rate {config.rate} is not above 0, or beyond the bound"
+        raise ValueError(msg)
+    return ac.AddCurrency(*signature, currency_id, config.code.encode(), rate)
+
+
 def add_instrument(
-    config: InstrumentConfig, instrument_id: int, signature: tuple[int, int, int, int] = UNSIGNED
+    config: InstrumentConfig,
+    instrument_id: int,
+    signature: tuple[int, int, int, int] = UNSIGNED,
+    *,
+    currency_id: int = 0,
 ) -> ac.AddInstrument:
     """The command for one instrument. Raises: ValueError."""
     what = f"instrument {config.symbol}"
@@ -130,6 +155,7 @@ def add_instrument(
         price_collar_bps=config.price_collar_bps,
         market_collar_bps=config.market_collar_bps,
         phase=Phase[config.phase],
+        currency_id=currency_id,
     )
 
 
@@ -181,10 +207,27 @@ def _admin_commands(config: VenueConfig, now_ns: int) -> list[c.Command]:
         participants[name] = len(participants) + 1
     account_ids = _numbered([account.firm for account in config.accounts], "account")
     symbols = _numbered([item.symbol for item in config.instruments], "instrument")
+    currencies = _numbered([item.code for item in config.currencies], "currency")
+    if (
+        config.currencies
+        and to_currency_rate(config.currencies[0].rate, "rate") != CURRENCY_RATE_ONE
+    ):
+        msg = f"currency {config.currencies[0].code} is the first, so its rate is 1"
+        raise ValueError(msg)
     _numbered([ADMIN_NAME, *(user.name.upper() for user in config.users)], "user")
     trading_date, midnight_ns = trading_day(now_ns)
     return [
-        *(add_instrument(item, symbols[item.symbol]) for item in config.instruments),
+        *(add_currency(item, currencies[item.code]) for item in config.currencies),
+        *(
+            add_instrument(
+                item,
+                symbols[item.symbol],
+                currency_id=(
+                    _known(currencies, item.currency, item.symbol) if item.currency else 0
+                ),
+            )
+            for item in config.instruments
+        ),
         *(
             ac.AddParticipant(*UNSIGNED, participant_id=number, name=_ascii(name, "participant"))
             for name, number in participants.items()
@@ -198,7 +241,7 @@ def _admin_commands(config: VenueConfig, now_ns: int) -> list[c.Command]:
             for item in config.accounts
         ),
         *_users(config.users, participants, account_ids),
-        *_deposits(config.accounts, account_ids, symbols),
+        *_deposits(config.accounts, account_ids, symbols, currencies),
         *default_limits(config.risk),
         *fee_schedules(config.fees, config.accounts, account_ids),
         ac.StartDay(*UNSIGNED, trading_date=trading_date, midnight_ns=midnight_ns),
@@ -234,19 +277,31 @@ def _users(
 
 
 def _deposits(
-    accounts: list[AccountConfig], account_ids: dict[str, int], symbols: dict[str, int]
+    accounts: list[AccountConfig],
+    account_ids: dict[str, int],
+    symbols: dict[str, int],
+    currencies: dict[str, int],
 ) -> list[c.Command]:
     deposits: list[c.Command] = []
-    cash_issued = 0
+    issued = dict.fromkeys((0, *currencies.values()), 0)
     for account in accounts:
         account_id = account_ids[account.firm]
-        cash = to_units(account.cash, f"account {account.firm}, cash")
-        cash_issued += cash
-        if cash < 0 or cash_issued > MONEY_MAX:
-            msg = f"account {account.firm}: cash {account.cash} is negative or beyond the bound"
+        amounts = {0: account.cash} | {
+            _known(currencies, code, account.firm): text for code, text in account.balances.items()
+        }
+        if 1 in amounts:
+            msg = f"account {account.firm}: what it has of the first currency is its cash"
             raise ValueError(msg)
-        if cash:
-            deposits.append(ac.DepositCash(*UNSIGNED, account_id, cash))
+        for currency_id, text in amounts.items():
+            cash = to_units(text, f"account {account.firm}, cash")
+            issued[currency_id] += cash
+            if cash < 0 or issued[currency_id] > MONEY_MAX:
+                msg = f"account {account.firm}: cash {text} is negative or beyond the bound"
+                raise ValueError(msg)
+            if cash:
+                deposits.append(
+                    ac.DepositCash(*UNSIGNED, account_id, cash, currency_id=currency_id)
+                )
         shares = dict.fromkeys(symbols, account.all_shares)
         for symbol, quantity in account.shares.items():
             _known(symbols, symbol, account.firm)

@@ -4,7 +4,20 @@ Called by the gateways' administration, by genesis and by everything that handle
 rules hold here as well: fields are only appended, with a default.
 """
 
-from oms.messages.signed import I32, I64, U8, U16, U32, U64, Bytes8, Bytes16, Bytes32, Firm, Signed
+from oms.messages.signed import (
+    I32,
+    I64,
+    U8,
+    U16,
+    U32,
+    U64,
+    Bytes8,
+    Bytes16,
+    Bytes32,
+    CurrencyCode,
+    Firm,
+    Signed,
+)
 
 
 class AddInstrument(Signed, frozen=True, tag=33):
@@ -19,6 +32,7 @@ class AddInstrument(Signed, frozen=True, tag=33):
     market_collar_bps: U32  # market orders; at least 1
     phase: U8
     price_scale: U8 = 4
+    currency_id: U8 = 0  # traded and settled in it; 0: the venue's first
 
 
 class AddParticipant(Signed, frozen=True, tag=34):
@@ -74,6 +88,7 @@ class DepositCash(Signed, frozen=True, tag=39):
     account_id: U32
     amount: I64
     key: U64 = 0  # the same again with the same key has no effect; 0: no key
+    currency_id: U32 = 0  # 0: the venue's first
 
 
 class DepositShares(Signed, frozen=True, tag=40):
@@ -105,6 +120,7 @@ class SetInstrument(Signed, frozen=True, tag=42):
     reference_price: I64
     price_collar_bps: U32
     market_collar_bps: U32
+    currency_id: U8 = 0  # 0, or the one it has: that never changes
 
 
 class SetPhase(Signed, frozen=True, tag=43):
@@ -181,6 +197,14 @@ class SetRestriction(Signed, frozen=True, tag=50):
     options: U8 = 0  # LimitOption
 
 
+class AddCurrency(Signed, frozen=True, tag=51):
+    """Money of one more kind; of one that is there, its rate, and its code if it has none."""
+
+    currency_id: U32
+    code: CurrencyCode  # three capital letters, ISO 4217
+    rate: I64  # what one unit is worth in the first currency, in 10^-8; for exposure limits
+
+
 class SetFees(Signed, frozen=True, tag=52):
     """Say what a schedule's orders pay, or (account not 0) which schedule an account's are of."""
 
@@ -205,6 +229,7 @@ class Transfer(Signed, frozen=True, tag=53):
     instrument_id: U32
     amount: I64
     key: U64 = 0  # as of DEPOSIT_CASH
+    currency_id: U32 = 0  # of money; 0: the venue's first
 
 
 class AdminMassCancel(Signed, frozen=True, tag=46):
@@ -234,6 +259,7 @@ AdminCommand = (
     | SetSelfTrade
     | SetKill
     | SetRestriction
+    | AddCurrency
     | SetFees
     | SetBands
     | Transfer

@@ -152,6 +152,7 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=32):
     positions_max: U32
     duplicates_max: U32 = 0  # orders of one account remembered; 0: DUPLICATES_MAX
     trades_max: U32 = 0  # of a day's last matches: may be taken back; 0: none
+    currencies_max: U32 = 0  # 0: CURRENCIES_MAX
 
 
 OrderCommand = (

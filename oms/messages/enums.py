@@ -41,6 +41,7 @@ class CommandKind(IntEnum):
     SET_KILL = 48
     SET_RISK = 49
     SET_RESTRICTION = 50
+    ADD_CURRENCY = 51
     SET_FEES = 52
     TRANSFER = 53
     BUST_TRADE = 54

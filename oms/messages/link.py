@@ -202,6 +202,7 @@ class InstrumentView(msgspec.Struct, frozen=True, array_like=True):
     phase: int
     is_killed: bool = False
     restriction: int = 0  # Restriction, for every account
+    currency_id: int = 1  # prices, holds, fees and profit are in it
 
 
 class FirmView(msgspec.Struct, frozen=True, array_like=True):
@@ -250,6 +251,14 @@ class FeeView(msgspec.Struct, frozen=True, array_like=True):
     fee_account_id: int  # who gets it
 
 
+class CurrencyView(msgspec.Struct, frozen=True, array_like=True):
+    """Money of one kind; the first has no code until the venue gives it one."""
+
+    currency_id: int
+    code: str  # ISO 4217, or empty
+    rate: int  # what one unit is worth in the first currency, in 10^-8; for exposure limits
+
+
 class Directory(msgspec.Struct, frozen=True, array_like=True):
     """Who and what there is, at `applied_index`."""
 
@@ -268,6 +277,7 @@ class Directory(msgspec.Struct, frozen=True, array_like=True):
     default_limits: list[int] = []  # of accounts, the four of SET_LIMITS
     rule_version: int = 1
     fees: list[FeeView] = []
+    currencies: list[CurrencyView] = []  # by currency_id, from 1; none before genesis
 
 
 class PositionView(msgspec.Struct, frozen=True, array_like=True):
@@ -284,8 +294,19 @@ class PositionView(msgspec.Struct, frozen=True, array_like=True):
     restriction: int = 0  # Restriction, of this account in this instrument
 
 
+class BalanceView(msgspec.Struct, frozen=True, array_like=True):
+    """What an account has of one currency, in 10^-4 of its units."""
+
+    currency_id: int
+    cash: int
+    hold: int
+
+
 class AccountView(msgspec.Struct, frozen=True, array_like=True):
-    """An account as it stands. Units: 10^-4 currency units, shares."""
+    """An account as it stands. Units: 10^-4 currency units, shares.
+
+    `cash` and `hold` are those of the venue's first currency; `balances` has all of them.
+    """
 
     account_id: int
     cash: int
@@ -298,10 +319,11 @@ class AccountView(msgspec.Struct, frozen=True, array_like=True):
     applied_index: int = 0  # where it was read
     is_killed: bool = False
     live_orders: int = 0
-    exposure: int = 0  # value of the live orders; at most 2^63 - 1 is shown
+    exposure: int = 0  # value of the live orders, in the first currency; at most 2^63 - 1
     limits: LimitsView | None = None
     fee_schedule: int = 0  # of its orders from now on; 0: none
-    is_overdrawn: bool = False  # fees or a bust took its cash below its hold
+    is_overdrawn: bool = False  # fees or a bust took cash of some currency below its hold
+    balances: list[BalanceView] = []  # by currency_id, from 1
 
 
 class OrderView(msgspec.Struct, frozen=True, array_like=True):
@@ -343,8 +365,21 @@ class BookView(msgspec.Struct, frozen=True, array_like=True):
     applied_index: int = 0  # where it was read
 
 
+class CurrencyTotals(msgspec.Struct, frozen=True, array_like=True):
+    """Of one currency: issued against held, and what is held for orders against what they need."""
+
+    currency_id: int
+    cash_issued: int
+    cash_total: int
+    hold_total: int
+    hold_of_orders: int
+
+
 class Totals(msgspec.Struct, frozen=True, array_like=True):
-    """Issued (deposited) against held, in the same units; the differences must be zero."""
+    """Issued (deposited) against held, in the same units; the differences must be zero.
+
+    Cash and holds are those of the venue's first currency; `currencies` has all of them.
+    """
 
     cash_issued: int
     cash_total: int
@@ -353,6 +388,7 @@ class Totals(msgspec.Struct, frozen=True, array_like=True):
     hold_total: int
     hold_of_orders: int
     applied_index: int = 0  # where they were read
+    currencies: list[CurrencyTotals] = []  # by currency_id, from 1
 
 
 class Records(msgspec.Struct, frozen=True, array_like=True):

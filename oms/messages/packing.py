@@ -18,6 +18,7 @@ from oms.messages.records import (
     BATCH_MARKER,
     BATCH_VERSION,
     BUST,
+    CURRENCY,
     DAY,
     DEPOSIT,
     EMPTY,
@@ -115,7 +116,7 @@ def _genesis(b: bytearray, o: int, m: c.Genesis) -> None:
         b, o, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, m.cluster_id, m.rule_version,
         m.records_following, m.orders_max, m.instruments_max, m.participants_max,
         m.accounts_max, m.users_max, m.sessions_max, m.positions_max, m.duplicates_max,
-        m.trades_max,
+        m.trades_max, m.currencies_max,
     )  # fmt: skip
 
 
@@ -129,14 +130,14 @@ def _add_instrument(b: bytearray, o: int, m: ac.AddInstrument) -> None:
     INSTRUMENT.pack_into(
         b, o, *_head(_K.ADD_INSTRUMENT, m), m.instrument_id, m.lot_size, m.tick_size,
         m.reference_price, m.price_collar_bps, m.market_collar_bps, m.phase, m.price_scale,
-        m.symbol.ljust(8),
+        m.currency_id, m.symbol.ljust(8),
     )  # fmt: skip
 
 
 def _set_instrument(b: bytearray, o: int, m: ac.SetInstrument) -> None:
     INSTRUMENT.pack_into(
         b, o, *_head(_K.SET_INSTRUMENT, m), m.instrument_id, m.lot_size, m.tick_size,
-        m.reference_price, m.price_collar_bps, m.market_collar_bps, 0, 0, b"",
+        m.reference_price, m.price_collar_bps, m.market_collar_bps, 0, 0, m.currency_id, b"",
     )  # fmt: skip
 
 
@@ -176,14 +177,20 @@ def _grant(b: bytearray, o: int, m: ac.Grant) -> None:
 
 
 def _deposit_cash(b: bytearray, o: int, m: ac.DepositCash) -> None:
-    DEPOSIT.pack_into(b, o, *_head(_K.DEPOSIT_CASH, m), m.account_id, 0, m.amount, m.key, 0, 0)
+    DEPOSIT.pack_into(
+        b, o, *_head(_K.DEPOSIT_CASH, m), m.account_id, 0, m.amount, m.key, 0, m.currency_id, 0
+    )
 
 
 def _deposit_shares(b: bytearray, o: int, m: ac.DepositShares) -> None:
     DEPOSIT.pack_into(
         b, o, *_head(_K.DEPOSIT_SHARES, m), m.account_id, m.instrument_id, m.amount, m.key, 0,
-        m.cost,
+        0, m.cost,
     )  # fmt: skip
+
+
+def _add_currency(b: bytearray, o: int, m: ac.AddCurrency) -> None:
+    CURRENCY.pack_into(b, o, *_head(_K.ADD_CURRENCY, m), m.currency_id, m.code, m.rate)
 
 
 def _set_fees(b: bytearray, o: int, m: ac.SetFees) -> None:
@@ -200,7 +207,7 @@ def _bust_trade(b: bytearray, o: int, m: ac.BustTrade) -> None:
 def _transfer(b: bytearray, o: int, m: ac.Transfer) -> None:
     DEPOSIT.pack_into(
         b, o, *_head(_K.TRANSFER, m), m.from_account_id, m.instrument_id, m.amount, m.key,
-        m.to_account_id, 0,
+        m.to_account_id, m.currency_id, 0,
     )  # fmt: skip
 
 
@@ -292,6 +299,7 @@ _register(ac.SetSelfTrade, _set_self_trade)
 _register(ac.SetKill, _set_kill)
 _register(ac.SetRisk, _set_risk)
 _register(ac.SetRestriction, _set_restriction)
+_register(ac.AddCurrency, _add_currency)
 _register(ac.SetFees, _set_fees)
 _register(ac.Transfer, _transfer)
 _register(ac.BustTrade, _bust_trade)

@@ -41,11 +41,11 @@ _LOGIN: Final = ("nonce", "gateway_id")
 _GENESIS: Final = (
     "cluster_id", "rule_version", "records_following", "orders_max", "instruments_max",
     "participants_max", "accounts_max", "users_max", "sessions_max", "positions_max",
-    "duplicates_max", "trades_max",
+    "duplicates_max", "trades_max", "currencies_max",
 )  # fmt: skip
 _INSTRUMENT: Final = (
     "instrument_id", "lot_size", "tick_size", "reference_price", "price_collar_bps",
-    "market_collar_bps", "phase", "price_scale", "symbol",
+    "market_collar_bps", "phase", "price_scale", "currency_id", "symbol",
 )  # fmt: skip
 _ACCOUNT: Final = (
     "account_id", "participant_id", "firm", "max_order_qty", "max_order_value", "long_limit",
@@ -59,7 +59,9 @@ _RISK: Final = (
     "order_rate", "cancel_reserve", "rate_window_ns", "duplicate_window_ns", "max_exposure",
     "max_order_qty", "max_order_value", "long_limit", "short_limit",
 )  # fmt: skip
-_DEPOSIT: Final = ("account_id", "instrument_id", "amount", "key", "to_account_id", "cost")
+_DEPOSIT: Final = (
+    "account_id", "instrument_id", "amount", "key", "to_account_id", "currency_id", "cost",
+)  # fmt: skip
 _TRANSFER: Final = ("from_account_id", *_DEPOSIT[1:])
 
 _K = CommandKind
@@ -97,6 +99,7 @@ _LAYOUTS: Final = {
         r.RESTRICTION,
         ("instrument_id", "account_id", "restriction", "options"),
     ),
+    _K.ADD_CURRENCY: (r.CURRENCY, ("currency_id", "code", "rate")),
     _K.SET_FEES: (
         r.FEES,
         ("schedule_id", "account_id", "maker_rate", "taker_rate", "fee_account_id"),

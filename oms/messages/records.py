@@ -42,11 +42,12 @@ LOGIN: Final = struct.Struct(_HEAD + "QQ80x")
 # genesis: 32 u64 cluster_id  40 u32 rule_version  44 u32 records_following  48 u32 orders_max
 # 52 u32 instruments_max  56 u32 participants_max  60 u32 accounts_max  64 u32 users_max
 # 68 u32 sessions_max  72 u32 positions_max  76 u32 duplicates_max
-# 80 u32 trades_max
-GENESIS: Final = struct.Struct(_HEAD + "QIIIIIIIIIII44x")
+# 80 u32 trades_max  84 u32 currencies_max
+GENESIS: Final = struct.Struct(_HEAD + "QIIIIIIIIIIII40x")
 # instrument: 32 u32 instrument_id  36 u32 lot_size  40 i64 tick_size  48 i64 reference_price
-# 56 u32 price_collar_bps  60 u32 market_collar_bps  64 u8 phase  65 u8 price_scale  72 8s symbol
-INSTRUMENT: Final = struct.Struct(_HEAD + "IIqqIIBB6x8s48x")
+# 56 u32 price_collar_bps  60 u32 market_collar_bps  64 u8 phase  65 u8 price_scale
+# 66 u8 currency_id  72 8s symbol
+INSTRUMENT: Final = struct.Struct(_HEAD + "IIqqIIBBB5x8s48x")
 # participant: 32 u32 participant_id  40 16s name
 PARTICIPANT: Final = struct.Struct(_HEAD + "I4x16s72x")
 # account / limits: 32 u32 account_id  36 u32 participant_id  40 4s firm  48 i64 max_order_qty
@@ -60,8 +61,10 @@ SESSION: Final = struct.Struct(_HEAD + "IIIBB82x")
 # grant: 32 u32 user_id  36 u32 account_id  40 u32 entitlements
 GRANT: Final = struct.Struct(_HEAD + "III84x")
 # deposit, transfer: 32 u32 account_id  36 u32 instrument_id  40 i64 amount  48 u64 key
-# 56 u32 to_account_id (TRANSFER)  64 i64 cost (DEPOSIT_SHARES)
-DEPOSIT: Final = struct.Struct(_HEAD + "IIqQI4xq56x")
+# 56 u32 to_account_id (TRANSFER)  60 u32 currency_id (of money)  64 i64 cost (DEPOSIT_SHARES)
+DEPOSIT: Final = struct.Struct(_HEAD + "IIqQIIq56x")
+# currency: 32 u32 currency_id  36 4s code  40 i64 rate
+CURRENCY: Final = struct.Struct(_HEAD + "I4sq80x")
 # phase: 32 u32 instrument_id  36 u8 phase  40 i64 call_ns
 PHASE: Final = struct.Struct(_HEAD + "IB3xq80x")
 # bust: 32 u64 match_id
@@ -91,6 +94,7 @@ EMPTY: Final = struct.Struct(_HEAD + "96x")
 
 for _layout in (
     ORDER, ENTRY, LOGIN, GENESIS, INSTRUMENT, PARTICIPANT, ACCOUNT, USER, SESSION, GRANT, DEPOSIT,
-    BUST, FEES, PHASE, BANDS, DAY, SELF_TRADE, KILL, RISK, RESTRICTION, MASS_CANCEL, EMPTY,
+    CURRENCY, BUST, FEES, PHASE, BANDS, DAY, SELF_TRADE, KILL, RISK, RESTRICTION, MASS_CANCEL,
+    EMPTY,
 ):  # fmt: skip
     assert _layout.size == COMMAND_BYTES

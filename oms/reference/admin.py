@@ -20,6 +20,7 @@ from oms.messages.enums import (
 from oms.reference import (
     bands,
     bust,
+    currencies,
     day,
     fees,
     kill,
@@ -35,6 +36,7 @@ from oms.reference.records import HEAD_FIELDS, Head
 from oms.reference.state import (
     DISABLED,
     Account,
+    Balance,
     Capacities,
     Instrument,
     Participant,
@@ -145,10 +147,13 @@ def _are_instrument_values_bad(
 
 def _add_instrument(venue: Venue, _events: Events, record: bytes) -> Result:
     (new_id, lot, tick, reference, price_collar, market_collar, phase, price_scale,
-     symbol) = records.INSTRUMENT.unpack(record)[HEAD_FIELDS:]  # fmt: skip
+     currency_id, symbol) = records.INSTRUMENT.unpack(record)[HEAD_FIELDS:]  # fmt: skip
     reason = _new_id(new_id, len(venue.instruments), _capacities(venue).instruments_max)
     if reason:
         return Result(reason, new_id)
+    currency_id = currency_id or 1
+    if venue.currency(currency_id) is None:
+        return Result(RejectReason.UNKNOWN_ID, new_id)
     if (
         _are_instrument_values_bad(lot, tick, reference, price_collar, market_collar)
         or not phases.is_offered(venue, phase)
@@ -159,7 +164,7 @@ def _add_instrument(venue: Venue, _events: Events, record: bytes) -> Result:
         return Result(RejectReason.BAD_VALUE, new_id)
     instrument = Instrument(
         new_id, symbol, lot, tick, reference, price_collar, market_collar, phase, price_scale,
-        is_crossable=phases.collects(venue, phase),
+        is_crossable=phases.collects(venue, phase), currency_id=currency_id,
     )  # fmt: skip
     venue.instruments.append(instrument)
     venue.books.append(Book())
@@ -169,16 +174,19 @@ def _add_instrument(venue: Venue, _events: Events, record: bytes) -> Result:
 
 
 def _set_instrument(venue: Venue, _events: Events, record: bytes) -> Result:
-    (instrument_id, lot, tick, reference, price_collar,
-     market_collar) = records.INSTRUMENT.unpack(record)[HEAD_FIELDS : HEAD_FIELDS + 6]  # fmt: skip
+    (instrument_id, lot, tick, reference, price_collar, market_collar, _phase, _scale,
+     currency_id, _symbol) = records.INSTRUMENT.unpack(record)[HEAD_FIELDS:]  # fmt: skip
     instrument = venue.instrument(instrument_id)
     if instrument is None:
         return Result(RejectReason.UNKNOWN_ID, instrument_id)
     waits = venue.stops_of(instrument_id).count or venue.pegs_of(instrument_id).orders
     is_empty = venue.book(instrument_id).is_empty and not waits
     changes_live_tick = tick != instrument.tick_size and not is_empty
-    if changes_live_tick or _are_instrument_values_bad(
-        lot, tick, reference, price_collar, market_collar
+    changes_currency = currency_id not in (0, instrument.currency_id)
+    if (
+        changes_live_tick
+        or changes_currency
+        or _are_instrument_values_bad(lot, tick, reference, price_collar, market_collar)
     ):
         return Result(RejectReason.BAD_VALUE, instrument_id)
     instrument.lot_size = lot
@@ -209,7 +217,9 @@ def _add_account(venue: Venue, _events: Events, record: bytes) -> Result:
     is_taken = any(other.firm == firm for other in venue.accounts)
     if min(limits) < 0 or _is_blank(firm) or is_taken:
         return Result(RejectReason.BAD_VALUE, new_id)
-    venue.accounts.append(Account(new_id, participant_id, firm, *limits))
+    account = Account(new_id, participant_id, firm, *limits)
+    account.balances = [Balance() for _ in venue.currencies]
+    venue.accounts.append(account)
     risk_admin.open_account(venue)
     return Result(RejectReason.NONE, new_id)
 
@@ -287,6 +297,10 @@ def _set_fees(venue: Venue, _events: Events, record: bytes) -> Result:
     return Result(*fees.set_fees(venue, record))
 
 
+def _add_currency(venue: Venue, _events: Events, record: bytes) -> Result:
+    return Result(*currencies.add_currency(venue, record))
+
+
 def _bust_trade(venue: Venue, events: Events, record: bytes) -> Result:
     return Result(*bust.bust_trade(venue, events, record))
 
@@ -322,6 +336,7 @@ _HANDLERS: dict[CommandKind, Callable[[Venue, Events, bytes], Result]] = {
     _K.SET_KILL: _set_kill,
     _K.SET_FEES: _set_fees,
     _K.BUST_TRADE: _bust_trade,
+    _K.ADD_CURRENCY: _add_currency,
 }
 _POSTINGS = frozenset((_K.DEPOSIT_CASH, _K.DEPOSIT_SHARES, _K.TRANSFER))
 KINDS = frozenset(
@@ -330,6 +345,6 @@ KINDS = frozenset(
 _CHANGES_DIRECTORY = frozenset(
     (
         _K.ADD_INSTRUMENT, _K.ADD_PARTICIPANT, _K.ADD_ACCOUNT, _K.ADD_USER, _K.OPEN_SESSION,
-        _K.GRANT, _K.SET_LIMITS, _K.SET_INSTRUMENT,
+        _K.GRANT, _K.SET_LIMITS, _K.SET_INSTRUMENT, _K.ADD_CURRENCY,
     )
 )  # fmt: skip

@@ -5,7 +5,7 @@ examined, so that each order that goes makes room for the others (docs/rules.md,
 """
 
 from oms.messages.enums import ShortSale, Side
-from oms.reference import restriction
+from oms.reference import currencies, restriction
 from oms.reference.order import Order
 from oms.reference.state import CancelTask, Venue
 
@@ -49,6 +49,6 @@ def _is_beyond(venue: Venue, order: Order) -> bool:
         or is_position_beyond
         or (own.max_open_orders > 0 and account.live_orders > own.max_open_orders)
         or (session.max_open_orders > 0 and live_of_session > session.max_open_orders)
-        or (own.max_exposure > 0 and account.exposure > own.max_exposure)
+        or (own.max_exposure > 0 and currencies.exposure(venue, account) > own.max_exposure)
         or (is_short and own.short_sale == ShortSale.FORBIDDEN)
     )

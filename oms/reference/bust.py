@@ -78,13 +78,11 @@ def bust_trade(venue: Venue, events: Events, record: bytes) -> tuple[int, int]:
 
 
 def _give_back(venue: Venue, trade: Trade, side: TradeSide, sign: int) -> None:
-    account = venue.accounts[side.account_id - 1]
     value = sign * trade.price * trade.qty
-    account.cash += value + side.fee
-    account.may_owe = True
+    venue.balance(side.account_id, trade.instrument_id).cash += value + side.fee
+    venue.accounts[side.account_id - 1].may_owe = True
     position = venue.positions[side.account_id, trade.instrument_id]
     ledger.move(position, -sign * trade.qty, -value)
     if side.fee_account_id:
-        fee_account = venue.accounts[side.fee_account_id - 1]
-        fee_account.cash -= side.fee
-        fee_account.may_owe = True
+        venue.balance(side.fee_account_id, trade.instrument_id).cash -= side.fee
+        venue.accounts[side.fee_account_id - 1].may_owe = True

@@ -90,7 +90,7 @@ def _state_words(venue: Venue) -> Iterator[int]:
     for session in venue.sessions:
         yield from session_words(session)
     yield from _order_words(venue)
-    yield venue.numbers.cash_issued
+    yield from currency_words(venue)
     yield venue.numbers.restate_up_to
     yield venue.numbers.restate_last
     yield from task_words(venue)
@@ -117,6 +117,13 @@ def counter_words(venue: Venue) -> Iterator[int]:
         n.genesis_left, n.is_killed, n.highest_slot,
     )  # fmt: skip
     yield len(venue.free_slots)
+
+
+def currency_words(venue: Venue) -> Iterator[int]:
+    """Which there are, and what was issued of each."""
+    yield len(venue.currencies)
+    for currency in venue.currencies:
+        yield from (*words_of(currency.code), currency.rate, currency.issued)
 
 
 def task_words(venue: Venue) -> Iterator[int]:
@@ -163,6 +170,7 @@ def keyed_words(k: KeyedPosting) -> Iterator[int]:
     """One deposit or transfer that had a key."""
     yield from (
         k.key, k.kind, k.account_id, k.instrument_id, k.amount, k.to_account_id, k.cost,
+        k.currency_id,
     )  # fmt: skip
 
 
@@ -206,7 +214,8 @@ def instrument_words(i: Instrument) -> Iterator[int]:
     yield from (
         i.instrument_id, *words_of(i.symbol), i.lot_size, i.tick_size, i.reference_price,
         i.last_price, i.price_collar_bps, i.market_collar_bps, i.phase, i.price_scale,
-        i.shares_issued, i.topic_seq, i.is_killed, i.restriction, i.is_crossable, i.call.ends_ns,
+        i.currency_id, i.shares_issued, i.topic_seq, i.is_killed, i.restriction, i.is_crossable,
+        i.call.ends_ns,
         i.call.stage, i.call.next_phase, i.call.price, i.call.volume, i.call.said_price,
         i.call.said_volume, i.call.said_imbalance, i.call.static_bps, i.call.dynamic_bps,
         i.call.pause_ns, i.call.band_reference, i.call.is_extended, i.call.clamp,
@@ -231,11 +240,14 @@ def participant_words(p: Participant) -> Iterator[int]:
 
 def account_words(a: Account) -> Iterator[int]:
     """One account."""
+    first, *others = a.balances
     yield from (
-        a.account_id, a.participant_id, *words_of(a.firm), a.cash, a.hold, a.max_order_qty,
+        a.account_id, a.participant_id, *words_of(a.firm), first.cash, first.hold, a.max_order_qty,
         a.max_order_value, a.long_limit, a.short_limit, a.topic_seq, a.owner_group, a.self_trade,
         a.is_killed, a.fee_schedule, a.may_owe,
     )  # fmt: skip
+    for balance in others:
+        yield from (balance.cash, balance.hold)
 
 
 def position_words(key: tuple[int, int], position: Position) -> Iterator[int]:

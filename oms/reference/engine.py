@@ -29,7 +29,7 @@ from oms.reference.events import Draft, Events
 from oms.reference.records import HEAD_FIELDS, Head
 from oms.reference.records import head as read_head
 from oms.reference.records import order as read_order
-from oms.reference.state import Capacities, Session, Venue
+from oms.reference.state import Capacities, Currency, Session, Venue
 
 _ORDER_KINDS = range(CommandKind.NEW_ORDER, CommandKind.ENABLE_ENTRY + 1)
 _U32 = 0xFFFF_FFFF
@@ -255,16 +255,17 @@ def _follow(venue: Venue, events: Events, budget: Budget) -> None:
 
 def _genesis(venue: Venue, command: bytes) -> None:
     """GENESIS: ignored when it asks for nothing or for too much."""
-    cluster_id, rule_version, following, *maxima, trades_max = records.GENESIS.unpack(command)[
-        HEAD_FIELDS:
-    ]
+    (cluster_id, rule_version, following, *maxima, trades_max,
+     currencies_max) = records.GENESIS.unpack(command)[HEAD_FIELDS:]  # fmt: skip
     maxima[-1] = maxima[-1] or bounds.DUPLICATES_MAX
     if any(not 1 <= asked <= most for asked, most in zip(maxima, _CAPACITY_LIMITS, strict=True)):
         return
-    if trades_max > bounds.TRADES_MAX:
+    if trades_max > bounds.TRADES_MAX or currencies_max > bounds.CURRENCIES_MAX:
         return
     venue.capacities = Capacities(*maxima)
     venue.trades_max = trades_max
+    venue.currencies_max = currencies_max or bounds.CURRENCIES_MAX
+    venue.currencies = [Currency(bytes(4), bounds.CURRENCY_RATE_ONE)]
     venue.numbers.cluster_id = cluster_id
     venue.numbers.rule_version = rule_version
     venue.numbers.genesis_left = following

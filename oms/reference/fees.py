@@ -46,8 +46,8 @@ def charge(venue: Venue, order: Order, *, is_maker: bool, amount: int) -> int:
     due = rate * amount - order.fee_carry  # what was charged too much before counts
     fee = _rounded_up(due)
     order.fee_carry = fee * _SCALE - due
-    venue.accounts[order.account_id - 1].cash -= fee
-    venue.accounts[order.fees.fee_account_id - 1].cash += fee
+    venue.balance(order.account_id, order.instrument_id).cash -= fee
+    venue.balance(order.fees.fee_account_id, order.instrument_id).cash += fee
     return fee
 
 

@@ -8,20 +8,20 @@ from oms.bounds import MONEY_MAX
 from oms.messages.enums import Side
 from oms.reference import fees
 from oms.reference.order import Order
-from oms.reference.state import Account, Position, Venue
+from oms.reference.state import Balance, Position, Venue
 
 
-def _parties(venue: Venue, order: Order) -> tuple[Account, Position]:
+def _parties(venue: Venue, order: Order) -> tuple[Balance, Position]:
     key = (order.account_id, order.instrument_id)
-    return venue.accounts[order.account_id - 1], venue.positions[key]
+    return venue.balance(*key), venue.positions[key]
 
 
 def hold(venue: Venue, order: Order, qty: int) -> None:
     """Set aside what `qty` of a resting order may cost."""
-    account, position = _parties(venue, order)
-    account.exposure += order.price * qty
+    balance, position = _parties(venue, order)
+    balance.exposure += order.price * qty
     if order.side == Side.BUY:
-        account.hold += order.price * qty
+        balance.hold += order.price * qty
         position.open_buy_qty += qty
         return
     position.open_sell_qty += qty
@@ -39,15 +39,15 @@ def hold_fees(venue: Venue, order: Order, leaves: int) -> None:
     needed = (
         fees.most(order.fees, order.side, order.price * leaves, order.fee_carry) if leaves else 0
     )
-    venue.accounts[order.account_id - 1].hold += needed - order.fee_held
+    venue.balance(order.account_id, order.instrument_id).hold += needed - order.fee_held
     order.fee_held = needed
 
 
 def settle(venue: Venue, order: Order, *, price: int, qty: int) -> None:
     """One side of an execution: pay and receive."""
-    account, position = _parties(venue, order)
+    balance, position = _parties(venue, order)
     sign = 1 if order.side == Side.BUY else -1
-    account.cash -= sign * price * qty
+    balance.cash -= sign * price * qty
     move(position, sign * qty, sign * price * qty)
 
 

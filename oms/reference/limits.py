@@ -6,6 +6,7 @@ none; what is remembered of commands is changed only by those that pass the orde
 """
 
 from oms.messages.enums import RejectReason, ShortSale, Side
+from oms.reference import currencies
 from oms.reference.state import Limits, Recent, Session, Venue
 
 _SHORT = (Side.SELL_SHORT, Side.SELL_SHORT_EXEMPT)
@@ -34,10 +35,13 @@ def check_new(venue: Venue, session: Session, account_id: int, order: Recent) ->
     return RejectReason.NONE
 
 
-def check_value(venue: Venue, account_id: int, *, side: int, value: int, freed: int) -> int:
+def check_value(
+    venue: Venue, account_id: int, *, side: int, currency_id: int, value: int, freed: int
+) -> int:
     """Exposure and short sale; `freed` is the value of what a replace gives back."""
     own = venue.account_limits[account_id]
-    exposure = venue.accounts[account_id - 1].exposure - freed + value
+    account = venue.accounts[account_id - 1]
+    exposure = currencies.exposure(venue, account, currency_id=currency_id, added=value - freed)
     if own.max_exposure and exposure > own.max_exposure:
         return RejectReason.EXPOSURE_LIMIT
     if own.short_sale == ShortSale.FORBIDDEN and side in _SHORT:

@@ -9,15 +9,21 @@ from oms.messages import records
 from oms.messages.enums import CommandKind, RejectReason
 from oms.reference import ledger
 from oms.reference.records import HEAD_FIELDS
-from oms.reference.state import Account, KeyedPosting, Position, Venue
+from oms.reference.state import Balance, KeyedPosting, Position, Venue
 
 
 def post(venue: Venue, kind: int, record: bytes) -> tuple[int, int]:
     """Do it, or say why not; and the account concerned."""
-    account_id, instrument_id, amount, key, to_account_id, cost = records.DEPOSIT.unpack(record)[
-        HEAD_FIELDS:
-    ]
-    posting = KeyedPosting(key, kind, account_id, instrument_id, amount, to_account_id, cost)
+    (account_id, instrument_id, amount, key, to_account_id, currency_id,
+     cost) = records.DEPOSIT.unpack(record)[HEAD_FIELDS:]  # fmt: skip
+    is_money = kind == CommandKind.DEPOSIT_CASH or (
+        kind == CommandKind.TRANSFER and instrument_id == 0
+    )
+    if is_money and currency_id == 0:
+        currency_id = 1
+    posting = KeyedPosting(
+        key, kind, account_id, instrument_id, amount, to_account_id, cost, currency_id
+    )
     used = next((known for known in venue.keyed if known.key == key), None) if key else None
     if used is not None:
         return RejectReason.NONE if used == posting else RejectReason.WRONG_KEY, account_id
@@ -39,17 +45,18 @@ def _remember(venue: Venue, posting: KeyedPosting) -> None:
 
 
 def _deposit_cash(venue: Venue, posting: KeyedPosting) -> int:
-    account = venue.account(posting.account_id)
-    if account is None:
+    account, currency = venue.account(posting.account_id), venue.currency(posting.currency_id)
+    if account is None or currency is None:
         return RejectReason.UNKNOWN_ID
+    balance = account.balances[posting.currency_id - 1]
     amount = posting.amount
-    is_too_much = max(account.cash, venue.numbers.cash_issued) + amount > MONEY_MAX
+    is_too_much = max(balance.cash, currency.issued) + amount > MONEY_MAX
     if amount == 0 or (amount > 0 and is_too_much) or posting.cost or posting.to_account_id:
         return RejectReason.BAD_VALUE
-    if amount < 0 and -amount > account.cash - account.hold:
+    if amount < 0 and -amount > balance.cash - balance.hold:
         return RejectReason.AMOUNT_UNAVAILABLE
-    account.cash += amount
-    venue.numbers.cash_issued += amount
+    balance.cash += amount
+    currency.issued += amount
     return RejectReason.NONE
 
 
@@ -61,7 +68,8 @@ def _deposit_shares(venue: Venue, posting: KeyedPosting) -> int:
     amount, cost = posting.amount, posting.cost
     is_too_much = max(position.qty, instrument.shares_issued) + amount > MONEY_MAX
     is_cost_bad = cost != 0 and (amount < 0 or not 0 < cost <= MONEY_MAX)
-    if amount == 0 or (amount > 0 and is_too_much) or is_cost_bad or posting.to_account_id:
+    is_odd = bool(posting.to_account_id or posting.currency_id)
+    if amount == 0 or (amount > 0 and is_too_much) or is_cost_bad or is_odd:
         return RejectReason.BAD_VALUE
     if amount < 0 and -amount > position.qty - position.held_qty:
         return RejectReason.AMOUNT_UNAVAILABLE
@@ -82,14 +90,17 @@ def _transfer(venue: Venue, posting: KeyedPosting) -> int:
         return RejectReason.UNKNOWN_ID
     if posting.instrument_id and venue.instrument(posting.instrument_id) is None:
         return RejectReason.UNKNOWN_ID
+    if posting.instrument_id == 0 and venue.currency(posting.currency_id) is None:
+        return RejectReason.UNKNOWN_ID
     if posting.amount <= 0 or posting.cost or source is target:
         return RejectReason.BAD_VALUE
     if posting.instrument_id:
         return _transfer_shares(venue, posting)
-    return _transfer_cash(source, target, posting.amount)
+    place = posting.currency_id - 1
+    return _transfer_cash(source.balances[place], target.balances[place], posting.amount)
 
 
-def _transfer_cash(source: Account, target: Account, amount: int) -> int:
+def _transfer_cash(source: Balance, target: Balance, amount: int) -> int:
     if target.cash + amount > MONEY_MAX:
         return RejectReason.BAD_VALUE
     if amount > source.cash - source.hold:
@@ -102,6 +113,8 @@ def _transfer_cash(source: Account, target: Account, amount: int) -> int:
 def _transfer_shares(venue: Venue, posting: KeyedPosting) -> int:
     instrument_id, amount = posting.instrument_id, posting.amount
     source = venue.position(posting.account_id, instrument_id)
+    if posting.currency_id:
+        return RejectReason.BAD_VALUE
     if venue.position(posting.to_account_id, instrument_id).qty + amount > MONEY_MAX:
         return RejectReason.BAD_VALUE
     if amount > source.qty - source.held_qty:

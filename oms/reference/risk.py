@@ -102,6 +102,7 @@ def check_new(venue: Venue, session: Session, record: OrderRecord) -> int:
     reason = limits.check_new(venue, session, record.account_id, seen) or _funds(
         venue,
         account,
+        instrument,
         venue.position(record.account_id, record.instrument_id),
         side=record.side,
         qty=record.order_qty,
@@ -166,6 +167,7 @@ def check_replace(venue: Venue, session: Session, original: Order, record: Order
     return _funds(
         venue,
         account,
+        instrument,
         freed,
         side=original.side,
         qty=record.order_qty - original.cum,
@@ -279,8 +281,8 @@ def _price(instrument: Instrument, price: int, *, side: int, ord_type: int, stop
 
 
 def _funds(
-    venue: Venue, account: Account, position: Position, *, side: int, qty: int, worst: int,
-    freed_value: int = 0, original: Order | None = None,
+    venue: Venue, account: Account, instrument: Instrument, position: Position, *, side: int,
+    qty: int, worst: int, freed_value: int = 0, original: Order | None = None,
 ) -> int:  # fmt: skip
     """Position limit, value, shares and cash for `qty` more on this side."""
     if side == Side.BUY:
@@ -289,9 +291,11 @@ def _funds(
         is_beyond = position.qty - position.open_sell_qty - qty < -account.short_limit
     if is_beyond:
         return RejectReason.POSITION_LIMIT
+    currency_id = instrument.currency_id
     reason = limits.check_value(
-        venue, account.account_id, side=side, value=worst * qty, freed=freed_value
-    )
+        venue, account.account_id, side=side, currency_id=currency_id, value=worst * qty,
+        freed=freed_value,
+    )  # fmt: skip
     if reason:
         return reason
     if side == Side.SELL and qty > position.qty - position.held_qty:
@@ -300,7 +304,8 @@ def _funds(
     carry = original.fee_carry if original and original.fees else 0
     fee = fees.most(schedule, side, worst * qty, carry)
     given_back = freed_value + (original.fee_held if original else 0)
-    if side == Side.BUY and worst * qty + fee > account.cash - (account.hold - given_back):
+    balance = account.balances[currency_id - 1]
+    if side == Side.BUY and worst * qty + fee > balance.cash - (balance.hold - given_back):
         return RejectReason.INSUFFICIENT_CASH
     return RejectReason.NONE
 

@@ -52,7 +52,7 @@ def _words(venue: Venue, step: int) -> Iterator[int]:
                 yield from (user_id, account_id, bits)
     for session in _in(venue.sessions, step, HEAVY):
         yield from digest.session_words(session)
-    yield venue.numbers.cash_issued
+    yield from digest.currency_words(venue)
     yield venue.numbers.restate_up_to
     yield venue.numbers.restate_last
     yield from digest.task_words(venue)

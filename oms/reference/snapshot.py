@@ -15,6 +15,7 @@ from oms.reference.state import (
     CancelTask,
     Capacities,
     Counters,
+    Currency,
     Instrument,
     KeyedPosting,
     Limits,
@@ -56,6 +57,8 @@ class _Saved(msgspec.Struct, array_like=True):
     day_match_id: int = 0
     stops: list[Stops] = []
     pegs: list[Pegs] = []
+    currencies: list[Currency] = []
+    currencies_max: int = 0
 
 
 def save(venue: Venue) -> bytes:
@@ -85,6 +88,8 @@ def save(venue: Venue) -> bytes:
             venue.day_match_id,
             venue.stops,
             venue.pegs,
+            venue.currencies,
+            venue.currencies_max,
         )
     )
     return _MARKER + zlib.crc32(body).to_bytes(_CRC_BYTES, "little") + body
@@ -122,6 +127,7 @@ def load(data: bytes) -> Venue:
         venue.positions[account_id, instrument_id] = position
     for user_id, account_id, bits in saved.grants:
         venue.grants[user_id, account_id] = bits
+    venue.currencies, venue.currencies_max = saved.currencies, saved.currencies_max
     venue.stops = saved.stops or [Stops() for _ in saved.instruments]
     venue.pegs = saved.pegs or [Pegs() for _ in saved.instruments]
     pegs = {order.slot: order for p in venue.pegs for order in p.orders.values()}

@@ -55,6 +55,7 @@ class Instrument(msgspec.Struct):
     is_killed: bool = False  # no new orders in it
     restriction: int = 0  # Restriction, for every account
     is_crossable: bool = False  # orders were collected: best bid and ask may overlap
+    currency_id: int = 1  # traded and settled in it
     call: Call = msgspec.field(default_factory=Call)
     shares_issued: int = 0  # deposited less withdrawn; below zero where shorted shares left
     topic_seq: int = 0
@@ -71,8 +72,24 @@ class Participant(msgspec.Struct):
     name: bytes
 
 
+class Currency(msgspec.Struct):
+    """Money of one kind."""
+
+    code: bytes  # three letters and a zero byte; the first currency may have none: zeros
+    rate: int  # what one unit is worth in the first currency, in 10^-8
+    issued: int = 0  # deposited less withdrawn
+
+
+class Balance(msgspec.Struct):
+    """What an account has of one currency, and what its live orders in it stand for."""
+
+    cash: int = 0
+    hold: int = 0  # sum of price x leaves of the live buys, and their highest fees
+    exposure: int = 0  # sum of price x leaves of the live orders
+
+
 class Account(msgspec.Struct):
-    """Money and limits. `hold` is the sum of price x leaves of the account's live buys."""
+    """Money by currency, and limits."""
 
     account_id: int
     participant_id: int
@@ -81,9 +98,7 @@ class Account(msgspec.Struct):
     max_order_value: int
     long_limit: int
     short_limit: int
-    cash: int = 0
-    hold: int = 0
-    exposure: int = 0  # sum of price x leaves of the live orders
+    balances: list[Balance] = msgspec.field(default_factory=lambda: [Balance()])  # by currency
     live_orders: int = 0
     topic_seq: int = 0
     owner_group: int = 0  # accounts of one group are one owner; 0: this account alone
@@ -170,6 +185,7 @@ class KeyedPosting(msgspec.Struct, frozen=True):
     amount: int
     to_account_id: int
     cost: int
+    currency_id: int
 
 
 class User(msgspec.Struct):
@@ -342,7 +358,6 @@ class Counters(msgspec.Struct):
     rule_version: int = 0
     genesis_left: int = 0
     highest_slot: int = 0
-    cash_issued: int = 0
     keys_taken: int = 0  # deposits and transfers with a key
     is_killed: bool = False  # no new orders at all
     lanes: list[int] = msgspec.field(default_factory=lambda: [1, 2, 3, 4])
@@ -354,6 +369,8 @@ class Venue:
     def __init__(self) -> None:
         self.numbers = Counters()
         self.capacities: Capacities | None = None  # None before genesis
+        self.currencies: list[Currency] = []  # none before genesis
+        self.currencies_max = 0
         self.instruments: list[Instrument] = []
         self.books: list[Book] = []
         self.participants: list[Participant] = []
@@ -387,6 +404,16 @@ class Venue:
     def account(self, account_id: int) -> Account | None:
         """The account with that id, if there is one."""
         return self.accounts[account_id - 1] if 1 <= account_id <= len(self.accounts) else None
+
+    def currency(self, currency_id: int) -> Currency | None:
+        """The currency with that id, if there is one."""
+        known = 1 <= currency_id <= len(self.currencies)
+        return self.currencies[currency_id - 1] if known else None
+
+    def balance(self, account_id: int, instrument_id: int) -> Balance:
+        """What an account has of the currency in which an instrument is settled."""
+        currency_id = self.instruments[instrument_id - 1].currency_id
+        return self.accounts[account_id - 1].balances[currency_id - 1]
 
     def instrument(self, instrument_id: int) -> Instrument | None:
         """The instrument with that id, if there is one."""

@@ -5,6 +5,7 @@ Called by the engine's query methods. Promises: reads only; lists in order of th
 
 from oms.messages import link
 from oms.messages.enums import Side
+from oms.reference import currencies
 from oms.reference.book import Level, level_qty
 from oms.reference.state import DISABLED, I64_MAX, Instrument, Limits, Position, Venue
 
@@ -27,7 +28,7 @@ def directory(venue: Venue) -> link.Directory:
             link.InstrumentView(
                 i.instrument_id, text(i.symbol), i.lot_size, i.tick_size, i.price_scale,
                 i.reference_price, i.last_price, i.price_collar_bps, i.market_collar_bps, i.phase,
-                i.is_killed, i.restriction,
+                i.is_killed, i.restriction, i.currency_id,
             )
             for i in venue.instruments
         ],
@@ -62,6 +63,10 @@ def directory(venue: Venue) -> link.Directory:
             link.FeeView(number, f.maker_rate, f.taker_rate, f.fee_account_id)
             for number, f in enumerate(venue.fees, 1)
         ],
+        currencies=[
+            link.CurrencyView(number, text(x.code), x.rate)
+            for number, x in enumerate(venue.currencies, 1)
+        ],
     )  # fmt: skip
 
 
@@ -82,10 +87,13 @@ def account(venue: Venue, account_id: int) -> link.AccountView | None:
         for (owner_id, instrument_id), p in venue.positions.items()
         if owner_id == account_id
     ]
+    first = a.balances[0]
     return link.AccountView(
-        a.account_id, a.cash, a.hold, a.max_order_qty, a.max_order_value, a.long_limit,
-        a.short_limit, positions, 0, a.is_killed, a.live_orders, min(a.exposure, I64_MAX),
-        _limits(venue.account_limits[account_id]), a.fee_schedule, a.cash < a.hold,
+        a.account_id, first.cash, first.hold, a.max_order_qty, a.max_order_value, a.long_limit,
+        a.short_limit, positions, 0, a.is_killed, a.live_orders,
+        min(currencies.exposure(venue, a), I64_MAX), _limits(venue.account_limits[account_id]),
+        a.fee_schedule, any(b.cash < b.hold for b in a.balances),
+        [link.BalanceView(n, b.cash, b.hold) for n, b in enumerate(a.balances, 1)],
     )  # fmt: skip
 
 
@@ -136,13 +144,30 @@ def totals(venue: Venue) -> link.Totals:
     shares = {i.instrument_id: 0 for i in venue.instruments}
     for (_account_id, instrument_id), position in venue.positions.items():
         shares[instrument_id] += position.qty
+    by_currency = [_totals_of(venue, number) for number in range(1, len(venue.currencies) + 1)]
+    first = by_currency[0] if by_currency else link.CurrencyTotals(1, 0, 0, 0, 0)
     return link.Totals(
-        cash_issued=venue.numbers.cash_issued,
-        cash_total=sum(a.cash for a in venue.accounts),
+        cash_issued=first.cash_issued,
+        cash_total=first.cash_total,
+        hold_total=first.hold_total,
+        hold_of_orders=first.hold_of_orders,
+        currencies=by_currency,
         shares_issued={i.instrument_id: i.shares_issued for i in venue.instruments},
         shares_total=shares,
-        hold_total=sum(a.hold for a in venue.accounts),
+    )
+
+
+def _totals_of(venue: Venue, currency_id: int) -> link.CurrencyTotals:
+    balances = [a.balances[currency_id - 1] for a in venue.accounts]
+    return link.CurrencyTotals(
+        currency_id=currency_id,
+        cash_issued=venue.currencies[currency_id - 1].issued,
+        cash_total=sum(balance.cash for balance in balances),
+        hold_total=sum(balance.hold for balance in balances),
         hold_of_orders=sum(
-            o.price * o.leaves + o.fee_held for o in venue.live.values() if o.side == Side.BUY
+            o.price * o.leaves + o.fee_held
+            for o in venue.live.values()
+            if o.side == Side.BUY
+            and venue.instruments[o.instrument_id - 1].currency_id == currency_id
         ),
     )

@@ -156,8 +156,7 @@ class Auditor:
 
 def is_conserved(totals: link.Totals) -> bool:
     """What was brought in is what is there; what is held is what live orders hold."""
-    return (
-        totals.cash_issued == totals.cash_total
-        and totals.shares_issued == totals.shares_total
-        and totals.hold_total == totals.hold_of_orders
+    are_all_there = bool(totals.currencies) and totals.shares_issued == totals.shares_total
+    return are_all_there and all(
+        (x.cash_issued, x.hold_total) == (x.cash_total, x.hold_of_orders) for x in totals.currencies
     )

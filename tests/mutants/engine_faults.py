@@ -26,7 +26,7 @@ MATCHING: Final = [
         "hold not released", "an executed buy keeps its hold", "matcher.pxd",
         """
         ledger_hold(
-            &state.accounts[resting.account_id], &state.positions.positions[resting.position],
+            &instrument.balances[resting.account_id], &state.positions.positions[resting.position],
             resting, -<int64_t>qty,
         )
         """, "pass",

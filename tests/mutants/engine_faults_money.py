@@ -54,15 +54,15 @@ MONEY: Final = [
     ),
     Change(
         "fee from nowhere", "who gets a fee gets it, and nobody pays", "fees.pxd",
-        "state.accounts[order.account_id].cash -= terms.last", "pass",
+        "balance_of(state, order).cash -= terms.last", "pass",
     ),
     Change(
         "fee not held", "a resting buy holds nothing for its fee", "fees.pxd",
-        "state.accounts[order.account_id].hold += needed - terms.held", "pass",
+        "balance_of(state, order).hold += needed - terms.held", "pass",
     ),
     Change(
         "fee not asked for", "a buy needs no money for its fee", "risk.pxd",
-        "-fee", "0", "check_funds(account, position, record.side, qty, terms.worst, 0, -fee)",
+        "-fee", "0", "qty,\n        terms.worst, 0, -fee,\n    )",
     ),
     Change(
         "maker's rate for takers", "the incoming order pays as the resting one", "fees.pxd",
@@ -75,10 +75,56 @@ MONEY: Final = [
     ),
     Change(
         "fee kept", "a trade that is taken back leaves the fee", "bust.pxd",
-        "state.accounts[side.account_id].cash += side.fee", "pass",
+        "balances[side.account_id].cash += side.fee", "pass",
     ),
     Change(
         "yesterday's trade", "trades of the day before can be taken back", "day.pxd",
         "state.day_match_id = state.numbers.match_id", "pass",
+    ),
+    Change(
+        "fee in another currency", "a fee is charged in the venue's first currency", "fees.pxd",
+        "balance_of(state, order).cash -= terms.last",
+        "state.accounts[order.account_id].cash -= terms.last",
+    ),
+    Change(
+        "hold in another currency", "a canceled buy gives its hold back in the first currency",
+        "removal.pxd",
+        "balance_of(state, order)", "&state.accounts[order.account_id]",
+        "balance_of(state, order), &state.positions.positions[order.position], order,\n"
+        "        -<int64_t>order.leaves,",
+    ),
+    Change(
+        "paid in another currency", "an incoming order pays, or is paid, in the first currency",
+        "matcher.pxd",
+        "&instrument.balances[incoming.account_id]", "&state.accounts[incoming.account_id]",
+        "&instrument.balances[incoming.account_id], &state",
+    ),
+    Change(
+        "transfer between currencies", "what is transferred arrives in the first currency",
+        "postings.pxd",
+        "&state.balances[currency_id][record.to_account_id]",
+        "&state.accounts[record.to_account_id]",
+        "target = &state.balances[currency_id][record.to_account_id]",
+    ),
+    Change(
+        "shares in a currency", "a transfer of shares may name a currency", "postings.pxd",
+        "record.currency_id", "0", "if record.currency_id:\n        return REJECT_BAD_VALUE",
+    ),
+    Change(
+        "bust in another currency", "a trade is taken back in the first currency", "bust.pxd",
+        "state.instruments[trade.instrument_id].balances", "state.accounts",
+        "balances = state.instruments[trade.instrument_id].balances",
+    ),
+    Change(
+        "bought with another currency", "a buy is let in by what there is of the first currency",
+        "risk.pxd",
+        "&instrument.balances[record.account_id]", "account",
+        "account, &instrument.balances[record.account_id], position, record.side, qty,",
+    ),
+    Change(
+        "exposure without rate", "values in other currencies count as they are",
+        "limit_checks.pxd",
+        "converted(value, state.currencies[i].rate)", "value",
+        "total += converted(value, state.currencies[i].rate)",
     ),
 ]

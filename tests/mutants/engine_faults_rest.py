@@ -47,8 +47,8 @@ CHECKS: Final = [
     ),
     Change(
         "hold forgotten", "cash that is held is spent again", "risk.pxd",
-        "account.cash - account.hold + freed_hold", "account.cash + freed_hold",
-        "account.cash - account.hold + freed_hold",
+        "balance.cash - balance.hold + freed_hold", "balance.cash + freed_hold",
+        "balance.cash - balance.hold + freed_hold",
     ),
     Change(
         "shares sold twice", "shares that are held are sold again", "risk.pxd",
@@ -120,12 +120,12 @@ SESSIONS: Final = [
     ),
     Change(
         "withdrawn twice", "cash that is held can be taken out", "postings.pxd",
-        "account.cash - account.hold", "account.cash",
-        "record.amount, account.cash, state.numbers.cash_issued, account.cash - account.hold",
+        "balance.cash - balance.hold", "balance.cash",
+        "record.amount, balance.cash, currency.issued, balance.cash - balance.hold",
     ),
     Change(
         "issue not counted", "a deposit of cash is not issued", "postings.pxd",
-        "state.numbers.cash_issued += record.amount", "pass",
+        "currency.issued += record.amount", "pass",
     ),
 ]
 

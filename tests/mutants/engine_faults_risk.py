@@ -60,8 +60,8 @@ RISK: Final = [
     ),
     Change(
         "exposure twice", "a replace does not give back its original's value", "limit_checks.pxd",
-        "account.exposure - freed + value", "account.exposure + value",
-        "if limits.max_exposure and account.exposure - freed + value > limits.max_exposure:",
+        "value - freed", "value",
+        "exposure_of(state, account_id, currency_id, value - freed) > limits.max_exposure",
     ),
     Change(
         "exempt shorts", "an account that may not sell short does so exempt", "limit_checks.pxd",
@@ -75,7 +75,8 @@ RISK: Final = [
     ),
     Change(
         "breach at the bound", "exactly the exposure that is allowed is canceled", "breach.pxd",
-        "account.exposure > own.max_exposure", "account.exposure >= own.max_exposure",
-        "or (own.max_exposure and account.exposure > own.max_exposure)",
+        "exposure_of(state, order.account_id, 1, 0) > own.max_exposure",
+        "exposure_of(state, order.account_id, 1, 0) >= own.max_exposure",
+        "and exposure_of(state, order.account_id, 1, 0) > own.max_exposure",
     ),
 ]

@@ -86,9 +86,10 @@ class Comparison:
             books = oracle.book(instrument_id, 3), engine.book(instrument_id, 3)
             self._same("book()", *books)
         totals = oracle.totals()
-        self._same("cash", totals.cash_issued, totals.cash_total)
         self._same("shares", totals.shares_issued, totals.shares_total)
-        self._same("holds", totals.hold_of_orders, totals.hold_total)
+        for currency in totals.currencies:
+            self._same("cash", currency.cash_issued, currency.cash_total)
+            self._same("holds", currency.hold_of_orders, currency.hold_total)
 
     def restart_from_snapshot(self) -> None:
         """Go on with a new engine that was given the old one's snapshot."""

@@ -46,6 +46,7 @@ class Generator:
             (1, orders.refused),
             (3, operations.posting),
             (1, operations.fees),
+            (1, operations.currency),
             (1, operations.bust),
             (0 if is_deep else 1, operations.limits),
             (0 if is_deep else 1, operations.set_instrument),

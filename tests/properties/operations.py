@@ -77,6 +77,11 @@ def bust(dice: Dice, venue: Venue) -> c.Command:
     return money.bust(dice.rng, venue, dice.admin_sign(venue))
 
 
+def currency(dice: Dice, venue: Venue) -> c.Command:
+    """One more currency, or what one is worth."""
+    return money.currency(dice.rng, venue, dice.admin_sign(venue))
+
+
 def fees(dice: Dice, venue: Venue) -> c.Command:
     """A fee schedule, or whose it is."""
     return money.fees(dice.rng, venue, dice.admin_sign(venue))
@@ -105,6 +110,7 @@ def set_instrument(dice: Dice, venue: Venue) -> c.Command:
         reference_price=rng.choice((target.reference(), 0, -1, PRICE_MAX + 1, 20_000)),
         price_collar_bps=rng.choice((0, 0, 300, 10_001)),
         market_collar_bps=rng.choice((0, 1, 500, 10_000, 10_001)),
+        currency_id=rng.choice((0, 0, 0, target.currency_id, 2, 255)),
     )
 
 
@@ -157,7 +163,7 @@ def identity(dice: Dice, venue: Venue) -> c.Command:
     match rng.randint(0, 5):
         case 0:
             new_id = len(venue.instruments) + rng.choice((1, 1, 0, 2, 50))
-            made = venues.instrument(rng, new_id, name)
+            made = venues.instrument(rng, new_id, name, has_currencies=len(venue.currencies) > 1)
             return msgspec.structs.replace(
                 made, session_id=sign[0], not_after_ns=sign[3], price_scale=rng.choice((4, 10))
             )

@@ -19,6 +19,10 @@ FIRST_DATE = 20260105
 FREE = (0, 0, 0, 0)
 I64_MAX = (1 << 63) - 1
 FEES_SHARE = 0.4
+CURRENCIES_SHARE = 0.6  # venues with three
+CODES = (b"USD", b"EUR", b"JPY", b"CHF", b"XAU")
+RATE_ONE = 100_000_000
+EXCHANGE_RATES = (RATE_ONE, 108_250_001, 655_321, 1, 100_000 * RATE_ONE)
 RATES = (-2_000, 1, 3_333, 30_000, 999_999)
 PROTOCOLS = (Protocol.OUCH, Protocol.OUCH, Protocol.OUCH, Protocol.FIX, Protocol.HTTP)
 
@@ -44,12 +48,14 @@ def opening(rng: Random, *, is_deep: bool = False) -> list[Step]:
         positions_max=rng.choice((instruments * accounts, instruments * accounts // 2 + 1, 64)),
         duplicates_max=rng.choice((0, 1, 2, 5)),
         trades_max=rng.choice((0, 1, 3, 50, 1_000)),
+        currencies_max=0 if is_deep else rng.choice((0, 0, 0, 1, 2, 3, 3, 3, 64)),
     )
     noise: list[c.Command] = [
         c.Login(1, 1, 1),
         ac.StartDay(*FREE, FIRST_DATE, MIDNIGHT_NS),
         c.Genesis(1, 1, 0, 0, 1, 1, 1, 1, 1, 1),
         c.Genesis(1, 1, 0, 1, 1, 1, 1, 1 << 30, 1, 1),
+        c.Genesis(1, 1, 0, 1, 1, 1, 1, 1, 1, 1, currencies_max=65),
     ]
     in_between: list[c.Command] = [c.Login(1, 1, 1), c.AccountQuery(1, 0, 1, I64_MAX)]
     commands = [*rng.sample(noise, rng.randint(0, 2)), genesis]
@@ -67,7 +73,9 @@ def opening(rng: Random, *, is_deep: bool = False) -> list[Step]:
     ]
 
 
-def instrument(rng: Random, instrument_id: int, symbol: bytes) -> ac.AddInstrument:
+def instrument(
+    rng: Random, instrument_id: int, symbol: bytes, *, has_currencies: bool = False
+) -> ac.AddInstrument:
     """A tradable thing with a coarse tick, so that prices meet."""
     tick = rng.choice((1, 100, 100, 2500))
     return ac.AddInstrument(
@@ -88,6 +96,7 @@ def instrument(rng: Random, instrument_id: int, symbol: bytes) -> ac.AddInstrume
                 Phase.CLOSING_AUCTION,
             )
         ),
+        currency_id=rng.choice((0, 1, 2, 2, 3, 3)) if has_currencies else rng.choice((0, 0, 0, 1)),
     )
 
 
@@ -102,7 +111,12 @@ def limits(rng: Random) -> tuple[int, int, int, int]:
 
 
 def _identities(rng: Random, instruments: int, accounts: int, users: int) -> list[c.Command]:
-    made: list[c.Command] = [instrument(rng, n, b"SYM%d" % n) for n in range(1, instruments + 1)]
+    has_currencies = rng.random() < CURRENCIES_SHARE
+    made = _currencies(rng) if has_currencies else []
+    made += [
+        instrument(rng, n, b"SYM%d" % n, has_currencies=has_currencies)
+        for n in range(1, instruments + 1)
+    ]
     made += [ac.AddParticipant(*FREE, n, b"FIRM%d" % n) for n in range(1, users + 1)]
     made += [
         ac.AddAccount(*FREE, n, rng.randint(1, users), b"A%d" % n, *limits(rng))
@@ -124,7 +138,12 @@ def _identities(rng: Random, instruments: int, accounts: int, users: int) -> lis
         if rng.random() < 0.7
     ]
     for account in range(1, accounts + 1):
-        made.append(ac.DepositCash(*FREE, account, rng.choice((10**9, 10**13, MONEY_MAX // 8))))
+        made += [
+            ac.DepositCash(
+                *FREE, account, rng.choice((10**9, 10**13, MONEY_MAX // 8)), currency_id=currency
+            )
+            for currency in ((0, 2, 3) if has_currencies else (0,))
+        ]
         made += [
             ac.DepositShares(*FREE, account, n, rng.choice((1_000, 10**6, 1 << 40)))
             for n in range(1, instruments + 1)
@@ -138,6 +157,15 @@ def _identities(rng: Random, instruments: int, accounts: int, users: int) -> lis
         made.insert(rng.randint(0, len(made)), ac.DepositCash(*FREE, 99, 1))
     made.append(ac.StartDay(*FREE, FIRST_DATE, MIDNIGHT_NS))
     return made
+
+
+def _currencies(rng: Random) -> list[c.Command]:
+    """The second and the third; the first is named, or stays without a code."""
+    named = [1, 2, 3] if rng.random() < 0.7 else [2, 3]
+    return [
+        ac.AddCurrency(*FREE, n, CODES[n - 1], rng.choice(EXCHANGE_RATES) if n > 1 else RATE_ONE)
+        for n in named
+    ]
 
 
 def _widened(command: c.Command) -> c.Command:

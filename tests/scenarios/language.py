@@ -60,7 +60,7 @@ RAW_TYPES: dict[str, type[c.Command]] = {
         ac.AddUser, ac.OpenSession, ac.Grant, ac.DepositCash, ac.DepositShares, ac.SetLimits,
         ac.SetInstrument, ac.SetPhase, ac.StartDay, ac.EndDay, c.MassCancel, ac.AdminMassCancel,
         ac.SetSelfTrade, ac.SetKill, ac.SetBands, ac.SetRestriction, ac.SetRisk, c.DisableEntry,
-        c.EnableEntry, ac.Transfer, ac.SetFees, ac.BustTrade,
+        c.EnableEntry, ac.Transfer, ac.SetFees, ac.BustTrade, ac.AddCurrency,
     )
 }  # fmt: skip
 _RISK_WORDS: dict[str, tuple[RiskField, tuple[str, ...]]] = {
@@ -329,17 +329,26 @@ def _restriction(
     )
 
 
+def _currency(options: dict[str, str]) -> int:
+    """`in=EUR`, or the number of a currency."""
+    return world.currency_id(options.pop("in", "0"))
+
+
 def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> ac.AdminCommand:
     match words:
         case ["deposit", name, "cash", amount]:
             return ac.DepositCash(
-                *sign, world.account_id(name), world.units(amount), int(options.pop("key", "0"))
-            )
+                *sign, world.account_id(name), world.units(amount), int(options.pop("key", "0")),
+                _currency(options),
+            )  # fmt: skip
         case ["deposit", name, symbol, qty]:
             return ac.DepositShares(
                 *sign, world.account_id(name), world.instrument_id(symbol), int(qty),
                 int(options.pop("key", "0")), world.units(options.pop("cost", "0")),
             )  # fmt: skip
+        case ["adds", "currency", number, code]:
+            rate = world.rate(options.pop("rate", "1"))
+            return ac.AddCurrency(*sign, int(number), code.encode(), rate)
         case ["busts", match_id]:
             return ac.BustTrade(*sign, int(match_id))
         case ["fees", schedule]:
@@ -354,6 +363,7 @@ def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> ac.Adm
                 *sign, world.account_id(name), world.account_id(to),
                 0 if is_cash else world.instrument_id(what),
                 world.units(amount) if is_cash else int(amount), int(options.pop("key", "0")),
+                _currency(options),
             )  # fmt: skip
         case ["limits", name]:
             a = msgspec.convert(_take_all(options), world.AccountSetup, strict=False)
@@ -365,13 +375,14 @@ def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> ac.Adm
             i = msgspec.convert(_take_all(options), world.InstrumentSetup, strict=False)
             return ac.SetInstrument(
                 *sign, world.instrument_id(symbol), i.lot, world.units(i.tick),
-                world.units(i.reference), i.collar, i.market_collar,
+                world.units(i.reference), i.collar, i.market_collar, world.currency_id(i.currency),
             )  # fmt: skip
         case ["adds", "instrument", number, symbol]:
             i = msgspec.convert(_take_all(options), world.InstrumentSetup, strict=False)
             return ac.AddInstrument(
                 *sign, int(number), symbol.encode(), i.lot, world.units(i.tick),
                 world.units(i.reference), i.collar, i.market_collar, Phase.CONTINUOUS,
+                currency_id=world.currency_id(i.currency),
             )  # fmt: skip
         case ["bands", symbol]:
             return ac.SetBands(

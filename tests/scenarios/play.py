@@ -21,7 +21,9 @@ from tests.scenarios.language import Numbering, parse
 
 EngineFactory = Callable[[], Engine]
 _S = TypeVar("_S", bound=msgspec.Struct)
-_DIRECTIVES = ("venue", "instrument", "account", "session", "hide", "show", "empty")
+_DIRECTIVES = (
+    "venue", "currencies", "instrument", "account", "session", "hide", "show", "empty",
+)  # fmt: skip
 
 
 class Player:
@@ -116,6 +118,8 @@ class Player:
             self._hidden.update(words[1:])
         elif words[0] == "show":
             self._hidden.difference_update(words[1:])
+        elif words[0] == "currencies":
+            self._setup.currencies = dict(word.split("=") for word in words[1:])
         elif words[0] == "venue":
             self._setup.venue = _changed(self._setup.venue, words[1:])
         elif words[0] == "instrument":

@@ -232,7 +232,10 @@ def state(words: list[str], engine: Engine) -> str:
         case ["account", name]:
             view = engine.account(world.account_id(name))
             assert view is not None, f"no account {name}"
+            codes = [currency.code for currency in engine.directory().currencies]
             text = f"account {name}: cash {price(view.cash)}, hold {price(view.hold)}"
+            for b in view.balances[1:]:
+                text += f", {codes[b.currency_id - 1]} {price(b.cash)} (hold {price(b.hold)})"
             for p in view.positions:
                 text += f", {symbol(p.instrument_id)} {p.qty}"
                 text += f" (buying {p.open_buy_qty}, selling {p.open_sell_qty},"
@@ -261,8 +264,11 @@ def state(words: list[str], engine: Engine) -> str:
             return f"stream {name}: at {session.out_seq}, seq {session.client_seq}"
         case ["conserved"]:
             t = engine.totals()
-            is_kept = t.cash_issued == t.cash_total and t.shares_issued == t.shares_total
-            return f"conserved: {'yes' if is_kept and t.hold_total == t.hold_of_orders else t}"
+            is_kept = t.shares_issued == t.shares_total and all(
+                (x.cash_issued, x.hold_total) == (x.cash_total, x.hold_of_orders)
+                for x in t.currencies
+            )
+            return f"conserved: {'yes' if is_kept else t}"
         case _:
             message = f"cannot ask for {' '.join(words)!r}"
             raise ValueError(message)

@@ -24,6 +24,8 @@ SCALE = 10_000
 PEOPLE = ("admin", "alice", "bob", "carol")  # session ids 1 to 4, user ids likewise
 FIRMS = {"alice": b"ALFA", "bob": b"BRAV", "carol": b"CHAR"}  # account ids 1 to 3
 SYMBOLS = ("AAPL", "MSFT")
+CODES = ("USD", "EUR", "JPY")  # currency ids 1 to 3
+RATE_ONE = 100_000_000
 
 
 class InstrumentSetup(msgspec.Struct):
@@ -34,6 +36,7 @@ class InstrumentSetup(msgspec.Struct):
     reference: str = "10.00"
     collar: int = 0
     market_collar: int = 500
+    currency: str = "0"
 
 
 class AccountSetup(msgspec.Struct):
@@ -67,10 +70,13 @@ class VenueSetup(msgspec.Struct):
     positions_max: int = 64
     duplicates_max: int = 0
     trades_max: int = 0
+    currencies_max: int = 0
 
 
 class Setup(msgspec.Struct):
     """All directives of one file."""
+
+    currencies: dict[str, str] = msgspec.field(default_factory=dict)  # code -> rate
 
     venue: VenueSetup = msgspec.field(default_factory=VenueSetup)
     instruments: dict[str, InstrumentSetup] = msgspec.field(
@@ -94,6 +100,16 @@ def account_id(name: str) -> int:
     return int(name) if name.isdigit() else list(FIRMS).index(name) + 1
 
 
+def rate(text: str) -> int:
+    """What one unit is worth in the first currency, in 10^-8."""
+    return int(Decimal(text) * RATE_ONE)
+
+
+def currency_id(code: str) -> int:
+    """The currency of a code; a number is an id."""
+    return int(code) if code.isdigit() else CODES.index(code) + 1
+
+
 def instrument_id(symbol: str) -> int:
     """The instrument of a symbol; a number is an id, `all` is 0."""
     if symbol == "all":
@@ -112,13 +128,16 @@ def opening_entries(setup: Setup) -> list[bytes]:
 
 def _admin_commands(setup: Setup) -> list[c.Command]:
     free = (0, 0, 0, 0)
-    made: list[c.Command] = []
+    made: list[c.Command] = [
+        ac.AddCurrency(*free, currency_id(code), code.encode(), rate(text))
+        for code, text in setup.currencies.items()
+    ]
     for n, symbol in enumerate(SYMBOLS, 1):
         i = setup.instruments[symbol]
         made.append(
             ac.AddInstrument(
                 *free, n, symbol.encode(), i.lot, units(i.tick), units(i.reference), i.collar,
-                i.market_collar, Phase.CONTINUOUS,
+                i.market_collar, Phase.CONTINUOUS, currency_id=currency_id(i.currency),
             )
         )  # fmt: skip
     for n, name in enumerate(PEOPLE, 1):

@@ -16,6 +16,7 @@ from oms.client import orders as o
 from oms.messages.enums import EventKind, Protocol
 from oms.messages.event_records import unpack_event
 from oms.reference.engine import Engine
+from oms.robots.auditor import is_conserved
 from oms.wire.outbound import SOUP_HEADER_BYTES, encode_packet
 from tests.simulation.parties import NodeProcess
 from tests.simulation.traders import Tape, TraderProcess, Visitor
@@ -62,9 +63,7 @@ class Judge:
         engine, streams = self._replay()
         directory = DirectoryIndex(engine.directory())
         totals = engine.totals()
-        if (totals.cash_issued, totals.shares_issued, totals.hold_total) != (
-            totals.cash_total, totals.shares_total, totals.hold_of_orders,
-        ):  # fmt: skip
+        if not is_conserved(totals):
             self._world.fault(f"not conserved: {totals}")
         everybody: list[TraderProcess | Visitor] = [*traders, *visitors]
         for trader in everybody:

@@ -59,7 +59,7 @@ def test_a_change_anywhere_is_in_some_step(monkeypatch: pytest.MonkeyPatch, part
         assert len(venue.free_slots) > 1
         venue.free_slots.reverse()
     elif part == "cash":
-        venue.accounts[-1].cash += 1
+        venue.accounts[-1].balances[0].cash += 1
     elif part == "shares":
         next(iter(reversed(venue.positions.values()))).qty += 1
     elif part == "window":

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from oms._core import Engine
+from oms.messages import admin_commands as ac
 from oms.messages import commands as c
+from oms.messages.event_records import unpack_events
 from oms.messages.packing import pack_batch
-from tests.unit.core.venue import BUYER, SELLER, TICK, Venue
+from tests.unit.core.venue import BUYER, NEVER, SELLER, TICK, Venue
 
 M64 = (1 << 64) - 1
 MIX = 0x9E3779B97F4A7C15
@@ -208,6 +210,34 @@ def test_a_snapshot_of_version_3_is_read() -> None:
     account = engine.account(1)
     assert account is not None
     assert (account.cash, account.hold, account.fee_schedule) == (9_997_999_994, 3_277_711, 1)
+    copy = Engine()
+    copy.restore(engine.snapshot())
+    assert copy.state_digest() == engine.state_digest()
+
+
+def test_money_of_a_snapshot_of_version_3_is_that_of_the_first_currency() -> None:
+    """Its one currency is the first, without a code; keyed deposits still happen once."""
+    old = (GOLDEN / "snapshot_v3_money.bin").read_bytes()
+    assert int.from_bytes(old[8:16], "little") == 3
+    engine = Engine()
+    engine.restore(old)
+    engine.verify()
+    assert (engine.digest(), engine.event_seq, engine.applied_index) == (0x5272BD91759125C6, 65, 17)
+    orders = [
+        (session_id, o.user_ref_num, o.leaves_qty, o.cum_qty)
+        for session_id in (2, 3, 4)
+        for o in engine.session_orders(session_id)
+    ]
+    assert orders == [(2, 1, 70, 30), (2, 2, 5, 0), (2, 3, 7, 0), (3, 2, 20, 0), (4, 1, 3, 0)]
+    views = [engine.account(account_id) for account_id in (1, 2, 3)]
+    assert [[(b.cash, b.hold) for b in view.balances] for view in views if view] == [
+        [(9997989800, 8253186)], [(10002133400, 0)], [(10000000200, 270000)],
+    ]  # fmt: skip
+    assert [(x.code, x.rate) for x in engine.directory().currencies] == [("", 100_000_000)]
+    again = ac.DepositCash(1, 1, 9, NEVER, 2, 123_400, 5)  # the key that it remembers
+    engine.apply(18, pack_batch(0, [again]))
+    assert [e.reason for e in unpack_events(engine.events())] == [0]
+    assert engine.totals().cash_total == sum(view.cash for view in views if view)
     copy = Engine()
     copy.restore(engine.snapshot())
     assert copy.state_digest() == engine.state_digest()

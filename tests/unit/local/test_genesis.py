@@ -11,6 +11,7 @@ from oms.bounds import BATCH_COMMANDS_MAX, BATCH_HEADER_BYTES, COMMAND_BYTES
 from oms.config import (
     AccountConfig,
     AccountLimitsConfig,
+    CurrencyConfig,
     InstrumentConfig,
     RiskConfig,
     SessionLimitsConfig,
@@ -308,3 +309,69 @@ def test_limits_that_contradict_themselves_stop_the_start() -> None:
     risk = RiskConfig(sessions=SessionLimitsConfig(order_rate=2, cancel_reserve=2))
     with pytest.raises(SettingsError, match="cancel_reserve is below order_rate"):
         build_genesis(small_config(risk=risk), CLUSTER_ID, NOW_NS)
+
+
+EUROS = [CurrencyConfig("USD"), CurrencyConfig("EUR", "1.08250001")]
+
+
+def test_currencies_of_the_configuration(make_engine: Callable[[], EngineLike]) -> None:
+    """The first is the venue's own; what names none is in it."""
+    config = small_config(
+        currencies=EUROS,
+        instruments=[
+            InstrumentConfig(symbol="OAK"),
+            InstrumentConfig(symbol="ELM", currency="EUR"),
+            InstrumentConfig(symbol="ASH", currency="USD"),
+        ],
+        accounts=[AccountConfig(firm="A", participant="NORTH", cash="5", balances={"EUR": "7.5"})],
+        users=[],
+    )
+    engine = applied(make_engine(), config)
+    directory = engine.directory()
+    assert [(x.code, x.rate) for x in directory.currencies] == [
+        ("USD", 100_000_000),
+        ("EUR", 108_250_001),
+    ]
+    assert [item.currency_id for item in directory.instruments] == [1, 2, 1]
+    account = engine.account(1)
+    assert account is not None
+    assert [(b.currency_id, b.cash) for b in account.balances] == [(1, 50_000), (2, 75_000)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"currencies": [CurrencyConfig("EUR", "1.1")]}, "so its rate is 1"),
+        ({"currencies": [CurrencyConfig("eur")]}, "three capital letters"),
+        ({"currencies": [*EUROS, CurrencyConfig("JPY", "0")]}, "not above 0"),
+        ({"currencies": [*EUROS, CurrencyConfig("JPY", "0.000000001")]}, "0.00000001"),
+        ({"currencies": [*EUROS, CurrencyConfig("EUR", "2")]}, "named twice"),
+        ({"instruments": [InstrumentConfig(symbol="OAK", currency="EUR")]}, "does not define"),
+        (
+            {"accounts": [AccountConfig(firm="A", participant="NORTH", balances={"EUR": "1"})]},
+            "does not define",
+        ),
+        (
+            {
+                "currencies": EUROS,
+                "accounts": [
+                    AccountConfig(firm="A", participant="NORTH", balances={"USD": "1"}),
+                ],
+            },
+            "is its cash",
+        ),
+        (
+            {
+                "currencies": EUROS,
+                "accounts": [
+                    AccountConfig(firm="A", participant="NORTH", balances={"EUR": "-1"}),
+                ],
+            },
+            "negative",
+        ),
+    ],
+)
+def test_currencies_that_cannot_be(changes: dict[str, object], why: str) -> None:
+    """Said before anything is written, by name."""
+    with pytest.raises(SettingsError, match=why):
+        build_genesis(small_config(**({"users": []} | changes)), CLUSTER_ID, NOW_NS)

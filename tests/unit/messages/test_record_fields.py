@@ -20,7 +20,7 @@ def example(kind: type[c.Command]) -> c.Command:
     """A command whose fields all differ from zero and from each other."""
     values: dict[str, int | bytes] = {}
     for number, name in enumerate(kind.__struct_fields__, start=3):
-        is_bytes = name in {"cl_ord_id", "firm", "symbol", "name", "salt", "key_hash"}
+        is_bytes = name in {"cl_ord_id", "firm", "symbol", "code", "name", "salt", "key_hash"}
         values[name] = b"B%d" % number if is_bytes else number
     tagged = [kind.__struct_config__.tag, *values.values()]
     return msgspec.convert(tagged, kind)

@@ -39,7 +39,7 @@ ENTRY = {
 INSTRUMENT = {
     "instrument_id": (32, 4), "lot_size": (36, 4), "tick_size": (40, 8),
     "reference_price": (48, 8), "price_collar_bps": (56, 4), "market_collar_bps": (60, 4),
-    "phase": (64, 1), "price_scale": (65, 1), "symbol": (72, 8), **HEAD,
+    "phase": (64, 1), "price_scale": (65, 1), "currency_id": (66, 1), "symbol": (72, 8), **HEAD,
 }  # fmt: skip
 ACCOUNT = {
     "account_id": (32, 4), "participant_id": (36, 4), "firm": (40, 4), "max_order_qty": (48, 8),
@@ -47,11 +47,12 @@ ACCOUNT = {
 }  # fmt: skip
 DEPOSIT = {
     "account_id": (32, 4), "instrument_id": (36, 4), "amount": (40, 8), "key": (48, 8),
-    "cost": (64, 8), **HEAD,
+    "currency_id": (60, 4), "cost": (64, 8), **HEAD,
 }  # fmt: skip
 MAXIMA = (
     "records_following", "orders_max", "instruments_max", "participants_max", "accounts_max",
     "users_max", "sessions_max", "positions_max", "duplicates_max", "trades_max",
+    "currencies_max",
 )  # fmt: skip
 LAYOUTS: dict[CommandKind, dict[str, tuple[int, int]]] = {
     CommandKind.NEW_ORDER: ENTRY,
@@ -83,6 +84,9 @@ LAYOUTS: dict[CommandKind, dict[str, tuple[int, int]]] = {
     CommandKind.DEPOSIT_CASH: DEPOSIT,
     CommandKind.DEPOSIT_SHARES: DEPOSIT,
     CommandKind.BUST_TRADE: {"match_id": (32, 8), **HEAD},
+    CommandKind.ADD_CURRENCY: {
+        "currency_id": (32, 4), "code": (36, 4), "rate": (40, 8), **HEAD,
+    },
     CommandKind.SET_FEES: {
         "schedule_id": (32, 4), "account_id": (36, 4), "maker_rate": (40, 4),
         "taker_rate": (44, 4), "fee_account_id": (48, 4), **HEAD,
@@ -144,22 +148,23 @@ SAMPLES: dict[CommandKind, c.Command] = {
     CommandKind.LOGIN: c.Login(0x01020304, 0xF1F2F3F4F5F6F7F8, 0xE1E2E3E4E5E6E7E8),
     CommandKind.LOGOUT: c.Logout(0x01020304, 0x05060708),
     CommandKind.GATEWAY_LOST: c.GatewayLost(0xE1E2E3E4E5E6E7E8),
-    CommandKind.GENESIS: c.Genesis(0xD1D2D3D4D5D6D7D8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),
+    CommandKind.GENESIS: c.Genesis(0xD1D2D3D4D5D6D7D8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12),
     CommandKind.ADD_INSTRUMENT: ac.AddInstrument(
-        *SIGN, 7, b"AAPL", 100, 2500, 5_853_300, 1000, 500, 3, 4
+        *SIGN, 7, b"AAPL", 100, 2500, 5_853_300, 1000, 500, 3, 4, 2
     ),
     CommandKind.ADD_PARTICIPANT: ac.AddParticipant(*SIGN, 8, b"BROKER"),
     CommandKind.ADD_ACCOUNT: ac.AddAccount(*SIGN, 9, 8, b"AB", 1, 2, 3, 4),
     CommandKind.ADD_USER: ac.AddUser(*SIGN, 10, 8, b"ALICE", b"S" * 16, b"H" * 32),
     CommandKind.OPEN_SESSION: ac.OpenSession(*SIGN, 11, 10, 9, 1, 1),
     CommandKind.GRANT: ac.Grant(*SIGN, 10, 9, 31),
-    CommandKind.DEPOSIT_CASH: ac.DepositCash(*SIGN, 9, -12_345, 0x0102030405060708),
+    CommandKind.DEPOSIT_CASH: ac.DepositCash(*SIGN, 9, -12_345, 0x0102030405060708, 0x21222324),
     CommandKind.DEPOSIT_SHARES: ac.DepositShares(*SIGN, 9, 7, 1 << 40, 5, 1 << 41),
     CommandKind.BUST_TRADE: ac.BustTrade(*SIGN, 0x6162636465666768),
+    CommandKind.ADD_CURRENCY: ac.AddCurrency(*SIGN, 2, b"EUR", 0x0102030405060708),
     CommandKind.SET_FEES: ac.SetFees(*SIGN, 7, 0x31323334, -0x11121314, 0x21222324, 9),
-    CommandKind.TRANSFER: ac.Transfer(*SIGN, 9, 0x31323334, 7, 1 << 42, 6),
+    CommandKind.TRANSFER: ac.Transfer(*SIGN, 9, 0x31323334, 7, 1 << 42, 6, 0x41424344),
     CommandKind.SET_LIMITS: ac.SetLimits(*SIGN, 9, (1 << 63) - 1, 6, 7, 8),
-    CommandKind.SET_INSTRUMENT: ac.SetInstrument(*SIGN, 7, 10, 100, 5_000_000, 0, 10_000),
+    CommandKind.SET_INSTRUMENT: ac.SetInstrument(*SIGN, 7, 10, 100, 5_000_000, 0, 10_000, 3),
     CommandKind.SET_PHASE: ac.SetPhase(*SIGN, 7, 6, 0x0102030405060708),
     CommandKind.SET_BANDS: ac.SetBands(*SIGN, 7, 500, 200, 0x0102030405060708),
     CommandKind.START_DAY: ac.StartDay(*SIGN, 20260105, 1_767_571_200_000_000_000),

@@ -21,6 +21,7 @@ PIECE = 3 * EVENT_BYTES  # what one answer holds
 TOTALS = link.Totals(
     cash_issued=10, cash_total=10, shares_issued={1: 5}, shares_total={1: 5}, hold_total=2,
     hold_of_orders=2,
+    currencies=[link.CurrencyTotals(1, 10, 10, 2, 2), link.CurrencyTotals(2, 7, 7, 3, 3)],
 )  # fmt: skip
 
 
@@ -179,7 +180,9 @@ def test_order_without_outcome_is_found() -> None:
 def test_money_made_up_at_one_node_is_found() -> None:
     """Conservation is asked of every node."""
     nodes = FakeNodes()
-    nodes.totals["n3"] = msgspec.structs.replace(TOTALS, cash_total=11)
+    nodes.totals["n3"] = msgspec.structs.replace(
+        TOTALS, currencies=[link.CurrencyTotals(1, 10, 11, 2, 2)]
+    )
     judgement = auditor(nodes, FakeRobot()).judge()
     assert not judgement.is_conserved
     assert not judgement.is_clean
@@ -187,11 +190,18 @@ def test_money_made_up_at_one_node_is_found() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"cash_total": 9}, {"shares_total": {1: 6}}, {"shares_total": {}}, {"hold_of_orders": 1}],
+    [
+        {"currencies": [link.CurrencyTotals(1, 10, 9, 2, 2)]},
+        {"shares_total": {1: 6}},
+        {"shares_total": {}},
+        {"currencies": [link.CurrencyTotals(1, 10, 10, 2, 1)]},
+        {"currencies": [TOTALS.currencies[0], link.CurrencyTotals(2, 7, 6, 3, 3)]},
+        {"currencies": []},
+    ],
     ids=str,
 )
 def test_totals_that_differ_are_not_conserved(change: dict[str, object]) -> None:
-    """Each of the three sums counts."""
+    """Each of the sums counts, in every currency."""
     assert is_conserved(TOTALS)
     assert not is_conserved(msgspec.structs.replace(TOTALS, **change))
 
