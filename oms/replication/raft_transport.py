@@ -6,7 +6,6 @@ again. Promises: a closed connection is reported the moment the kernel knows; wh
 then is gone and the caller is told; no buffer grows past its bound (the link is dropped instead).
 """
 
-import errno
 import os
 import socket
 from collections import deque
@@ -29,16 +28,15 @@ from oms.replication.raft_session import (
     LinkError,
     RaftSession,
 )
+from oms.replication.raft_sockets import dial, has_failed, listen, parse, prepare
 from oms.replication.standing import Standing
 
 _RECV_BYTES: Final = 256 << 10
 _RECV_TURNS: Final = 8  # reads of one socket before the others get theirs
-_SOCKET_BUFFER_BYTES: Final = 1 << 20
 _RETRY_FIRST_S: Final = 0.02
 _RETRY_MAX_S: Final = 0.2
 _HANDSHAKE_S: Final = 2.0
 _STRANGERS_MAX: Final = 16  # accepted connections that have not proved themselves yet
-_SILENCE_MS: Final = 2000  # unacknowledged data for so long: the kernel ends the connection
 _LOG_AGAIN_S: Final = 10.0
 _LENGTH_BYTES: Final = 4
 
@@ -105,7 +103,7 @@ class RaftTransport(Transport):  # type: ignore[misc]  # the library has no type
             )
         self._node = node
         self._peers = {peer.node_id: peer for peer in peers}
-        self._addresses = {name: _parse(address) for name, address in addresses.items()}
+        self._addresses = {name: parse(address) for name, address in addresses.items()}
         self._cluster_id = cluster_id
         self._key = key
         self._clock = clock
@@ -120,7 +118,7 @@ class RaftTransport(Transport):  # type: ignore[misc]  # the library has no type
         self._is_closed = False
         self._log_again_s = 0.0
         self.refusals: deque[str] = deque(maxlen=64)  # newest last, for status and tests
-        self._listener = _listen(self._addresses[node.node_id])
+        self._listener = listen(self._addresses[node.node_id])
 
     # --- what PySyncObj calls ---
 
@@ -229,18 +227,15 @@ class RaftTransport(Transport):  # type: ignore[misc]  # the library has no type
     def _dial(self, peer: str, now: float) -> None:
         self._retry_at_s[peer] = now + self._back_off_s[peer]
         self._back_off_s[peer] = min(2 * self._back_off_s[peer], _RETRY_MAX_S)
-        sock = socket.socket(_family(self._addresses[peer]), socket.SOCK_STREAM)
-        _prepare(sock)
-        code = sock.connect_ex(self._addresses[peer])
-        if code not in {0, errno.EINPROGRESS}:
-            sock.close()
+        sock = dial(self._addresses[peer])
+        if sock is None:
             return
         link = _Link(sock, self._session(peer), peer)
         link.deadline_s = now + _HANDSHAKE_S
         self._by_fd[sock.fileno()] = link
 
     def _connected(self, link: _Link) -> None:
-        if link.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        if has_failed(link.sock):
             self._forget(link)
             return
         link.is_connecting = False
@@ -252,7 +247,7 @@ class RaftTransport(Transport):  # type: ignore[misc]  # the library has no type
                 sock, _ = self._listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
-            _prepare(sock)
+            prepare(sock)
             link = _Link(sock, self._session(None), None)
             link.deadline_s = self._clock() + _HANDSHAKE_S
             self._by_fd[sock.fileno()] = link
@@ -428,43 +423,3 @@ def _check_ids(addresses: dict[str, str]) -> None:
             do="correct the node file",
             read="docs/operating.md, When something does not start",
         )
-
-
-def _parse(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
-def _family(address: tuple[str, int]) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-
-
-def _prepare(sock: socket.socket) -> None:
-    sock.setblocking(False)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # its port may be a node's own
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER_BYTES)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE_MS)
-
-
-def _listen(address: tuple[str, int]) -> socket.socket:
-    sock = socket.socket(_family(address), socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SOCKET_BUFFER_BYTES)
-        sock.bind(address)
-        sock.listen(16)
-    except OSError as error:
-        sock.close()
-        raise SettingsError(
-            what=f"cannot listen for other nodes on {address[0]}:{address[1]}",
-            why=error.strerror or str(error),
-            do="free the address or give this node another one, in every node's file",
-            read="docs/operating.md, When something does not start",
-        ) from error
-    sock.setblocking(False)
-    return sock

@@ -31,7 +31,7 @@ import oms.node.polling
 import oms.node.replica
 import oms.node.snapshots
 import oms.replication.journal
-import oms.replication.raft_transport
+import oms.replication.raft_sockets
 import oms.replication.segment_maker
 import oms.transport.sockets
 from oms import bounds
@@ -271,7 +271,7 @@ class Seams:
         yield oms.node.polling, "zmq", SimpleNamespace(Poller=Poller)
         yield oms.node.main, "Wakeup", Wakeup
         yield oms.replication.journal, "SegmentMaker", Maker
-        yield oms.replication.raft_transport, "socket", self.tcp
+        yield oms.replication.raft_sockets, "socket", self.tcp
         threads = SimpleNamespace(Thread=Thread)
         clock = SimpleNamespace(monotonic_ns=self.world.monotonic_ns, time_ns=self.world.wall_ns)
         yield oms.node.snapshots, "threading", threads
