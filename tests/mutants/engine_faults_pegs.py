@@ -17,9 +17,9 @@ PEGS: Final = [
         "price = min(price, price_down(state, instrument, opposite))",
     ),
     Change(
-        "middle rounded up", "a buy's middle between two ticks is rounded up", "peg_book.pxd",
-        "twice // 2 if is_middle", "(twice + 1) // 2 if is_middle",
-        "price = twice // 2 if is_middle else price_floor(state, instrument, twice // 2)",
+        "sell rounded down", "a sell between two ticks is rounded to the worse one", "peg_book.pxd",
+        "price_ceil(state, instrument, twice)", "price_floor(state, instrument, twice)",
+        "price = twice if is_middle else price_ceil(state, instrument, twice)",
     ),
     Change(
         "offset the other way", "a sell's offset makes it less aggressive", "peg_book.pxd",

@@ -176,11 +176,12 @@ RECORDS: Final = [
     ),
     Change(
         "digest misses the rest", "the chain stops before an entry's last event", "hash.pxd",
-        "size)", "size - (size != 0) * EVENT_BYTES)", "mix_pairs(lanes, events, size)",
+        "size", "size - (size != 0) * EVENT_BYTES", "mix_pairs(lanes, events, size)",
     ),
     Change(
         "digest misses commands", "a command of an administrator is not in the chain", "hash.pxd",
-        ">= COMMAND_GENESIS", "> COMMAND_GENESIS", "if commands[i].kind >= COMMAND_GENESIS:",
+        "commands[i].kind >= COMMAND_GENESIS", "commands[i].kind > COMMAND_GENESIS",
+        "if commands[i].kind >= COMMAND_GENESIS:",
     ),
     Change(
         "options not saved", "a snapshot forgets what a session asked for", "snapshot.pxd",
