@@ -79,8 +79,6 @@ _MARKET_PRICES: Final = frozenset((m.PRICE_MARKET, m.PRICE_MARKET_ROUND, m.PRICE
 # this venue does not offer. Fields missing here and below are skipped by their length.
 _NEUTRAL: Final[dict[int, frozenset[int | bytes]]] = {
     Tag.CUSTOMER_TYPE: frozenset(b"RN "),
-    Tag.PRICE_TYPE: frozenset(b"L"),
-    Tag.PEG_OFFSET: frozenset((0,)),
     Tag.DISCRETION_PRICE: frozenset((0,)),
     Tag.DISCRETION_PRICE_TYPE: frozenset(b"L"),
     Tag.DISCRETION_PEG_OFFSET: frozenset((0,)),
@@ -92,6 +90,12 @@ _NEUTRAL: Final[dict[int, frozenset[int | bytes]]] = {
     Tag.SIDE: frozenset(),
     Tag.USER_REF_IDX: frozenset((0,)),
     Tag.AIQ_GROUP_ID: frozenset((b"",)),
+}
+_PRICE_TYPES: Final[dict[int | bytes, int]] = {
+    ord("L"): 0,
+    ord("R"): OrdType.PEG_PRIMARY.value,
+    ord("P"): OrdType.PEG_MARKET.value,
+    ord("M"): OrdType.PEG_MIDPOINT.value,
 }
 _TRIGGERS: Final[dict[int | bytes, int]] = {
     ord("L"): Trigger.LAST_TRADE.value,
@@ -111,10 +115,12 @@ class Extras(NamedTuple):
     stop_price: int
     trigger: int
     is_stop: bool
+    peg_type: int  # OrdType; 0: it is none
+    peg_offset: int
     refuse_reason: int
 
 
-_NO_EXTRAS: Final = Extras(b"", 0, 0, 0, 0, 0, 0, 0, False, _NONE)
+_NO_EXTRAS: Final = Extras(b"", 0, 0, 0, 0, 0, 0, 0, False, 0, 0, _NONE)
 
 
 class Translator:
@@ -132,6 +138,7 @@ class Translator:
     ) -> None:
         hides = rule_version >= _HIDES
         self._displays = frozenset(b"YN" if hides else b"Y")  # older rules would show it
+        self._has_pegs = hides
         self._session_id = session_id
         self._conn_epoch = conn_epoch
         self._default_account_id = default_account_id
@@ -184,8 +191,12 @@ class Translator:
             refuse = _NOT_OFFERED
         if message.cross_type != m.CROSS_CONTINUOUS:
             tif, refuse = _for_call(message, refuse)
+        if not refuse and extras.peg_offset and not extras.peg_type:
+            refuse = _BAD_ORDER_TYPE
         price = message.price
-        if price in _MARKET_PRICES:
+        if extras.peg_type:
+            ord_type, price = extras.peg_type, min(price, _I64_MAX)
+        elif price in _MARKET_PRICES:
             ord_type = _STOP if extras.is_stop else _MARKET
             if price > _I64_MAX:
                 price = m.PRICE_MARKET
@@ -199,7 +210,8 @@ class Translator:
             self._instruments.get(message.symbol, 0), _SIDES.get(message.side, 0), ord_type, tif,
             qty, price, message.cl_ord_id, firm, message.display, message.capacity, message.iso,
             message.cross_type, refuse, min_qty, extras.self_trade, extras.post_only,
-            extras.expire_ns, extras.display_qty, extras.stop_price, extras.trigger,
+            extras.expire_ns, extras.display_qty, extras.stop_price, extras.trigger, 0,
+            extras.peg_offset,
         )  # fmt: skip
 
     def _replace(
@@ -212,6 +224,8 @@ class Translator:
             refuse = _bad_tif(message.time_in_force)
         if not refuse and (message.display not in self._displays or message.iso != m.ISO_NO):
             refuse = _NOT_OFFERED
+        if not refuse and (extras.peg_type or extras.peg_offset) and not self._has_pegs:
+            refuse = _NOT_OFFERED
         price = message.price
         if price in _MARKET_PRICES and not extras.is_stop and not refuse:
             refuse = _BAD_ORDER_TYPE
@@ -220,7 +234,7 @@ class Translator:
             message.orig_user_ref_num, message.user_ref_num, tif, message.qty,
             min(price, _I64_MAX), message.cl_ord_id, message.display, message.iso, refuse,
             extras.min_qty, extras.self_trade, extras.post_only, extras.expire_ns,
-            extras.display_qty, extras.stop_price, extras.trigger,
+            extras.display_qty, extras.stop_price, extras.trigger, 0, extras.peg_offset,
         )  # fmt: skip
 
     def _cancel(
@@ -286,6 +300,7 @@ def read_extras(options: list[Option]) -> Extras:
     firm = b""
     min_qty = self_trade = post_only = expire_ns = display_qty = stop_price = trigger = 0
     is_stop = False
+    peg_type = peg_offset = 0
     refuse_reason = _NONE
     for tag, value in options:
         if tag == Tag.FIRM and isinstance(value, bytes):
@@ -304,7 +319,11 @@ def read_extras(options: list[Option]) -> Extras:
             stop_price, is_stop = min(value, _I64_MAX), True
         elif tag == Tag.STOP_TRIGGER and value in _TRIGGERS:
             trigger = _TRIGGERS[value]
-        elif tag in {Tag.AIQ_STRATEGY, Tag.POST_ONLY}:
+        elif tag == Tag.PRICE_TYPE and value in _PRICE_TYPES:
+            peg_type = _PRICE_TYPES[value]
+        elif tag == Tag.PEG_OFFSET and isinstance(value, int):
+            peg_offset = value
+        elif tag in {Tag.AIQ_STRATEGY, Tag.POST_ONLY, Tag.PRICE_TYPE}:
             refuse_reason = refuse_reason or _NOT_OFFERED
         elif tag == Tag.STOP_TRIGGER:
             refuse_reason = refuse_reason or _BAD_ORDER_TYPE
@@ -312,7 +331,7 @@ def read_extras(options: list[Option]) -> Extras:
             refuse_reason = refuse_reason or _NOT_OFFERED
     return Extras(
         firm, min_qty, self_trade, post_only, expire_ns, display_qty, stop_price, trigger, is_stop,
-        refuse_reason,
+        peg_type, peg_offset, refuse_reason,
     )  # fmt: skip
 
 

@@ -24,6 +24,8 @@ _ECHOED: Final = frozenset(
     (
         Tag.MIN_QTY,
         Tag.MAX_FLOOR,
+        Tag.PRICE_TYPE,
+        Tag.PEG_OFFSET,
         Tag.POST_ONLY,
         Tag.EXPIRE_TIME,
         Tag.AIQ_STRATEGY,

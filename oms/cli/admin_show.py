@@ -16,6 +16,8 @@ from oms.local.decimals import currency_rate_text, to_text
 from oms.messages import link
 from oms.messages.enums import Entitlement, OrdType, Phase, Protocol, Side, TimeInForce
 
+_PEGS = frozenset((OrdType.PEG_PRIMARY, OrdType.PEG_MARKET, OrdType.PEG_MIDPOINT))
+
 
 def directory(data: Path, *, linearizable: bool, as_json: bool) -> None:
     """Who and what there is; never a salt or a hash."""
@@ -243,7 +245,7 @@ def orders(data: Path, user: str, *, linearizable: bool, as_json: bool) -> None:
             symbols[order.instrument_id],
             Side(order.side).name,
             _kind(order),
-            to_text(order.price) + _waits(order.stop_price),
+            to_text(order.price) + _waits(order),
             f"{order.leaves_qty:,}",
             f"{order.cum_qty:,}",
         )
@@ -310,5 +312,11 @@ def _plain(value: object) -> object:
     return value
 
 
-def _waits(stop_price: int) -> str:
-    return f" stop {to_text(stop_price)}" if stop_price else ""
+def _waits(order: link.OrderView) -> str:
+    """What a stop order waits for; where a peg stands, and how far from what it follows."""
+    if order.ord_type in _PEGS:
+        sign = "+" if order.peg_offset > 0 else ""  # a minus comes by itself
+        away = f" {sign}{to_text(order.peg_offset)}" if order.peg_offset else ""
+        stands = f"at {to_text(order.pegged_price)}" if order.pegged_price else "suspended"
+        return f" pegged{away} {stands}"
+    return f" stop {to_text(order.stop_price)}" if order.stop_price else ""

@@ -8,7 +8,7 @@ order's numbers are sums of committed messages. Orders that can change no more l
 from collections.abc import Callable
 
 from oms.client import orders as o
-from oms.client.orders import SIDE_OF_CODE, Order, OrderState, Terms
+from oms.client.orders import PEG_OF_CODE, SIDE_OF_CODE, Order, OrderState, Terms
 from oms.messages.enums import Side
 from oms.wire import ouch_messages as m
 from oms.wire.appendage import Tag, parse_appendage
@@ -204,5 +204,7 @@ def _terms(display: int, appendage: bytes) -> Terms:
         lives_s=number(Tag.EXPIRE_TIME),
         stop_price=number(Tag.STOP_PRICE),
         is_stop_on_best=number(Tag.STOP_TRIGGER) == ord("B"),
+        peg=PEG_OF_CODE.get(number(Tag.PRICE_TYPE), ""),
+        peg_offset=number(Tag.PEG_OFFSET),
         self_trade=chr(strategy) if strategy else "",
     )

@@ -7,7 +7,7 @@ what does not fit the wire; whether the venue likes an order is the venue's to s
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from oms.client.orders import Order, Terms, side_code
+from oms.client.orders import PRICE_TYPE_CODE, Order, Terms, side_code
 from oms.wire import ouch, soupbin
 from oms.wire import ouch_messages as m
 from oms.wire.appendage import Option, Tag, build_appendage
@@ -53,7 +53,7 @@ def enter_packet(order: Order) -> bytes:
         symbol=order.symbol.encode("ascii"),
         price=order.price,
         time_in_force=_time_in_force(order),
-        display=m.DISPLAY_HIDDEN if order.terms.is_hidden else m.DISPLAY_VISIBLE,
+        display=_display(order.terms),
         cl_ord_id=order.cl_ord_id.encode("ascii"),
         appendage=build_appendage(options),
     )
@@ -68,7 +68,7 @@ def replace_packet(order: Order, original: Order) -> bytes:
         qty=order.order_qty,
         price=order.price,
         time_in_force=_time_in_force(order),
-        display=m.DISPLAY_HIDDEN if order.terms.is_hidden else m.DISPLAY_VISIBLE,
+        display=_display(order.terms),
         cl_ord_id=order.cl_ord_id.encode("ascii"),
         appendage=build_appendage(_options(order.terms)),
     )
@@ -85,6 +85,10 @@ def _options(terms: Terms) -> list[Option]:
     options: list[Option] = []
     if terms.display_qty:
         options.append(Option(Tag.MAX_FLOOR, terms.display_qty))
+    if terms.peg:
+        options.append(Option(Tag.PRICE_TYPE, _price_type(terms.peg)))
+    if terms.peg_offset:
+        options.append(Option(Tag.PEG_OFFSET, price_units(terms.peg_offset)))
     if terms.is_post_only:
         options.append(Option(Tag.POST_ONLY, ord("P")))
     if terms.lives_s:
@@ -95,6 +99,19 @@ def _options(terms: Terms) -> list[Option]:
         options.append(Option(Tag.STOP_PRICE, price_units(terms.stop_price)))
         options.append(Option(Tag.STOP_TRIGGER, ord("B" if terms.is_stop_on_best else "L")))
     return options
+
+
+def _display(terms: Terms) -> int:
+    """A peg always hides."""
+    return m.DISPLAY_HIDDEN if terms.is_hidden or terms.peg else m.DISPLAY_VISIBLE
+
+
+def _price_type(peg: str) -> int:
+    code = PRICE_TYPE_CODE.get(peg)
+    if code is None:
+        msg = f"{peg!r} is none of {', '.join(PRICE_TYPE_CODE)}"
+        raise ValueError(msg)
+    return code
 
 
 def _time_in_force(order: Order) -> int:

@@ -100,6 +100,12 @@ _STRATEGIES: Final[dict[int, int]] = {
     SelfTrade.CANCEL_BOTH: ord("B"),  # no letter of the specification
     SelfTrade.DECREMENT: ord("D"),
 }
+_PRICE_TYPES: Final[dict[int, int]] = {
+    OrdType.PEG_PRIMARY: ord("R"),
+    OrdType.PEG_MARKET: ord("P"),
+    OrdType.PEG_MIDPOINT: ord("M"),
+}
+_NO_TERMS: Final = OrderTerms(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 _TRIGGERS: Final[dict[int, int]] = {Trigger.LAST_TRADE: ord("L"), Trigger.BEST_PRICE: ord("B")}
 _OTHER_REASON: Final = 0x0F
 _CODES: Final[dict[int, int]] = {int(reason): code for reason, code in OUCH_REJECT_CODE.items()}
@@ -136,8 +142,8 @@ def _accepted(data: bytes, offset: int, symbols: Symbols, midnight_ns: int) -> b
         side, flags, timestamp_ns, instrument_id, urn, order_id, price, qty, _, ord_type, tif,
         display, capacity, cl_ord_id, firm, iso, cross_type,
     ) = _ORDER.unpack_from(data, offset)  # fmt: skip
-    if flags & _HAS_TERMS:
-        appendage = _with_terms(firm, tif, unpack_terms(data, offset - _TERMS_BYTES))
+    if flags & _HAS_TERMS or ord_type in _PRICE_TYPES:
+        appendage = _with_terms(firm, tif, ord_type, _terms(data, offset, flags))
     elif firm in _BLANK_FIRMS and tif != _FOK:
         appendage = b"\0\0"
     else:
@@ -158,9 +164,9 @@ def _replaced(data: bytes, offset: int, symbols: Symbols, midnight_ns: int) -> b
         side, flags, timestamp_ns, instrument_id, urn, order_id, price, qty, orig_urn, ord_type,
         tif, display, capacity, cl_ord_id, firm, iso, cross_type,
     ) = _ORDER.unpack_from(data, offset)  # fmt: skip
-    if flags & _HAS_TERMS:  # OUCH has no field for the minimum here
-        terms = unpack_terms(data, offset - _TERMS_BYTES)._replace(min_qty=0)
-        appendage = _with_terms(firm, tif, terms)
+    if flags & _HAS_TERMS or ord_type in _PRICE_TYPES:  # there is no field for the minimum here
+        terms = _terms(data, offset, flags)._replace(min_qty=0)
+        appendage = _with_terms(firm, tif, ord_type, terms)
     else:
         appendage = b"\0\0" if firm in _BLANK_FIRMS else _appendage(firm, 0)
     return (
@@ -175,7 +181,12 @@ def _replaced(data: bytes, offset: int, symbols: Symbols, midnight_ns: int) -> b
     )  # fmt: skip
 
 
-def _with_terms(firm: bytes, tif: int, terms: OrderTerms) -> bytes:
+def _terms(data: bytes, offset: int, flags: int) -> OrderTerms:
+    """What the record before says, if there is one."""
+    return unpack_terms(data, offset - _TERMS_BYTES) if flags & _HAS_TERMS else _NO_TERMS
+
+
+def _with_terms(firm: bytes, tif: int, ord_type: int, terms: OrderTerms) -> bytes:
     """What was asked for besides, in the order of the tags; with its length."""
     options: list[Option] = []
     if firm not in _BLANK_FIRMS:
@@ -184,6 +195,10 @@ def _with_terms(firm: bytes, tif: int, terms: OrderTerms) -> bytes:
         options.append(Option(Tag.MIN_QTY, terms.min_qty))
     if terms.display_qty:
         options.append(Option(Tag.MAX_FLOOR, terms.display_qty))
+    if ord_type in _PRICE_TYPES:
+        options.append(Option(Tag.PRICE_TYPE, _PRICE_TYPES[ord_type]))
+    if terms.peg_offset:
+        options.append(Option(Tag.PEG_OFFSET, terms.peg_offset))
     if terms.post_only:
         options.append(Option(Tag.POST_ONLY, ord("P")))
     if tif == _GTT:

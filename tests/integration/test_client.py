@@ -17,6 +17,7 @@ from oms.client.blocking import Client
 from oms.client.errors import OrderRejected
 from oms.client.feed import FeedMessage, FeedReader
 from oms.client.orders import OrderState
+from oms.client.requests import price_units
 from oms.config import VenueConfig
 from oms.local.samples import demo_config
 from oms.local.venue import LocalVenue
@@ -98,6 +99,38 @@ def test_two_clients_trade_and_both_see_the_same_match(
         fok.outcome(5)
         taker.query_account()
         assert fok.state is OrderState.CANCELED
+
+
+def test_a_peg_follows_the_market_and_trades_between_two_ticks(
+    venue: LocalVenue, config: VenueConfig
+) -> None:
+    """By the wire alone: it is nowhere to be seen, moves with a better bid, and fills there."""
+    other = next(one for one in config.instruments if one.symbol != SYMBOL)
+    middle, tick = price_units(other.reference_price), price_units(other.tick_size)
+    with client_of(venue, config, MAKER) as maker, client_of(venue, config, TAKER) as taker:
+        sell = maker.enter(other.symbol, "SELL", 10, middle + 10 * tick)
+        bids = [maker.enter(other.symbol, "BUY", 10, middle - away * tick) for away in (10, 5)]
+        terms = o.Terms(peg="midpoint", peg_offset=0)
+        peg = maker.enter(other.symbol, "BUY", 20, middle + 50 * tick, terms=terms)
+        peg.outcome(5)
+        bids.append(maker.enter(other.symbol, "BUY", 10, middle - 3 * tick))
+        bids[-1].outcome(5)
+        taker.enter(other.symbol, "SELL", 5, middle, tif="IOC").outcome(5)
+        (taken,) = [one for one in taker.events(0.5) if isinstance(one, o.Executed)]
+        (given,) = [one for one in maker.events(0.5) if isinstance(one, o.Executed)]
+        assert (taken.last_price, taken.last_qty) == (middle + 7 * tick // 2, 5)
+        assert (given.order, given.liquidity, given.match_id) == (peg, "J", taken.match_id)
+        further = maker.replace(
+            peg, 20, middle + 50 * tick, terms=o.Terms(peg="midpoint", peg_offset=-tick)
+        )
+        further.outcome(5)
+        assert further.leaves_qty == 15
+        shown = maker.enter(other.symbol, "BUY", 1, middle, terms=o.Terms(peg="market", min_qty=1))
+        with pytest.raises(OrderRejected, match="BAD_PEG"):
+            shown.outcome(5)
+        for left in (sell, *bids, further):
+            maker.cancel(left)
+        maker.query_account()
 
 
 def test_a_new_process_finds_its_open_orders(

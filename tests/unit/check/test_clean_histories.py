@@ -155,6 +155,33 @@ def test_orders_with_terms_are_what_they_were_sent_as(tmp_path: Path) -> None:
     assert verdict.is_clean, verdict
 
 
+def test_pegs_are_what_they_were_sent_as(tmp_path: Path) -> None:
+    """What a peg follows, and how far away, comes back; what trades with it is no violation."""
+    venue = opened(tmp_path)
+    first, second = venue.clients
+    second.enter(m.SIDE_SELL, 50, PRICE + 100)
+    second.enter(m.SIDE_BUY, 50, PRICE - 100)
+    venue.step()
+    asked = [
+        [Option(Tag.PRICE_TYPE, ord("M"))],
+        [Option(Tag.PRICE_TYPE, ord("R")), Option(Tag.PEG_OFFSET, -100)],
+        [Option(Tag.PRICE_TYPE, ord("P")), Option(Tag.PEG_OFFSET, -500)],
+    ]
+    for options in asked:
+        urn, terms = next(first.next_urn), build_appendage(options)
+        hidden = ord("N")
+        order = m.EnterOrder(
+            urn, m.SIDE_BUY, 10, SYMBOL, PRICE + 900, display=hidden, appendage=terms
+        )
+        first.send(order)
+    venue.step()
+    second.enter(m.SIDE_SELL, 5, PRICE)
+    venue.step()
+    assert b"".join(message[:1] for message in first.stream) == b"SAAAE"
+    verdict = verdict_of(venue)
+    assert verdict.is_clean, verdict
+
+
 def test_entries_left_out_by_operators_are_left_out_here(tmp_path: Path) -> None:
     """`oms log skip` makes the nodes pass an entry over; the oracle has to as well."""
     venue = traded(tmp_path)

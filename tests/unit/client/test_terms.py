@@ -1,5 +1,7 @@
 """What an order asks for besides: on its way out, and as the venue says it back."""
 
+import pytest
+
 from oms.client import requests
 from oms.client.book import OrderTable
 from oms.client.orders import Order, Terms
@@ -36,6 +38,25 @@ def test_terms_are_sent_as_optional_fields() -> None:
     assert isinstance(replace, m.ReplaceRequest)
     assert replace.display == m.DISPLAY_HIDDEN
     assert Tag.MAX_FLOOR in dict(parse_appendage(replace.appendage))
+
+
+def test_a_peg_is_sent_hidden_and_read_back() -> None:
+    """What it follows and how far away; a peg that was not hidden would be refused."""
+    peg = Terms(peg="midpoint", peg_offset="-0.01")
+    sent = ouch.decode_inbound(requests.enter_packet(_order(peg)), 3)
+    assert isinstance(sent, m.EnterOrder)
+    assert sent.display == m.DISPLAY_HIDDEN
+    assert parse_appendage(sent.appendage) == [(Tag.PRICE_TYPE, ord("M")), (Tag.PEG_OFFSET, -100)]
+    accepted = m.Accepted(
+        5, 7, ord("B"), 100, b"OAK", 991_000, sent.time_in_force, sent.display, 1, ord("P"),
+        ord("N"), ord("N"), ord("L"), b"", sent.appendage,
+    )  # fmt: skip
+    table = OrderTable(Order)
+    table.apply(accepted, 1)
+    (order,) = table.open_orders()
+    assert order.terms == Terms(peg="midpoint", peg_offset=-100, is_hidden=True)
+    with pytest.raises(ValueError, match="primary"):
+        requests.enter_packet(_order(Terms(peg="mid")))
 
 
 def test_terms_are_read_back_from_an_acceptance() -> None:

@@ -195,6 +195,27 @@ def test_a_stop_price_makes_a_stop_order() -> None:
     assert with_tag(Tag.STOP_PRICE, (1 << 64) - 1).stop_price == (1 << 63) - 1, "refused in the log"
 
 
+@pytest.mark.parametrize(
+    ("code", "ord_type"),
+    [("R", OrdType.PEG_PRIMARY), ("P", OrdType.PEG_MARKET), ("M", OrdType.PEG_MIDPOINT)],
+)
+def test_a_price_type_makes_a_peg(code: str, ord_type: OrdType) -> None:
+    """The offset is signed; the price is the cap, and no market order hides behind it."""
+    both = [Option(Tag.PRICE_TYPE, ord(code)), Option(Tag.PEG_OFFSET, -100)]
+    command = order(appendage=build_appendage(both), display=ord("N"))
+    assert (command.ord_type, command.peg_offset, command.refuse_reason) == (ord_type, -100, NONE)
+    uncapped = order(appendage=build_appendage(both), price=0x7FFF_FFFF)
+    assert (uncapped.ord_type, uncapped.price) == (ord_type, 0x7FFF_FFFF), "refused in the log"
+
+
+def test_a_peg_is_replaced_with_another_offset() -> None:
+    """The new offset is the record's, 0 like any other; older rules do not read it."""
+    appendage = build_appendage([Option(Tag.PEG_OFFSET, 200)])
+    command = translate(m.ReplaceRequest(7, 8, 50, 991_000, appendage=appendage))
+    assert isinstance(command, ReplaceOrder)
+    assert (command.peg_offset, command.refuse_reason) == (200, NONE)
+
+
 def test_a_stop_order_is_replaced_without_a_limit() -> None:
     """Stop price 0 leaves the one it has; without the field a market price is no replace."""
     appendage = build_appendage([Option(Tag.STOP_PRICE, 0)])
@@ -284,10 +305,10 @@ TAGS: list[tuple[int, int | bytes, RejectReason]] = [
     (Tag.CUSTOMER_TYPE, ord("x"), NOT_OFFERED),
     (Tag.MAX_FLOOR, 0, NONE),
     (Tag.PRICE_TYPE, ord("L"), NONE),
-    (Tag.PRICE_TYPE, ord("P"), NOT_OFFERED),
+    (Tag.PRICE_TYPE, ord("P"), NONE),
     (Tag.PRICE_TYPE, ord("m"), NOT_OFFERED),
     (Tag.PEG_OFFSET, 0, NONE),
-    (Tag.PEG_OFFSET, -1, NOT_OFFERED),
+    (Tag.PEG_OFFSET, -1, BAD_TYPE),
     (Tag.DISCRETION_PRICE, 0, NONE),
     (Tag.DISCRETION_PRICE, 5, NOT_OFFERED),
     (Tag.DISCRETION_PRICE_TYPE, ord("L"), NONE),
@@ -341,7 +362,7 @@ def test_every_tag_is_tested() -> None:
 
 def test_first_wish_that_is_refused_gives_the_reason() -> None:
     """One outcome, whatever else is asked for."""
-    appendage = build_appendage([Option(Tag.PEG_OFFSET, 1), Option(Tag.STOP_TRIGGER, 1)])
+    appendage = build_appendage([Option(Tag.GROUP_ID, 1), Option(Tag.STOP_TRIGGER, 1)])
     assert order(appendage=appendage, time_in_force=ord("9")).refuse_reason == NOT_OFFERED
 
 

@@ -114,6 +114,18 @@ EXAMPLES: dict[str, bytes] = {
     ),
     "accepted with a stop price": terms(stop_price=1_234_400, trigger=1)
     + record(EventKind.ORDER_ACCEPTED, flags=HAS_TERMS, ord_type=OrdType.STOP_LIMIT),
+    "accepted peg": terms(peg_offset=-100)
+    + record(EventKind.ORDER_ACCEPTED, flags=HAS_TERMS, ord_type=OrdType.PEG_MARKET),
+    "accepted peg without an offset": record(
+        EventKind.ORDER_ACCEPTED, ord_type=OrdType.PEG_MIDPOINT
+    ),
+    "replaced peg": terms(peg_offset=100)
+    + record(
+        EventKind.ORDER_REPLACED,
+        flags=HAS_TERMS,
+        ord_type=OrdType.PEG_PRIMARY,
+        orig_user_ref_num=6,
+    ),
     "elected": record(
         EventKind.ORDER_RESTATED,
         reason=ord("E"),
