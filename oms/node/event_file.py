@@ -5,9 +5,11 @@ verbs. The file says itself where it begins: its first record has a number, and 
 (n - 1 - base) x 128. Promises: no byte is written; a record that is not in its place is not read.
 """
 
+import contextlib
 import os
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -33,9 +35,19 @@ def topic_seq_at(record: bytes) -> int:
 class EventFile:
     """Records (base, event_seq] of a file; what is written behind its end later is not seen."""
 
-    def __init__(self, fd: int, base: int | None = None, event_seq: int | None = None) -> None:
-        """Owns `fd`. Base and end are looked up in the file unless the caller knows them."""
+    def __init__(
+        self,
+        fd: int,
+        base: int | None = None,
+        event_seq: int | None = None,
+        *,
+        node: Path | None = None,
+    ) -> None:
+        """Owns `fd`. Base and end are looked up in the file unless the caller knows them. `node`:
+        the folder of the node whose current file it is.
+        """
         self._fd = fd
+        self._node = node
         size = os.fstat(fd).st_size
         first = os.pread(fd, EVENT_BYTES, 0)
         if base is None and not seq_at(first):
@@ -78,12 +90,31 @@ class EventFile:
         return crc
 
     def sync(self) -> None:
-        """Put what the file holds on disk. Raises: OSError."""
+        """Put on disk what the file holds. If it is a node's current one, its name too, and the
+        file of the day before: both were renamed at the change of day. Raises: OSError.
+        """
         os.fdatasync(self._fd)
+        if self._node is None:
+            return
+        for path in islice(archived(self._node), 1):
+            with contextlib.suppress(FileNotFoundError):  # taken away meanwhile
+                _sync(path)
+                _sync(path.parent)
+                _sync(path.parent.parent)
+        _sync(self._node)
 
     def close(self) -> None:
         """Close it."""
         os.close(self._fd)
+
+
+def _sync(path: Path) -> None:
+    """A file's bytes, or a folder's names."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def archived(node: Path) -> Iterator[Path]:

@@ -87,7 +87,7 @@ class EventLog:
     def file(self) -> EventFile:
         """The file as it is now, for another thread: it outlives a roll. The caller closes it."""
         self.flush()
-        return EventFile(os.dup(self._fd), self.base, self._file_seq)
+        return EventFile(os.dup(self._fd), self.base, self._file_seq, node=self.folder)
 
     def truncate(self, event_seq: int) -> None:
         """Forget every record above `event_seq` (at least base). Only before the first read."""
