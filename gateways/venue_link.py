@@ -161,9 +161,9 @@ class VenueLink:
             self._flush_soon()
 
     def replay_session(
-        self, session_id: int, from_out_seq: int, use: Callable[[bytes], None]
+        self, session_id: int, from_out_seq: int, trading_date: int, use: Callable[[bytes], None]
     ) -> Question:
-        """Fetch a piece of a session's stream: at least one record, from this number on."""
+        """Fetch a piece of a day's stream of a session: a record or more, from this number on."""
 
         def use_answer(body: bytes, _: int) -> bool:
             records = self._records_decoder.decode(body)
@@ -172,7 +172,7 @@ class VenueLink:
             use(records.data)
             return True
 
-        request = ReplaySession(session_id, from_out_seq)
+        request = ReplaySession(session_id, from_out_seq, trading_date)
         return self._asker.ask(request, use_answer, self._clock.monotonic_ns())
 
     def cancel(self, question: Question) -> None:

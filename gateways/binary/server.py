@@ -206,7 +206,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._wanted_replay = None
         self._question = self._link.replay_session(
-            replay.session_id, replay.from_out_seq, self._replayed
+            replay.session_id, replay.from_out_seq, replay.trading_date, self._replayed
         )
 
     def _replayed(self, records: bytes) -> None:

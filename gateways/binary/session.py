@@ -67,10 +67,11 @@ class StartLogin(msgspec.Struct, frozen=True, gc=False):
 
 
 class Replay(msgspec.Struct, frozen=True, gc=False):
-    """Fetch the session's stream from this number on, then call `replayed`."""
+    """Fetch the session's stream of this day from this number on, then call `replayed`."""
 
     session_id: int
     from_out_seq: int
+    trading_date: int
 
 
 class PauseReading(msgspec.Struct, frozen=True, gc=False):
@@ -124,6 +125,7 @@ class Session:
         self._client_seq = 0
         self._next_out_seq = 0
         self._midnight_ns = 0
+        self._trading_date = 0
         self._symbols = directory.symbols
         self._translator: Translator | None = None
         self._joiner: Joiner | None = None
@@ -240,6 +242,7 @@ class Session:
             return actions
         self._next_out_seq = asked or following
         self._midnight_ns = login.midnight_ns
+        self._trading_date = login.trading_date
         self._translator = Translator(
             session_id=self.session_id,
             conn_epoch=login.conn_epoch,
@@ -253,7 +256,7 @@ class Session:
         if self._next_out_seq <= login.out_seq:
             self.state = State.REPLAYING
             self._joiner = Joiner(self._next_out_seq, login.out_seq, login.timestamp_ns)
-            actions.append(Replay(self.session_id, self._next_out_seq))
+            actions.append(Replay(self.session_id, self._next_out_seq, self._trading_date))
         else:
             self.state = State.LIVE
         self._receive_held(actions, not_after_ns)
@@ -321,7 +324,7 @@ class Session:
             self._joiner = None
             self.state = State.LIVE
         else:
-            actions.append(Replay(self.session_id, self._next_out_seq))
+            actions.append(Replay(self.session_id, self._next_out_seq, self._trading_date))
         return actions
 
     def _end_session(self) -> list[Action]:

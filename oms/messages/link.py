@@ -82,10 +82,15 @@ class ReplayEvents(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=3
 
 
 class ReplaySession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=4):
-    """-> Records of a session's stream of the current day, from `from_out_seq` on."""
+    """-> Records of a session's stream of the current day, from `from_out_seq` on.
+
+    Refused where the current day is not `trading_date`: a node that is behind is still in the day
+    before, and its stream has the same numbers. 0: whichever it is.
+    """
 
     session_id: int
     from_out_seq: int
+    trading_date: int = 0
 
 
 class ReplayTopic(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=5):

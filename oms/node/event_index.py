@@ -65,7 +65,8 @@ class EventIndex:
     def __init__(self, event_log: EventLog) -> None:
         self._log = event_log
         self._indexed = event_log.first_present - 1 - event_log.base  # records looked at
-        self._day_start = 0  # position of the first record of the trading day
+        self.trading_date = 0  # of the newest day whose start is in what is indexed
+        self._day_start = 0  # position of the first record of that day
         self._sessions: dict[int, array[int]] = {}
         self._accounts: dict[int, array[int]] = {}
         self._instruments: dict[int, array[int]] = {}
@@ -97,7 +98,7 @@ class EventIndex:
         """Another file, or one whose missing records have come: begin anew."""
         for table in (self._sessions, self._accounts, self._instruments):
             table.clear()
-        self._day_start = 0
+        self.trading_date = self._day_start = 0
         self._indexed = self._log.first_present - 1 - self._log.base
 
     def _add(self, records: _Records, base: int) -> None:
@@ -111,6 +112,7 @@ class EventIndex:
         )
         self._add_sessions(records, base)
         for at in np.flatnonzero(kinds == EventKind.DAY_STARTED):
+            self.trading_date = int(records["order_id"][at])
             self._start_day(int(records["timestamp_ns"][at]), base + int(at))
 
     @staticmethod

@@ -92,8 +92,8 @@ class Queries:
                 return self._directory(role)
             case link.ReplayEvents(from_event_seq):
                 return self._replay_events(from_event_seq)
-            case link.ReplaySession(session_id, from_out_seq):
-                return self._replay_session(session_id, from_out_seq)
+            case link.ReplaySession(session_id, from_out_seq, trading_date):
+                return self._replay_session(session_id, from_out_seq, trading_date)
             case link.ReplayTopic(topic, from_topic_seq):
                 return self._replay_topic(topic, from_topic_seq)
             case link.GetAccount(account_id):
@@ -146,12 +146,16 @@ class Queries:
     def _records(self, data: bytes, *, is_end: bool) -> link.Records:
         return link.Records(data, self.applied_index, self._event_log.event_seq, is_end)
 
-    def _replay_session(self, session_id: int, from_out_seq: int) -> link.Records:
+    def _replay_session(
+        self, session_id: int, from_out_seq: int, trading_date: int
+    ) -> link.Records:
         if from_out_seq < 1:
             raise CannotAnswer("out_seq starts at 1")
         if self._event_log.missing:
             raise CannotAnswer(FETCHING)
         self._index.catch_up()
+        if trading_date and self._index.trading_date != trading_date:
+            raise CannotAnswer(f"{trading_date} is not the day whose outputs are here")
         positions = self._index.session(session_id, from_out_seq, RECORDS_MAX)
         chosen = self._index.with_terms(positions)
         if len(chosen) > RECORDS_MAX:

@@ -392,11 +392,11 @@ def test_replay_joins_the_live_stream_without_a_seam() -> None:
     session, _ = checked(login(sequence=3))
     actions = session.logged_in(logged_in(6), S, NOT_AFTER_NS)
     assert actions[0] == soupbin.login_accepted(NAME, 3)
-    assert actions[1] == Replay(2, 3)
+    assert actions[1] == Replay(2, 3, DATE)
     assert session.deliver(record(7), 0, 7) == []
     actions = session.replayed(record(3) + record(4))
     assert sent_numbers(actions) == [3, 4]
-    assert actions[-1] == Replay(2, 5)
+    assert actions[-1] == Replay(2, 5, DATE)
     assert session.deliver(record(8), 0, 8) == []
     actions = session.replayed(record(5) + record(6) + record(7))
     assert sent_numbers(actions) == [5, 6, 7, 8]

@@ -384,7 +384,8 @@ def test_session_replay_comes_in_pieces_from_any_node(venue: LinkVenue) -> None:
     venue.step()
     venue.down.add("n1")
     pieces: list[bytes] = []
-    venue.link.replay_session(SESSION, 2, pieces.append)
+    assert recorder.login is not None
+    venue.link.replay_session(SESSION, 2, recorder.login.trading_date, pieces.append)
     venue.run()
     assert pieces == []
     venue.pass_time(0.6)

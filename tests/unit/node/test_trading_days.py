@@ -1,5 +1,7 @@
 """The change of day: files cut at the same place on every node, and made again from either side."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -123,6 +125,57 @@ def test_streams_and_topics_go_on_over_the_change(venue: Venue) -> None:
     assert isinstance(old, link.Records)
     assert not old.is_end
     assert int.from_bytes(old.data[8:16], "little") == before
+
+
+def no_space(*_args: object) -> int:
+    """As os.pwrite on a full disk."""
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_stream_of_another_day_is_refused(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that is behind, or whose full disk did not take the new day's first records, has a
+    message 1 too: the day before's."""
+    first_day = venue.one.days.trading_date
+    venue.trade()
+    queries = venue.one.queries
+    assert isinstance(
+        queries.answer(link.ReplaySession(SESSION, 1, first_day), Role.GATEWAY), link.Records
+    )
+    with pytest.raises(CannotAnswer, match="20261124 is not the day"):
+        queries.answer(link.ReplaySession(SESSION, 1, 20261124), Role.GATEWAY)
+    with monkeypatch.context() as full:
+        full.setattr(os, "pwrite", no_space)
+        venue.roll(20261124)
+        with pytest.raises(CannotAnswer, match="20261124 is not the day"):
+            queries.answer(link.ReplaySession(SESSION, 1, 20261124), Role.GATEWAY)
+    assert isinstance(
+        queries.answer(link.ReplaySession(SESSION, 1, 20261124), Role.GATEWAY), link.Records
+    )
+
+
+def test_names_of_the_day_before_are_on_disk_before_a_snapshot_relies_on_them(
+    venue: Venue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both files were renamed: a power cut that takes the names back takes the outputs away."""
+    first_day = venue.one.days.trading_date
+    venue.trade()
+    venue.roll(20261124)
+    venue.trade()
+    synced: list[str] = []
+    sync = os.fsync
+
+    def note(fd: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
+        sync(fd)
+
+    monkeypatch.setattr(os, "fsync", note)
+    file = venue.one.event_log.file()
+    file.sync()
+    file.close()
+    archive = venue.folder / "archive"
+    of_the_day = archive / str(first_day)
+    wanted = [of_the_day / "events.log", of_the_day, archive, venue.folder]
+    assert synced == [str(path) for path in wanted]
 
 
 def test_the_log_goes_to_the_archive_once_the_eves_snapshot_is_durable(venue: Venue) -> None:
