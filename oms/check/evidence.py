@@ -66,6 +66,13 @@ class Day:
             return self.before.sent.get(user_ref_num)
         return found
 
+    def first_cancel(self, user_ref_num: int) -> int:
+        """When its first cancel was written, on this day or the one before; NEVER_NS: not known."""
+        here = self.cancels.get(user_ref_num, NEVER_NS)
+        if self.before is None:
+            return here
+        return min(here, self.before.cancels.get(user_ref_num, NEVER_NS))
+
     def sent_under(self, user_ref_num: int, kind: int) -> list[bytes]:
         """Every message of this kind that was sent under a number."""
         found = self.sent_as(user_ref_num)

@@ -34,15 +34,17 @@ _MARKET: Final = m.PRICE_MARKET
 _DEAD: Final = m.STATE_DEAD
 _BUY: Final = m.SIDE_BUY
 _DECREMENT: Final = ord("D")
+_DAY_END: Final = b"E"
 
 
 class _Order:
     """An order that was accepted."""
 
-    __slots__ = ("done", "is_buy", "is_over", "last_match", "leaves", "limit", "side")
+    __slots__ = ("done", "is_buy", "is_over", "last_match", "leaves", "limit", "side", "tif")
 
-    def __init__(self, side: int, leaves: int, limit: int, *, is_over: bool) -> None:
+    def __init__(self, side: int, leaves: int, limit: int, tif: int, *, is_over: bool) -> None:
         self.side = side
+        self.tif = tif
         self.is_buy = side == _BUY
         self.leaves = leaves
         self.limit = limit
@@ -103,6 +105,7 @@ class _UserRules:
         self._evidence = evidence
         self._verdict = verdict
         self._orders: dict[int, _Order] = {}  # by UserRefNum
+        self._earlier: dict[int, _Order] = {}  # of days before, not known to be over
         self._refused: set[int] = set()
         self._fills: set[int] = set()  # the day's matches with their UserRefNums
         self._broken_fills: set[int] = set()
@@ -116,17 +119,22 @@ class _UserRules:
             m.AiqCanceled.TYPE: self._prevented,
             m.Executed.TYPE: self._executed,
             m.BrokenTrade.TYPE: self._broken,
+            m.SystemEvent.TYPE: self._venue_says,
         }
 
     def read(self, day: Day, base: int) -> None:
         """One day's stream, of which `base` messages are older than these histories.
 
-        With a day, UserRefNums of orders that are over may be used again.
+        With a day, UserRefNums of orders that are over may be used again. The last messages of the
+        day before may never have been told: who was not there cannot ask for them any more.
         """
-        self._orders = {urn: order for urn, order in self._orders.items() if not order.is_over}
+        known = self._earlier | self._orders
+        self._earlier = {urn: order for urn, order in known.items() if not order.is_over}
+        self._orders.clear()
         self._refused.clear()
         self._fills.clear()
         self._broken_fills.clear()
+        self._is_whole = self._is_whole and not self._day.messages
         self._day = day
         handlers, last = self._handlers, b""
         for number, message in enumerate(day.messages, start=1):
@@ -148,17 +156,18 @@ class _UserRules:
 
     def _accepted(self, data: bytes, now_ns: int) -> None:
         (
-            _, urn, side, qty, _, price, _, _, order_id, _, _, _, state, _,
+            _, urn, side, qty, _, price, tif, _, order_id, _, _, _, state, _,
         ) = _ACCEPTED.unpack_from(data)  # fmt: skip
         self._day.accepted.add(urn)
         self._check_first(urn)
         self._check_as_sent(urn, data, now_ns)
         self._rules.note_order_id(self._evidence.user, order_id)
         is_over = state == _DEAD or qty == 0
-        self._orders[urn] = _Order(side, qty, price, is_over=is_over)
+        self._orders[urn] = _Order(side, qty, price, tif, is_over=is_over)
 
     def _check_first(self, urn: int) -> None:
-        """An order is answered once."""
+        """An order is answered once; under a number of a day before it is a new one."""
+        self._earlier.pop(urn, None)
         if urn in self._orders or urn in self._refused:
             self._find(Kind.DUPLICATED, f"order {urn} was answered before")
 
@@ -177,11 +186,11 @@ class _UserRules:
 
     def _replaced(self, data: bytes, now_ns: int) -> None:
         (
-            _, old_urn, urn, side, qty, _, price, _, _, order_id, _, _, _, state, _,
+            _, old_urn, urn, side, qty, _, price, tif, _, order_id, _, _, _, state, _,
         ) = _REPLACED.unpack_from(data)  # fmt: skip
         self._day.accepted.add(urn)
         self._check_first(urn)
-        old = self._orders.get(old_urn)
+        old = self._known(old_urn)
         if old is None:
             if self._is_whole:
                 self._find(Kind.IMPOSSIBLE, f"order {urn} replaces {old_urn}, which never was")
@@ -194,7 +203,7 @@ class _UserRules:
         done = 0 if old is None else old.done
         self._check_replace(urn, old_urn, now_ns, qty=qty, done=-1 if old is None else done)
         self._rules.note_order_id(self._evidence.user, order_id)
-        replacement = _Order(side, qty, price, is_over=state == _DEAD or qty == 0)
+        replacement = _Order(side, qty, price, tif, is_over=state == _DEAD or qty == 0)
         replacement.done = done
         self._orders[urn] = replacement
 
@@ -234,7 +243,7 @@ class _UserRules:
     def _prevented(self, data: bytes, now_ns: int) -> None:
         """Reduced instead of trading with its own owner; DECREMENT counts as done."""
         _, urn, qty, _, _, _, _, strategy = _PREVENTED.unpack_from(data)
-        order = self._orders.get(urn)
+        order = self._known(urn)
         if order is not None and strategy == _DECREMENT:
             order.done += qty
         self._canceled(data, now_ns)
@@ -266,9 +275,25 @@ class _UserRules:
             self._find(Kind.IMPOSSIBLE, text)
         self._broken_fills.add(fill)
 
+    def _venue_says(self, data: bytes, _now_ns: int) -> None:
+        """The day's end leaves no order that was for the day alone."""
+        if data[9:10] == _DAY_END and self._is_whole:
+            for urn, order in self._orders.items():
+                if order.tif == m.TIF_DAY and not order.is_over:
+                    self._find(Kind.IMPOSSIBLE, f"order {urn} was for the day, and outlived it")
+
+    def _known(self, urn: int) -> _Order | None:
+        """An order of the day, or one of a day before that is still there."""
+        order = self._orders.get(urn)
+        if order is None and urn in self._earlier:
+            order = self._orders[urn] = self._earlier.pop(urn)
+            if order.tif == m.TIF_DAY:
+                self._find(Kind.IMPOSSIBLE, f"order {urn} was for a day before, and lives")
+        return order
+
     def _living(self, urn: int, what: str) -> _Order | None:
         """The order, if it can be judged; what happens to one that is over cannot be."""
-        order = self._orders.get(urn)
+        order = self._known(urn)
         if order is None:
             if self._is_whole:
                 self._find(Kind.IMPOSSIBLE, f"order {urn} was {what} and never accepted")

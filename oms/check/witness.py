@@ -166,7 +166,7 @@ class Witness:
             if kind in _OUTCOMES:
                 self._note_outcome(stream, kind, urn, out_seq)
             elif kind == _CANCELED and reason == _BY_USER and client_seq:
-                sent_ns = stream.day.cancels.get(urn, -1)
+                sent_ns = stream.day.first_cancel(urn)
                 self._note_sent(sent_ns, stream.user.evidence, "cancel of", urn)
             if out_seq <= len(stream.day.times):
                 told_ns = stream.day.times[out_seq - 1]

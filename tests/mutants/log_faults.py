@@ -17,10 +17,13 @@ from gateways.binary.session import Session as GatewaySession
 from gateways.courier import Courier, LoggedIn, Window
 from gateways.event_order import EventOrder
 from oms.bounds import EVENT_BYTES
+from oms.messages import link
 from oms.node.egress import Egress
 from oms.node.event_file import EventFile
 from oms.node.event_log import EventLog
 from oms.node.feed import Feed
+from oms.node.reads import Reads
+from oms.node.replies import Asker
 from oms.node.snapshots import Snapshots, Taken
 from oms.replication import journal, journal_archive, raft_rules, segment_maker, snapshot_file
 from oms.replication.agreement import take_entries
@@ -56,6 +59,7 @@ _replayed = Joiner.replayed
 _logged_in = GatewaySession.logged_in
 _copy = Snapshots.copy
 _make_egress = Egress.__init__
+_take_read = Reads.take
 
 
 def sync_nothing(self: JournalWriter) -> None:
@@ -189,7 +193,7 @@ def tell_again(
     if joiner is None or joiner.next_out_seq < 2:  # it was told nothing yet
         return actions
     joiner.next_out_seq -= 1
-    again = Replay(self.session_id, joiner.next_out_seq)
+    again = Replay(self.session_id, joiner.next_out_seq, login.trading_date)
     return [again if isinstance(action, Replay) else action for action in actions]
 
 
@@ -202,6 +206,16 @@ def join_late(self: Joiner, records: bytes) -> Ready | None:
     else:
         self._held = held
     return ready
+
+
+def read_unproven(
+    self: Reads, asker: Asker, request: link.Read, now_ns: int, *, is_accepting: bool
+) -> None:
+    """Who thinks that it leads answers a linearizable read at once."""
+    if request.linearizable and is_accepting:
+        self._replies.query(asker, request)
+    else:
+        _take_read(self, asker, request, now_ns, is_accepting=is_accepting)
 
 
 def never(*_args: object) -> bool:
@@ -321,6 +335,10 @@ LOG_FAULTS: Final = [
         "replay published", "a node publishes while it replays, and numbers are not looked at",
         [(Egress, "__init__", publish_always), (Egress, "follow", nothing),
          (EventOrder, "offer", hand_on_at_once)],
+    ),
+    LogFault(
+        "read unproven", "a linearizable read is answered by a leader that may be deposed",
+        [(Reads, "take", read_unproven)],
     ),
     LogFault(
         "seam", "what came while a replay was fetched is left out",

@@ -72,11 +72,12 @@ KINDS: Final[dict[str, Callable[[Venue, random.Random], None]]] = {
     "links break": troubles.break_links,
     "client restart": troubles.restart_client,
     "bit flip": troubles.flip_bit,
+    "day roll": troubles.roll_day,
 }
 # Three times as often: what random faults alone seldom come by.
 _DANGEROUS: Final = frozenset(
     {
         "ambush", "rivals", "short majority", "late words", "late vote", "trap", "power cut",
-        "all power cut", "die at IO", "partition",
+        "all power cut", "die at IO", "partition", "day roll",
     }
 )  # fmt: skip

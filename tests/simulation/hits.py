@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from oms.replication.port import ReplicatedLog
+from tests.simulation.office import Administrator
 from tests.simulation.parties import GatewayProcess, NodeProcess
 from tests.simulation.seams import Seams
 from tests.simulation.traders import TraderProcess, Visitor
@@ -20,6 +21,7 @@ class Venue(Protocol):
     nodes: dict[str, NodeProcess]
     gateways: dict[str, GatewayProcess]
     traders: list[TraderProcess]
+    administrator: Administrator | None
 
     def later(self, delay_ns: int, call: Callable[[], object]) -> None:
         """Call it after a while, unless everything is to be well by then."""

@@ -23,7 +23,12 @@ class Runner:
         self._left = 0
 
     def play(
-        self, seed: int, planned: Sequence[Fault] | None = None, *, is_checked: bool = False
+        self,
+        seed: int,
+        planned: Sequence[Fault] | None = None,
+        *,
+        is_checked: bool = False,
+        is_plain: bool = False,
     ) -> Result:
         """One run; of the seed's faults, or of these; judged by `oms check` too, if wanted."""
         if not self._left:
@@ -32,7 +37,10 @@ class Runner:
             self._left = RUNS_PER_PROCESS
         assert self._pool is not None
         self._left -= 1
-        return self._pool.submit(play, seed, planned=planned, is_checked=is_checked).result()
+        done = self._pool.submit(
+            play, seed, planned=planned, is_checked=is_checked, is_plain=is_plain
+        )
+        return done.result()
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 A fault is told whole (number, nanoseconds after the start of trading, kind), so that a run stays
 what it was when kinds are added and seeds mean something else. The seed still decides who is hit.
+The older ones are plain: no reads, no change of day.
 """
 
 from typing import Final, NamedTuple
@@ -15,6 +16,7 @@ class OnceFailed(NamedTuple):
     seed: int
     why: str
     faults: list[Fault]
+    is_plain: bool = True
 
 
 # fmt: off
@@ -45,10 +47,27 @@ ONCE_FAILED: Final = [
         Fault(14, 10872276866, "ambush"), Fault(15, 11877343297, "late vote"),
         Fault(16, 12296056196, "client restart"), Fault(17, 13076996814, "late vote"),
     ]),
+    OnceFailed(300296, "as 66", [
+        Fault(0, 523778009, "EIO"), Fault(1, 556531883, "EIO"),
+        Fault(4, 2653788512, "short majority"), Fault(5, 3826263200, "kill gateway"),
+        Fault(6, 4170425952, "kill gateway"), Fault(7, 5534981489, "pause"),
+        Fault(10, 7899877615, "pause"), Fault(11, 8100025237, "slow disk"),
+        Fault(14, 10066360074, "EIO"), Fault(15, 11347680455, "power cut"),
+        Fault(16, 11699309676, "bit flip"), Fault(17, 12861460998, "slow disk"),
+        Fault(18, 13020633970, "full disk"), Fault(19, 13180271909, "slow disk"),
+        Fault(20, 13698533609, "power cut"), Fault(21, 13854863375, "short majority"),
+        Fault(22, 13934358292, "stop node"), Fault(23, 14564716346, "client restart"),
+        Fault(24, 14867417440, "pause"), Fault(25, 14921201152, "full disk"),
+        Fault(26, 15312158602, "partition"), Fault(27, 16308341859, "partition"),
+    ]),
     OnceFailed(1000157, "a blow that a fault had prepared came when everything was to be well", [
         Fault(23, 14841966367, "kill two"), Fault(27, 17912084479, "power cut"),
         Fault(29, 18491386807, "rivals"), Fault(31, 19390038300, "rivals"),
         Fault(33, 19640037773, "trap"),
+    ]),
+    OnceFailed(3000323, "as 1000157", [
+        Fault(6, 9430701257, "all power cut"), Fault(9, 17567236361, "partition"),
+        Fault(10, 18827124192, "all power cut"), Fault(11, 19294197260, "rivals"),
     ]),
     OnceFailed(375, "a node that was asked to stop while it was paused stopped when it went on", [
         Fault(0, 831731436, "clock jump"), Fault(1, 960812261, "rivals"),
@@ -70,5 +89,34 @@ ONCE_FAILED: Final = [
         Fault(32, 17706555942, "stop node"), Fault(33, 17875160628, "power cut"),
         Fault(34, 19898651966, "ambush"),
     ]),
+    OnceFailed(1, "names of a new day's files were not synced: all power cut, no outputs", [
+        Fault(0, 568195354, "overtaken messages"), Fault(1, 1472440974, "partition"),
+        Fault(2, 1931946967, "client flap"), Fault(3, 3535275580, "slow way"),
+        Fault(4, 3631112625, "snapshot now"), Fault(5, 4187915726, "short majority"),
+        Fault(6, 5185282139, "links break"), Fault(7, 5196780390, "day roll"),
+        Fault(8, 5738445011, "short majority"), Fault(9, 6054494033, "day roll"),
+        Fault(10, 6962573576, "ambush"), Fault(11, 7408217555, "partition"),
+        Fault(12, 8660369096, "client flap"), Fault(13, 8901282318, "client flap"),
+        Fault(14, 8932950038, "left behind"), Fault(15, 11367426871, "trap"),
+        Fault(16, 12067050617, "overtaken messages"), Fault(17, 12258556762, "trap"),
+        Fault(18, 12361980870, "double login"), Fault(19, 12412609590, "trap"),
+        Fault(20, 13040039105, "EIO"), Fault(21, 14591059702, "overtaken messages"),
+        Fault(22, 15345302539, "overtaken messages"), Fault(23, 16019598296, "clock jump"),
+        Fault(24, 17481940673, "short majority"), Fault(25, 18407807012, "trap"),
+        Fault(26, 19351958448, "slow way"), Fault(27, 19516312339, "short majority"),
+    ], is_plain=False),
+    OnceFailed(57, "a node with a full disk told the day before's messages as the new day's", [
+        Fault(0, 1053201832, "archive"), Fault(1, 3257039395, "full disk"),
+        Fault(2, 3265316106, "power cut"), Fault(3, 3649965019, "trap"),
+        Fault(4, 3760920535, "day roll"), Fault(5, 5234851708, "stop node"),
+        Fault(6, 5240496539, "full disk"), Fault(7, 6487964855, "kill two"),
+        Fault(8, 7163956940, "client flap"), Fault(9, 7446462871, "trap"),
+        Fault(10, 10438408434, "snapshot now"), Fault(11, 12608162491, "EIO"),
+        Fault(12, 12941065345, "day roll"), Fault(13, 13333545100, "trap"),
+        Fault(14, 13997415052, "late vote"), Fault(15, 14809889039, "EIO"),
+        Fault(16, 15365499316, "ambush"), Fault(17, 16501283161, "trap"),
+        Fault(18, 16752798364, "trap"), Fault(19, 17159805352, "ambush"),
+        Fault(20, 17343955354, "day roll"),
+    ], is_plain=False),
 ]
 # fmt: on

@@ -27,10 +27,11 @@ from oms.local.folder import format_folder
 from tests.simulation import faults
 from tests.simulation.faults import Fault
 from tests.simulation.judge import Judge
+from tests.simulation.office import Administrator, Asker, Read, Reader
 from tests.simulation.parties import GatewayProcess, NodeProcess, WatchedLog
 from tests.simulation.seams import Seams
 from tests.simulation.testimony import Testimony
-from tests.simulation.traders import TraderProcess, Visitor
+from tests.simulation.traders import Tape, TraderProcess, Visitor
 from tests.simulation.world import MS, SECOND, START_NS, World
 from tests.simulation.zmq_sockets import NO_LIMIT
 
@@ -92,8 +93,11 @@ class Simulation:
         planned: Sequence[Fault] | None = None,
         duration_ns: int = DURATION_NS,
         is_checked: bool = False,
+        is_plain: bool = False,
     ) -> None:
+        """`is_plain`: nobody asks nodes for reads, no day ends, and orders are for the day."""
         self.seed = seed
+        self._is_plain = is_plain
         self.world = World(seed, str(root), trace)
         self.seams = Seams(self.world, root / "venue")
         self.judge = Judge(self.world)
@@ -103,6 +107,9 @@ class Simulation:
         self.gateways: dict[str, GatewayProcess] = {}
         self.traders: list[TraderProcess] = []
         self.visitors: list[Visitor] = []
+        self.reads: list[Read] = []
+        self.administrator: Administrator | None = None
+        self._askers: list[Asker] = []
         self._addresses: list[tuple[str, int]] = []
         self._root = root
         self._is_healing = False
@@ -125,14 +132,36 @@ class Simulation:
             self._addresses.append((host, int(port)))
         self.traders = [
             TraderProcess(
-                self.seams, user, self._addresses, _SYMBOLS, rate=_RATE, testimony=self._testimony
+                self.seams,
+                user,
+                self._addresses,
+                _SYMBOLS,
+                rate=_RATE,
+                testimony=self._testimony,
+                has_terms=not self._is_plain,
             )
             for user in _USERS
         ]
         self.judge.nodes = self.nodes
+        if not self._is_plain:
+            routers = {node.node_id: node.router for node in folder.venue.nodes}
+            self.administrator = Administrator(self.seams, routers)
+            self._askers = [self.administrator]
+            self._askers += (
+                Reader(self.seams, name, router, self._told, self.reads)
+                for name, router in routers.items()
+            )
         names = self.seams.fabric.names
+        names.update((asker.name, "admin") for asker in self._askers)
         names.update((name, f"node-{name}") for name in self.nodes)
         names.update((name, "gateway") for name in self.gateways)
+
+    def _told(self) -> list[tuple[Tape, int]]:
+        """What every client has been told up to now."""
+        return [
+            (trader.tapes[-1], len(trader.tapes[-1].connection.tape)) for trader in self.traders
+            if trader.tapes
+        ]  # fmt: skip
 
     def later(self, delay_ns: int, call: Callable[[], object]) -> None:
         """Call it after a while, unless everything is to be well by then."""
@@ -191,13 +220,30 @@ class Simulation:
             return None
         living = [trader.recorder for trader in self.traders if trader.is_up]
         return self._testimony.verdict(
-            {index: entry for index, entry in self.judge.history.items() if entry},
+            {index: entry for index, entry in self._log().items() if entry},
             [recorder for recorder in living if recorder is not None],
         )
 
+    def _log(self) -> dict[int, bytes]:
+        """What the leader has, or the node that has the most; what they were handed if none is
+        left.
+        """
+        leader = self.leader()
+        found = [
+            (process is leader, process.node.parts.log.status().applied_index, name)
+            for name, process in self.nodes.items()
+            if process.node is not None
+        ]
+        if not found:
+            return self.judge.history
+        _, last_index, name = max(found)
+        return self.judge.log_of(name, last_index)
+
     def _play(self) -> None:
         world, is_checked = self.world, self._testimony is not None
-        for process in (*self.nodes.values(), *self.gateways.values(), *self.traders):
+        for process in (
+            *self.nodes.values(), *self.gateways.values(), *self.traders, *self._askers
+        ):  # fmt: skip
             process.start()
         if not world.run(world.now_ns + _START_NS, self._are_all_live):
             world.fault("nobody could log in at the start")
@@ -209,7 +255,7 @@ class Simulation:
         if is_checked or not world.faults:
             self._heal()
         if is_checked or not world.faults:
-            self.judge.close(self.traders, self.visitors)
+            self.judge.close(self.traders, self.visitors, self.reads)
 
     def _comes(self, fault: Fault) -> Callable[[], None]:
         def come() -> None:
@@ -259,6 +305,8 @@ class Simulation:
             return
         for trader in self.traders:
             trader.is_trading = False
+        for asker in self._askers:
+            asker.is_idle = True
         if not world.run(since_ns + CONVERGENCE_NS, self._is_well):
             world.fault(f"no agreement within {CONVERGENCE_NS // MS} ms of health: {self._why()}")
         world.run(world.now_ns + _LAST_NS)
@@ -294,6 +342,7 @@ def play(
     trace: TextIO | None = None,
     planned: Sequence[Fault] | None = None,
     is_checked: bool = False,
+    is_plain: bool = False,
 ) -> Result:
     """Run a seed in a folder of its own, which is gone afterwards."""
     place = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -302,8 +351,9 @@ def play(
         gc.disable()  # what is left of the dead is looked at when all is over
         try:
             simulation = Simulation(
-                seed, Path(path), trace=trace, planned=planned, is_checked=is_checked
-            )
+                seed, Path(path), trace=trace, planned=planned, is_checked=is_checked,
+                is_plain=is_plain,
+            )  # fmt: skip
             return simulation.run()
         finally:
             gc.enable()

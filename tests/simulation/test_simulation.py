@@ -70,7 +70,7 @@ def test_runs_came_by_what_they_are_for(seen: Counter[str]) -> None:
 @pytest.mark.parametrize("run", ONCE_FAILED, ids=lambda run: str(run.seed))
 def test_what_failed_once_does_not_fail_again(run: OnceFailed, runner: Runner) -> None:
     """Each found something: in the product, or in what judges it."""
-    result = runner.play(run.seed, run.faults, is_checked=True)
+    result = runner.play(run.seed, run.faults, is_checked=True, is_plain=run.is_plain)
     assert not result.faults
     assert result.verdict is not None
     assert not result.verdict.examples

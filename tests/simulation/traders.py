@@ -12,6 +12,7 @@ from oms.check.history import Recorder
 from oms.client import orders as o
 from oms.client.aio import CLIENT_SILENT_S
 from oms.client.errors import ClientError
+from oms.client.session import SessionState
 from oms.messages.enums import Side
 from tests.simulation.event_loop import VirtualLoop
 from tests.simulation.parties import LoopProcess
@@ -68,8 +69,10 @@ class TraderProcess(LoopProcess):
         *,
         rate: float,
         testimony: Testimony | None = None,
+        has_terms: bool = True,
     ) -> None:
         super().__init__(seams, f"client {user}")
+        self._has_terms = has_terms
         self.user = user
         self.tapes: list[Tape] = []
         self.recorder: Recorder | None = None
@@ -91,27 +94,37 @@ class TraderProcess(LoopProcess):
         self._task = loop.create_task(self._live())
 
     async def _live(self) -> None:
+        ended = b""
+        while True:
+            client = await self._log_in()
+            if client.session.connection.session == ended:
+                self.world.fault(f"{self.name}: was shut out of the day {ended!r}, which goes on")
+            await self._trade(client)
+            ended = client.session.connection.session
+            if self.recorder is not None:
+                self.recorder.close()
+
+    async def _log_in(self) -> WatchedClient:
         while True:
             self._draw.shuffle(self._addresses)
             if self._testimony is not None:
                 self.recorder = self._testimony.recorder(self.user)
             try:
-                client = await WatchedClient.connect(
+                return await WatchedClient.connect(
                     self._addresses, self.user, "SECRET", timeout_s=_CONNECT_S,
                     recorder=self.recorder,
                 )  # fmt: skip
             except ClientError as error:
                 self.world.note("no login", self.name, str(error))
-                continue
-            break
+
+    async def _trade(self, client: WatchedClient) -> None:
+        """Until its day is over."""
         while True:
             await asyncio.sleep(self._draw.expovariate(self._rate))
+            if client.session.state is SessionState.CLOSED:
+                return
             if self.is_trading:
-                try:
-                    self._act(client)
-                except ClientError as error:
-                    self.world.fault(f"{self.name}: {error!r}")
-                    return
+                self._act(client)
 
     def took_on(self, client: WatchedClient) -> None:
         """A client object was made: its tape is kept, whatever becomes of it."""
@@ -132,10 +145,15 @@ class TraderProcess(LoopProcess):
         else:
             for _ in range(1 if draw.random() < 0.9 else draw.randrange(2, 12)):
                 side = draw.choice((Side.BUY, Side.SELL))
-                tif = "IOC" if draw.random() < 0.2 else "DAY"
+                chance = draw.random()
+                tif = "IOC" if chance < 0.2 else "DAY"
+                # Some outlive the day, if they do not come to their own end before.
+                is_timed = self._has_terms and chance > 0.7
+                terms = o.Terms(lives_s=draw.choice((3, 600))) if is_timed else o.NO_TERMS
                 order = client.enter(
-                    draw.choice(self._symbols), side, draw.randrange(1, 200), self._price(), tif=tif
-                )
+                    draw.choice(self._symbols), side, draw.randrange(1, 200), self._price(),
+                    tif=tif, terms=terms,
+                )  # fmt: skip
                 self._entered_ns[order.urn] = self.world.now_ns
                 self.tapes[-1].orders.append(order)
 

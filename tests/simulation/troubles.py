@@ -236,3 +236,9 @@ def log_in_twice(venue: Venue, draw: random.Random) -> None:
     visitor = venue.visitor(draw.choice(venue.traders).user)
     visitor.start()
     venue.later(draw.randrange(1, 1_500) * MS, visitor.kill)
+
+
+def roll_day(venue: Venue, _draw: random.Random) -> None:
+    """The day ends and the next begins, in the middle of everything."""
+    if venue.administrator is not None:
+        venue.administrator.roll()
