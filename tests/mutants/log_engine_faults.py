@@ -38,15 +38,18 @@ class Bent(Engine):
 
 
 class Twice(Engine):
-    """Applies an entry, and now and then once more."""
+    """Applies an entry, and now and then once more: to sessions as they were before it."""
 
     def apply(self, log_index: int, entry: bytes) -> int:
         """The events of both."""
+        before = [(s.client_seq, s.last_user_ref_num) for s in self._venue.sessions]
         count = super().apply(log_index, entry)
         if log_index % 50:
             return count
         first = self.events()
         self._venue.numbers.applied_index -= 1
+        for session, was in zip(self._venue.sessions, before, strict=False):
+            session.client_seq, session.last_user_ref_num = was
         count += super().apply(log_index, entry)
         self._events = first + self._events
         return count
@@ -149,7 +152,7 @@ ENGINE_FAULTS: Final = [
     LogFault(
         "late command", "a command has its effect after its time is over",
         _bent((sessions, "admit", admit_late)),
-        seed=152,
+        kinds=("clock jump", "kill node", "transfer"),
     ),
     LogFault(
         "login repeated", "a copy of the login in force ends the connection",

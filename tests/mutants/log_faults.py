@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Final, NamedTuple
 
 from gateways.binary.joiner import Joiner, Ready
-from gateways.binary.session import Action, Replay
+from gateways.binary.session import Action, Replay, State
 from gateways.binary.session import Session as GatewaySession
 from gateways.courier import Courier, LoggedIn, Window
 from gateways.event_order import EventOrder
@@ -57,6 +57,7 @@ _on_append = RaftRules._on_append
 _library_vote = RaftCore._library_vote
 _replayed = Joiner.replayed
 _logged_in = GatewaySession.logged_in
+_deliver = GatewaySession.deliver
 _copy = Snapshots.copy
 _make_egress = Egress.__init__
 _take_read = Reads.take
@@ -164,6 +165,13 @@ def publish_always(self: Egress, pub: Socket, feed: Feed) -> None:
     """Whatever is applied is published."""
     _make_egress(self, pub, feed)
     self.is_leading = True
+
+
+def deliver_any(self: GatewaySession, data: bytes, offset: int, out_seq: int) -> list[Action]:
+    """What comes is told, whatever its number."""
+    if self.state is State.LIVE:
+        self._next_out_seq = out_seq
+    return _deliver(self, data, offset, out_seq)
 
 
 def resend_nothing(
@@ -334,7 +342,7 @@ LOG_FAULTS: Final = [
     LogFault(
         "replay published", "a node publishes while it replays, and numbers are not looked at",
         [(Egress, "__init__", publish_always), (Egress, "follow", nothing),
-         (EventOrder, "offer", hand_on_at_once)],
+         (EventOrder, "offer", hand_on_at_once), (GatewaySession, "deliver", deliver_any)],
     ),
     LogFault(
         "read unproven", "a linearizable read is answered by a leader that may be deposed",

@@ -16,9 +16,10 @@ import zmq
 from oms.local.genesis import ADMIN_SESSION_ID, trading_day
 from oms.local.requests import ANSWER
 from oms.messages import link
-from oms.messages.commands import AdminCommand, EndDay, Login, SetPhase, StartDay
+from oms.messages.admin_commands import AdminCommand, EndDay, SetPhase, StartDay
+from oms.messages.commands import Login
 from oms.messages.enums import EventKind, Phase
-from oms.messages.records import unpack_event
+from oms.messages.event_records import unpack_event
 from oms.transport.sockets import NOW
 from tests.simulation.seams import Seams
 from tests.simulation.traders import Tape
