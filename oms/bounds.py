@@ -29,6 +29,7 @@ FEE_SCHEDULES_MAX: Final = 64  # beyond: reject CAPACITY
 FEE_RATE_MAX: Final = 1_000_000  # 10^-7 of a fill's value: a tenth; beyond: reject BAD_VALUE
 POSTING_KEYS_MAX: Final = 4096  # keys of deposits and transfers; beyond, the oldest is forgotten
 STOPS_MAX: Final = 16_384  # stop orders waiting in one instrument; beyond: reject CAPACITY
+TRAILING_STOPS_MAX: Final = 512  # of those, trailing ones: each print may move them all
 PEGS_MAX: Final = 16_384  # live pegs of the venue; beyond: reject CAPACITY
 
 # --- identities (defaults of the genesis entry; ids are dense and start at 1)

@@ -1,10 +1,11 @@
 """The longest single entry: one order that thousands of others follow.
 
-    python perf/worst_entry.py [--stops 10000] [--pegs 16384] [--rounds 9]
+    python perf/worst_entry.py [--stops 10000] [--pegs 16384] [--trailing 512] [--rounds 9]
     python perf/worst_entry.py --fill 1000000 [--instruments 5000] [--depth 20] [--rounds 9]
 
 A print elects stop orders, each of which trades. A new best price moves pegs at a hundred prices;
-then a halt suspends them all in one entry, and its end brings them back. Every step, that is every
+then a halt suspends them all in one entry, and its end brings them back. An entry of a thousand
+trades at ever higher prices moves trailing stops with each. Every step, that is every
 call of `apply` until nothing is pending any more, is timed; printed are the longest of them and
 their sum, best of the rounds in thread CPU time (another process that takes the processor away is
 no fault of the engine's). Accounts, holds, limits and digest are on, every event is written.
@@ -20,6 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from oms._core.engine import Engine
+from oms.bounds import BATCH_COMMANDS_MAX
 from oms.local.genesis import build_genesis, demo_config
 from oms.messages import admin_commands as ac
 from oms.messages import commands as c
@@ -57,7 +59,15 @@ class Followers:
         if self.engine.open_orders != len(made):
             raise SystemExit("the venue refused an order")
 
-    def order(self, side: Side, ticks: int, qty: int, kind: OrdType = OrdType.LIMIT) -> c.NewOrder:
+    def order(
+        self,
+        side: Side,
+        ticks: int,
+        qty: int,
+        kind: OrdType = OrdType.LIMIT,
+        *,
+        trail_ticks: int = 0,
+    ) -> c.NewOrder:
         """The session's next order, so many ticks from the reference price."""
         self.number += 1
         tick = self.instrument.tick_size
@@ -71,6 +81,7 @@ class Followers:
             display=ord("N" if kind == OrdType.PEG_PRIMARY else "Y"), capacity=ord("O"),
             iso=ord("N"), cross_type=ord("N"), stop_price=price if is_stop else 0,
             peg_offset=-tick * (self.number % 100) if kind == OrdType.PEG_PRIMARY else 0,
+            trail=trail_ticks * tick,
         )  # fmt: skip
 
     def phase(self, phase: Phase) -> ac.SetPhase:
@@ -116,6 +127,22 @@ def storm(pegs: int) -> list[float]:
     ]
 
 
+def climb(stops: int) -> list[float]:
+    """An entry of purchases that print ever higher, each of which moves all trailing sales."""
+    venue = Followers()
+    steps = range(1, BATCH_COMMANDS_MAX + 1)
+    venue.enter(
+        [
+            *(
+                venue.order(Side.SELL, 0, 1, OrdType.TRAILING_STOP, trail_ticks=1_000 + n % 100)
+                for n in range(stops)
+            ),
+            *(venue.order(Side.SELL, step, 1) for step in steps),
+        ]
+    )
+    return [venue.apply(pack_batch(0, [venue.order(Side.BUY, step, 1) for step in steps]))]
+
+
 def fill(orders: int, instruments: int, depth: int, rounds: int) -> None:
     """Time the entries of a venue that fills."""
     log: list[bytes] = []
@@ -133,6 +160,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stops", type=int, default=10_000)
     parser.add_argument("--pegs", type=int, default=16_384)
+    parser.add_argument("--trailing", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--fill", type=int, metavar="ORDERS")
     parser.add_argument("--instruments", type=int, default=5_000)
@@ -141,7 +169,11 @@ def main() -> None:
     if asked.fill:
         fill(asked.fill, asked.instruments, asked.depth, asked.rounds)
         return
-    for what, many, run in (("stop orders", asked.stops, cascade), ("pegs", asked.pegs, storm)):
+    for what, many, run in (
+        ("stop orders", asked.stops, cascade),
+        ("pegs", asked.pegs, storm),
+        ("trailing stops", asked.trailing, climb),
+    ):
         rounds = [run(many) for _ in range(asked.rounds if many else 0)]
         if rounds:
             longest = min(max(steps) for steps in rounds)

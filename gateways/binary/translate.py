@@ -40,6 +40,10 @@ _MARKET: Final = int(OrdType.MARKET)
 _LIMIT: Final = int(OrdType.LIMIT)
 _STOP: Final = int(OrdType.STOP)
 _STOP_LIMIT: Final = int(OrdType.STOP_LIMIT)
+_TRAILING: Final = {
+    _STOP: int(OrdType.TRAILING_STOP),
+    _STOP_LIMIT: int(OrdType.TRAILING_STOP_LIMIT),
+}
 _DAY: Final = int(TimeInForce.DAY)
 _IOC: Final = int(TimeInForce.IOC)
 _FOK: Final = int(TimeInForce.FOK)
@@ -114,13 +118,14 @@ class Extras(NamedTuple):
     display_qty: int
     stop_price: int
     trigger: int
+    trail: int
     is_stop: bool
     peg_type: int  # OrdType; 0: it is none
     peg_offset: int
     refuse_reason: int
 
 
-_NO_EXTRAS: Final = Extras(b"", 0, 0, 0, 0, 0, 0, 0, False, 0, 0, _NONE)
+_NO_EXTRAS: Final = Extras(b"", 0, 0, 0, 0, 0, 0, 0, 0, False, 0, 0, _NONE)
 
 
 class Translator:
@@ -203,6 +208,8 @@ class Translator:
         else:
             ord_type = _STOP_LIMIT if extras.is_stop else _LIMIT
             price = min(price, _I64_MAX)
+        if extras.trail:
+            ord_type = _TRAILING.get(ord_type, ord_type)  # a peg that trails: refused in the log
         return NewOrder(
             self._session_id, self._conn_epoch, client_seq, not_after_ns, _POLICY,
             message.user_ref_num,
@@ -210,7 +217,7 @@ class Translator:
             self._instruments.get(message.symbol, 0), _SIDES.get(message.side, 0), ord_type, tif,
             qty, price, message.cl_ord_id, firm, message.display, message.capacity, message.iso,
             message.cross_type, refuse, min_qty, extras.self_trade, extras.post_only,
-            extras.expire_ns, extras.display_qty, extras.stop_price, extras.trigger, 0,
+            extras.expire_ns, extras.display_qty, extras.stop_price, extras.trigger, extras.trail,
             extras.peg_offset,
         )  # fmt: skip
 
@@ -234,7 +241,7 @@ class Translator:
             message.orig_user_ref_num, message.user_ref_num, tif, message.qty,
             min(price, _I64_MAX), message.cl_ord_id, message.display, message.iso, refuse,
             extras.min_qty, extras.self_trade, extras.post_only, extras.expire_ns,
-            extras.display_qty, extras.stop_price, extras.trigger, 0, extras.peg_offset,
+            extras.display_qty, extras.stop_price, extras.trigger, extras.trail, extras.peg_offset,
         )  # fmt: skip
 
     def _cancel(
@@ -298,7 +305,8 @@ class Translator:
 def read_extras(options: list[Option]) -> Extras:
     """Account, how the order enters, and whether something not offered is asked for."""
     firm = b""
-    min_qty = self_trade = post_only = expire_ns = display_qty = stop_price = trigger = 0
+    min_qty = self_trade = post_only = expire_ns = display_qty = stop_price = 0
+    trigger = trail = 0
     is_stop = False
     peg_type = peg_offset = 0
     refuse_reason = _NONE
@@ -319,6 +327,8 @@ def read_extras(options: list[Option]) -> Extras:
             stop_price, is_stop = min(value, _I64_MAX), True
         elif tag == Tag.STOP_TRIGGER and value in _TRIGGERS:
             trigger = _TRIGGERS[value]
+        elif tag == Tag.STOP_TRAIL and isinstance(value, int):
+            trail, is_stop = value, True
         elif tag == Tag.PRICE_TYPE and value in _PRICE_TYPES:
             peg_type = _PRICE_TYPES[value]
         elif tag == Tag.PEG_OFFSET and isinstance(value, int):
@@ -330,8 +340,8 @@ def read_extras(options: list[Option]) -> Extras:
         elif tag in _NEUTRAL and value not in _NEUTRAL[tag]:
             refuse_reason = refuse_reason or _NOT_OFFERED
     return Extras(
-        firm, min_qty, self_trade, post_only, expire_ns, display_qty, stop_price, trigger, is_stop,
-        peg_type, peg_offset, refuse_reason,
+        firm, min_qty, self_trade, post_only, expire_ns, display_qty, stop_price, trigger, trail,
+        is_stop, peg_type, peg_offset, refuse_reason,
     )  # fmt: skip
 
 

@@ -202,6 +202,8 @@ cdef inline void take_order(Hash* hash_, const State* state, uint32_t slot) noex
         take(hash_, stop.trigger)
         take(hash_, stop.self_trade)
         take(hash_, stop.is_elected)
+        take(hash_, stop.trail)
+        take(hash_, stop.first)
     if order.flags & ORDER_PEG:
         take_peg(hash_, &state.pegs.pegs[slot])
 

@@ -501,6 +501,7 @@ cdef object _order_view(const State* state, uint32_t slot):
         is_hidden=order.flags & (ORDER_HIDDEN | ORDER_PEG) != 0,
         public_id=public_id_of(&state.pool, order),
         stop_price=stop.price if is_stop else 0,
+        trail=stop.trail if is_stop else 0,
         peg_offset=peg.offset if is_peg else 0,
         pegged_price=peg.price if is_peg else 0,
     )

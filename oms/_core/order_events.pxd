@@ -108,6 +108,7 @@ cdef inline bint say_terms(
     (<EventRecord*>event).order_id = order.order_id
     event.stop_price = record.stop_price
     event.trigger = record.trigger
+    event.trail = record.trail
     event.min_qty = record.min_qty
     event.display_qty = record.display_qty
     event.self_trade = record.self_trade

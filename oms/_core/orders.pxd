@@ -132,6 +132,7 @@ cdef inline void new_stop(
     cdef OrderRecord limited = record[0]
     rare()
     limited.price = terms.worst
+    limited.stop_price = terms.stop_price
     write_order(state, order, &limited, terms.position)
     order.flags = ORDER_STOP
     if state.accounts[record.account_id].fee_schedule:

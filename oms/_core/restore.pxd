@@ -36,9 +36,9 @@ from oms._core.state cimport (
     CancelTask, Capacities, Numbers, State, TASKS_MAX, balance_of, grant_of, state_open,
 )
 from oms._core.restore_limits cimport read_limits
-from oms._core.stop_terms cimport is_stop
+from oms._core.stop_terms cimport is_stop, is_trailing
 from oms._core.timers cimport timer_add
-from oms._core.triggers cimport Stop, park, queue_add, set_waiting
+from oms._core.triggers cimport Stop, park, queue_add, set_waiting, trailing_add
 from oms._core.types cimport (
     BPS, ENTITLED_ALL, GRANT_DISABLED, MASS_CANCELS_MAX, OPTION_ALL, ORDER_QTY_MAX,
     OUTCOME_WINDOW, PHASE_CLOSED, PHASE_PRE_OPEN, PRICE_MAX, PRICE_SCALE_MAX, PROTOCOL_ADMIN,
@@ -375,12 +375,16 @@ cdef inline void read_stop(State* state, Reader* reader, uint32_t slot) noexcept
     expect(reader, is_within(stop.price, PRICE_MAX))
     expect(reader, is_stop(stop.ord_type) and stop.trigger <= TRIGGER_BEST_PRICE)
     expect(reader, stop.self_trade <= SELF_TRADE_DECREMENT)
-    expect(reader, stop.is_elected <= 1 and stop.reserved == 0)
+    expect(reader, stop.is_elected <= 1 and is_trailing(stop.ord_type) == (stop.trail != 0))
+    expect(reader, is_trailing(stop.ord_type) == (stop.first != 0))
+    expect(reader, stop.trail <= PRICE_MAX and stop.first <= PRICE_MAX)
     if not reader.is_sound:
         return
     if stop.is_elected:
         queue_add(&state.triggers, state.pool.orders, slot)
         set_waiting(&state.triggers, order.instrument_id)
+    elif stop.trail:
+        trailing_add(&state.triggers, state.pool.orders, slot)
     else:
         park(&state.triggers, state.pool.orders, slot, price_key(instrument, stop.price))
     state.triggers.watches[order.instrument_id].count += 1

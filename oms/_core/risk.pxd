@@ -240,7 +240,7 @@ cdef inline uint8_t check_new(
         is_market &= not is_peg(record.ord_type)  # its cap is a limit
     if UNLIKELY(is_market) and is_stop(record.ord_type):
         reason = check_stop_terms(
-            state, account, instrument, record.ord_type, is_buy, record, terms
+            state, account, instrument, record.ord_type, is_buy, record, 0, terms
         )
     else:
         reason = check_terms(
@@ -273,7 +273,9 @@ cdef inline uint8_t check_new(
     ):
         return REJECT_CAPACITY
     if UNLIKELY(is_market) and is_stop(record.ord_type):
-        return REJECT_CAPACITY if is_watch_full(state, record.instrument_id) else REJECT_NONE
+        if is_watch_full(state, record.instrument_id, record.ord_type):
+            return REJECT_CAPACITY
+        return REJECT_NONE
     if UNLIKELY(record.ord_type > TYPE_LIMIT) and is_peg(record.ord_type):
         return REJECT_CAPACITY if state.pegs.count >= PEGS_MAX else REJECT_NONE
     if UNLIKELY(gate != 0):
@@ -391,7 +393,8 @@ cdef inline uint8_t check_stop_replace(
         return reason
     return check_stop_terms(
         state, &state.accounts[original.account_id], &state.instruments[original.instrument_id],
-        stop.ord_type, is_buy, record, terms,
+        stop.ord_type, is_buy, record,
+        original.price if stop.trail and record.stop_price == 0 else 0, terms,
     )
 
 

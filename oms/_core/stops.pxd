@@ -35,15 +35,18 @@ from oms._core.removal cimport leave_watch, order_freed, reduce_in_place
 from oms._core.restriction cimport Asked
 from oms._core.risk cimport limit_reach
 from oms._core.state cimport State, balance_of
+from oms._core.stop_terms cimport has_limit
 from oms._core.terms cimport Terms
+from oms._core.ticks cimport price_ceil, price_floor
 from oms._core.timers cimport timer_drop, timer_due
+from oms._core.trailing cimport base_of, collect_trailing
 from oms._core.triggers cimport (
-    Elected, Stop, Triggers, Watch, clear_waiting, park, queue_add, set_waiting, stop_ladder,
-    unpark, waiting_words,
+    Elected, Stop, Triggers, Watch, clear_waiting, collect, park, queue_add, set_waiting,
+    trailing_add, waiting_words,
 )
 from oms._core.types cimport (
     CANCELED_SYSTEM, EVENT_ORDER_REPLACED, PHASE_CONTINUOUS, POLICY_KEEPS_PRIORITY_ON_REDUCE,
-    RESTATED_ELECTED, TIF_GTD, SIDE_BUY, TRIGGER_BEST_PRICE, TRIGGER_LAST_TRADE, TYPE_STOP,
+    PRICE_MAX, RESTATED_ELECTED, TIF_GTD, SIDE_BUY, TRIGGER_BEST_PRICE, TRIGGER_LAST_TRADE,
 )
 
 
@@ -68,7 +71,10 @@ cdef inline void wait_for(
             state.triggers.events_seen = state.buffer.count
         watch.count += 1
         instrument.followers |= FOLLOWED_BY_STOPS
-        park(&state.triggers, state.pool.orders, slot, terms.price_key)
+        if terms.trail:
+            trailing_add(&state.triggers, state.pool.orders, slot)
+        else:
+            park(&state.triggers, state.pool.orders, slot, terms.price_key)
     index_add(&state.index, state.pool.orders, slot)
     if has_time(order.time_in_force):
         start_timer(state, slot, record)
@@ -79,6 +85,8 @@ cdef inline void write_stop(
 ) noexcept nogil:
     state.pool.orders[slot].price = <uint32_t>terms.worst
     state.triggers.stops[slot].price = <uint32_t>terms.stop_price
+    state.triggers.stops[slot].trail = terms.trail
+    state.triggers.stops[slot].first = <uint32_t>terms.first_stop
     state.triggers.stops[slot].self_trade = record.self_trade
 
 
@@ -93,12 +101,14 @@ cdef inline void replace_stop(
     cdef bint is_cut = (
         record.policy & POLICY_KEEPS_PRIORITY_ON_REDUCE
         and terms.worst == order.price and terms.stop_price == stop.price
+        and terms.trail == stop.trail and terms.first_stop == stop.first
         and record.order_qty < order.leaves
     )
     rare()
     limited.price = terms.worst
     limited.stop_price = terms.stop_price
     limited.trigger = stop.trigger
+    limited.trail = terms.trail
     if is_cut:
         reduce_in_place(state, order, slot, order.leaves - record.order_qty)
     else:
@@ -147,20 +157,6 @@ cdef inline int compare_elected(const void* left, const void* right) noexcept no
     return -1 if a.order_id < b.order_id else 1
 
 
-cdef inline void collect(
-    Triggers* triggers, const Order* orders, uint32_t slot, uint32_t base, uint64_t at
-) noexcept nogil:
-    cdef uint32_t price = triggers.stops[slot].price
-    if at == triggers.elected_capacity:
-        triggers.elected_capacity = at * 2 if at else 1024
-        triggers.elected = <Elected*>grow_array(
-            triggers.elected, triggers.elected_capacity * sizeof(Elected)
-        )
-    triggers.elected[at].order_id = orders[slot].order_id
-    triggers.elected[at].distance = price - base if price > base else base - price
-    triggers.elected[at].slot = slot
-
-
 cdef inline uint64_t collect_ladder(
     State* state, uint32_t instrument_id, uint8_t trigger, bint is_buy, uint32_t reached,
     uint64_t at,
@@ -168,13 +164,11 @@ cdef inline uint64_t collect_ladder(
     """Take every level that `reached` has reached out of its ladder; how many orders in all."""
     cdef Triggers* triggers = &state.triggers
     cdef Watch* watch = &triggers.watches[instrument_id]
-    cdef uint32_t base = watch.base
+    cdef uint32_t base = base_of(state, instrument_id)
     cdef Ladder* ladder = &watch.books[trigger].ladders[is_buy]
     cdef Level* level
     cdef uint32_t level_slot
     cdef uint32_t slot
-    if watch.high == 0:
-        base = <uint32_t>reference_of(&state.instruments[instrument_id])
     while reached and ladder.best:
         level_slot = ladder.best
         level = &triggers.levels.levels[level_slot]
@@ -211,6 +205,8 @@ cdef inline void elect(State* state, uint32_t instrument_id) noexcept nogil:
         count = collect_ladder(state, instrument_id, TRIGGER_BEST_PRICE, True, best, count)
         best = state.levels.levels[instrument.book.ladders[0].best].price
         count = collect_ladder(state, instrument_id, TRIGGER_BEST_PRICE, False, best, count)
+        if watch.trailing_count:
+            count = collect_trailing(state, instrument_id, count)
         for i in range(1, count):
             if compare_elected(&triggers.elected[i - 1], &triggers.elected[i]) > 0:
                 qsort(triggers.elected, count, sizeof(Elected), compare_elected)
@@ -283,6 +279,18 @@ cdef inline uint8_t why_stopped(const State* state, const Order* order) noexcept
     return check_gate(state, instrument, gate, &asked) if gate else 0
 
 
+cdef inline uint32_t moved_along(
+    const State* state, const Instrument* instrument, const Order* order, const Stop* stop
+) noexcept nogil:
+    """The price of a trailing stop that enters: it has gone as far as its stop price."""
+    cdef int64_t price = <int64_t>order.price + stop.price - stop.first
+    cdef int64_t valid = (
+        price_floor(state, instrument, price) if order.side == SIDE_BUY
+        else price_ceil(state, instrument, price)
+    )
+    return <uint32_t>(valid if 0 < valid <= PRICE_MAX else price)
+
+
 cdef inline void let_in(State* state, uint32_t instrument_id) noexcept nogil:
     """The first elected order enters as if it came now, or goes where new orders are stopped."""
     cdef uint32_t slot = state.triggers.watches[instrument_id].queue_head
@@ -296,7 +304,6 @@ cdef inline void let_in(State* state, uint32_t instrument_id) noexcept nogil:
     cdef uint8_t reason
     cdef Terms terms
     memset(&record, 0, sizeof(OrderRecord))
-    record.price = order.price
     record.self_trade = stop.self_trade
     record.time_in_force = order.time_in_force
     if has_time(order.time_in_force):
@@ -318,6 +325,9 @@ cdef inline void let_in(State* state, uint32_t instrument_id) noexcept nogil:
         event = order_canceled(state, order, order.price, qty, 0, CANCELED_SYSTEM, NULL)
         event.reject_reason = reason
         return
+    if stop.trail:
+        order.price = moved_along(state, instrument, order, stop)
+    record.price = order.price
     state.numbers.order_id += 1  # whoever sees it sees it come now
     order_restated(state, slot, qty, state.numbers.order_id, RESTATED_ELECTED)
     terms.worst = order.price
@@ -327,7 +337,7 @@ cdef inline void let_in(State* state, uint32_t instrument_id) noexcept nogil:
         match_incoming(state, instrument, order, terms.worst, 0, &record)
     else:
         match_with_care(state, instrument, order, terms.worst, &record)
-    if order.leaves and stop.ord_type != TYPE_STOP:
+    if order.leaves and has_limit(stop.ord_type):
         rest_order(state, instrument, slot, price_key(instrument, order.price), &record)
     else:
         if order.leaves:

@@ -15,7 +15,9 @@ cdef struct Terms:
     uint32_t price_key  # of the limit (directory.pxd); market orders: not set
     uint32_t rests_at  # the price where it rests in a call; else not set
     uint32_t position  # slot; 0: the pair was never touched
-    int64_t stop_price  # of a stop order; set for no other
+    int64_t stop_price  # this and what follows: of a stop order; set for no other
+    int64_t first_stop  # of a trailing one: the stop price that `worst` belongs to; else 0
+    uint32_t trail
 
 
 cdef inline int64_t collar_price(

@@ -3,15 +3,17 @@
 Called by the order commands and by whatever makes an order leave; `stops.pxd` decides who enters.
 A waiting order has its record in the slab like any other, and what it waits for in an array by slot
 that plain orders never touch. Per instrument and trigger there is a ladder for buys and one for
-sells, as in a book; the order links are the book's. Promises: an order with the flag ORDER_STOP is
-either in the level of its stop price or in its instrument's queue; nothing here scans all of them.
+sells, as in a book; the order links are the book's. Trailing stops stand in lists instead, because
+any print may move them all (trailing.pxd). Promises: an order with the flag ORDER_STOP is in the
+level of its stop price, in such a list or in its instrument's queue.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free
+from libc.string cimport memmove
 
 from oms._core.ladder cimport ladder_close
-from oms._core.machine cimport INVARIANT, rare, release_pages, take_pages
+from oms._core.machine cimport INVARIANT, grow_array, rare, release_pages, take_pages
 from oms._core.order_book cimport (
     Book, Level, LevelPool, level_drop, level_find, level_make, levels_close, levels_open,
     mirrored, side_of,
@@ -25,11 +27,23 @@ cdef struct Stop:
     uint8_t trigger
     uint8_t self_trade  # what it will say when it enters
     uint8_t is_elected  # it stands in the queue
-    uint64_t reserved
+    uint32_t trail  # how far the price stays behind the market; 0: it does not follow it
+    uint32_t first  # of one that follows: the price it had when its order's was said; else 0
+
+# Trailing stops of one side, and the prices at which there is something to do with them.
+cdef struct Trailing:
+    uint32_t* slots  # by order_id
+    uint32_t count
+    uint32_t room
+    uint32_t quiet_low  # at a price in quiet_low..quiet_high none of them is moved or reached;
+    uint32_t quiet_high  # worked out from the rest, no part of the state; low above high: unknown
 
 # One instrument's.
 cdef struct Watch:
     Book books[2]  # by Trigger; a buy stands among the asks: the lowest price comes first
+    Trailing trailing[4]  # by Trigger and side; those are in no book
+    uint32_t trailing_count  # orders in these lists
+    uint32_t reserved
     uint32_t count  # orders that wait, elected ones included
     uint32_t low  # of the prints not yet held against them; 0: there was none
     uint32_t high
@@ -83,6 +97,7 @@ cdef inline void triggers_close(Triggers* triggers, uint32_t instrument_count) n
     for i in range(1, instrument_count + 1):
         for which in range(4):
             ladder_close(&triggers.watches[i].books[which >> 1].ladders[which & 1])
+            free(triggers.watches[i].trailing[which].slots)
     levels_close(&triggers.levels)
     free(triggers.elected)
     release_pages(triggers.stops, (<size_t>triggers.orders_max + 1) * sizeof(Stop))
@@ -122,6 +137,21 @@ cdef inline void clear_waiting(Triggers* triggers, uint32_t instrument_id) noexc
 # ---- orders that wait
 
 
+cdef inline void collect(
+    Triggers* triggers, const Order* orders, uint32_t slot, uint32_t base, uint64_t at
+) noexcept nogil:
+    """An order is elected, `at` is how many were before; its place goes by the price before."""
+    cdef uint32_t price = triggers.stops[slot].price
+    if at == triggers.elected_capacity:
+        triggers.elected_capacity = at * 2 if at else 1024
+        triggers.elected = <Elected*>grow_array(
+            triggers.elected, triggers.elected_capacity * sizeof(Elected)
+        )
+    triggers.elected[at].order_id = orders[slot].order_id
+    triggers.elected[at].distance = price - base if price > base else base - price
+    triggers.elected[at].slot = slot
+
+
 cdef inline uint32_t stop_ladder(uint32_t side) noexcept nogil:
     """A buy waits for a higher price, so that the lowest comes first, as among asks."""
     return side_of(side) ^ 1
@@ -158,6 +188,46 @@ cdef inline void park(
         level.head = slot
 
 
+cdef inline Trailing* trailing_of(
+    const Triggers* triggers, const Order* orders, uint32_t slot
+) noexcept nogil:
+    """Where a trailing stop stands: buys before sells."""
+    return &triggers.watches[orders[slot].instrument_id].trailing[
+        triggers.stops[slot].trigger * 2 + side_of(orders[slot].side)
+    ]
+
+
+cdef inline void trailing_add(Triggers* triggers, Order* orders, uint32_t slot) noexcept nogil:
+    """An order with the highest order_id waits for a price that follows the market."""
+    cdef Trailing* trailing = trailing_of(triggers, orders, slot)
+    if trailing.count == trailing.room:
+        trailing.room = trailing.room * 2 if trailing.room else 16
+        trailing.slots = <uint32_t*>grow_array(
+            trailing.slots, <size_t>trailing.room * sizeof(uint32_t)
+        )
+    trailing.slots[trailing.count] = slot
+    trailing.count += 1
+    trailing.quiet_low = 1
+    trailing.quiet_high = 0
+    triggers.watches[orders[slot].instrument_id].trailing_count += 1
+    orders[slot].level = 0
+    orders[slot].next = 0
+    orders[slot].prev = 0
+
+
+cdef inline void trailing_remove(Triggers* triggers, Order* orders, uint32_t slot) noexcept nogil:
+    cdef Trailing* trailing = trailing_of(triggers, orders, slot)
+    cdef uint32_t at = 0
+    while trailing.slots[at] != slot:
+        at += 1
+    trailing.count -= 1
+    memmove(
+        &trailing.slots[at], &trailing.slots[at + 1],
+        <size_t>(trailing.count - at) * sizeof(uint32_t),
+    )
+    triggers.watches[orders[slot].instrument_id].trailing_count -= 1
+
+
 cdef inline void queue_add(Triggers* triggers, Order* orders, uint32_t slot) noexcept nogil:
     """An order in no level any more enters when all before it have."""
     cdef Watch* watch = &triggers.watches[orders[slot].instrument_id]
@@ -192,6 +262,9 @@ cdef inline void unpark(Triggers* triggers, Order* orders, uint32_t slot) noexce
     cdef Level* level
     if stop.is_elected:
         queue_remove(triggers, orders, slot)
+        return
+    if stop.trail:
+        trailing_remove(triggers, orders, slot)
         return
     level = &triggers.levels.levels[order.level]
     orders[order.prev].next = order.next

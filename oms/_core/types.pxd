@@ -89,6 +89,8 @@ cdef enum:
     TYPE_STOP = 3
     TYPE_STOP_LIMIT = 4
     TYPE_MARKET_TO_LIMIT = 5
+    TYPE_TRAILING_STOP = 6
+    TYPE_TRAILING_STOP_LIMIT = 7
     TYPE_PEG_PRIMARY = 8
     TYPE_PEG_MARKET = 9
     TYPE_PEG_MIDPOINT = 10
@@ -239,6 +241,7 @@ cdef enum:
     RULES_NAME_ANEW = 2  # and its public number changes
     RULES_CHAIN_EVENTS = 3  # and the digest takes in the events, of commands only a few
     RULES_HAVE_STOPS = 2  # and there are stop orders and pegs, whose fields are read
+    RULES_TRAIL = 3  # and stop orders may trail
     HIDES = 0x4E  # 'N' in `display`: the order does not show
     COMMAND_BYTES = 128
     EVENT_BYTES = 128
@@ -255,6 +258,7 @@ cdef enum:
     FEE_RATE_MAX = 1000000  # 10^-7 of a fill's value
     CURRENCY_RATE_ONE = 100000000  # rates are in 10^-8 of the first currency
     STOPS_MAX = 16384
+    TRAILING_STOPS_MAX = 512
     PEGS_MAX = 16384
     OUTCOME_WINDOW = 4096  # a power of two
     PRICE_MAX = 2000000000

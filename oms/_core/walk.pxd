@@ -28,10 +28,13 @@ from oms._core.peg_list cimport Peg, PegList
 from oms._core.phases cimport collects
 from oms._core.reserve cimport shown_of
 from oms._core.state cimport State
-from oms._core.stop_walk cimport StopWalk, first_waiting, next_in_place
+from oms._core.stop_walk cimport (
+    LADDERS_OF_STOPS, StopWalk, THE_QUEUE, first_waiting, next_in_place,
+)
+from oms._core.trailing cimport narrow
 from oms._core.timers cimport Timer, is_earlier
-from oms._core.triggers cimport Stop, Watch, stop_ladder, watch_id
-from oms._core.types cimport PHASE_CONTINUOUS, RULES_NAME_ANEW, SIDE_BUY, SIDE_SELL
+from oms._core.triggers cimport Stop, Trailing, Watch, stop_ladder, trailing_of, watch_id
+from oms._core.types cimport PHASE_CONTINUOUS, PRICE_MAX, RULES_NAME_ANEW, SIDE_BUY, SIDE_SELL
 
 # What the orders of all books add up to, per account, session and position.
 cdef struct Sums:
@@ -301,6 +304,42 @@ cdef inline bint broken_call_list(
     return before != call.last
 
 
+cdef inline bint is_parked(const State* state, uint32_t slot) noexcept nogil:
+    """A stop order stands in the level of its stop price."""
+    cdef const Order* order = &state.pool.orders[slot]
+    cdef const Stop* stop = &state.triggers.stops[slot]
+    cdef const Instrument* instrument = &state.instruments[order.instrument_id]
+    return (
+        state.triggers.levels.levels[order.level].price == stop.price
+        and level_find(
+            &state.triggers.levels, watch_id(order.instrument_id, stop.trigger),
+            mirrored(stop_ladder(order.side), price_key(instrument, stop.price)),
+            stop.price,
+        ) == order.level
+    )
+
+
+cdef inline bint broken_trailing(const State* state, uint32_t slot) noexcept nogil:
+    """A trailing stop of which its list's quiet prices know nothing, or that stands elsewhere."""
+    cdef const Order* order = &state.pool.orders[slot]
+    cdef const Stop* stop = &state.triggers.stops[slot]
+    cdef const Trailing* trailing = trailing_of(&state.triggers, state.pool.orders, slot)
+    cdef Trailing its
+    cdef uint32_t at = 0
+    while at < trailing.count and trailing.slots[at] != slot:
+        at += 1
+    if at == trailing.count or (
+        at and state.pool.orders[trailing.slots[at - 1]].order_id >= order.order_id
+    ):
+        return True
+    if trailing.quiet_low > trailing.quiet_high:
+        return False
+    its.quiet_low = 0
+    its.quiet_high = 2 * <uint32_t>PRICE_MAX
+    narrow(&its, order.side == SIDE_BUY, stop)
+    return its.quiet_low > trailing.quiet_low or its.quiet_high < trailing.quiet_high
+
+
 cdef inline int broken_watch(State* state, Sums* sums, uint32_t instrument_id) noexcept nogil:
     """Stop orders stand at their stop prices or in the queue; none was passed over."""
     cdef const Watch* watch = &state.triggers.watches[instrument_id]
@@ -309,6 +348,7 @@ cdef inline int broken_watch(State* state, Sums* sums, uint32_t instrument_id) n
     cdef const Stop* stop
     cdef StopWalk walk
     cdef uint32_t count = 0
+    cdef uint32_t trailing = 0
     cdef uint32_t slot = first_waiting(&walk, &state.triggers, instrument_id)
     while slot:
         order = &state.pool.orders[slot]
@@ -320,19 +360,16 @@ cdef inline int broken_watch(State* state, Sums* sums, uint32_t instrument_id) n
             or order.instrument_id != instrument_id or order.cum != 0
         ):
             return 60
-        if stop.is_elected != (walk.ladder == 4) or (
-            not stop.is_elected and (
-                stop.trigger != walk.ladder >> 1
-                or (order.side == SIDE_BUY) != (walk.ladder & 1 == 0)
-                or state.triggers.levels.levels[order.level].price != stop.price
-                or level_find(
-                    &state.triggers.levels, watch_id(instrument_id, stop.trigger),
-                    mirrored(stop_ladder(order.side), price_key(instrument, stop.price)),
-                    stop.price,
-                ) != order.level
-            )
-        ):
+        if stop.is_elected != (walk.ladder == THE_QUEUE):
             return 61
+        if not stop.is_elected and (
+            stop.trigger != (walk.ladder >> 1 & 1)
+            or (order.side == SIDE_BUY) != (walk.ladder & 1 == 0)
+            or (stop.trail != 0) != (walk.ladder >= LADDERS_OF_STOPS)
+            or (broken_trailing(state, slot) if stop.trail else not is_parked(state, slot))
+        ):
+            return 66
+        trailing += stop.trail != 0 and not stop.is_elected
         if index_find(
             &state.index, state.pool.orders, order.session_id, order.user_ref_num
         )[0] != slot:
@@ -343,7 +380,7 @@ cdef inline int broken_watch(State* state, Sums* sums, uint32_t instrument_id) n
         sums.timers += has_time(order.time_in_force)
         add_up(state, sums, order)
         slot = next_in_place(&walk, state.pool.orders, slot)
-    if count != watch.count:
+    if count != watch.count or trailing != watch.trailing_count:
         return 64
     return 0 if (instrument.followers & FOLLOWED_BY_STOPS != 0) == (count != 0) else 65
 

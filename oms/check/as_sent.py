@@ -31,6 +31,7 @@ _ECHOED: Final = frozenset(
         Tag.AIQ_STRATEGY,
         Tag.STOP_PRICE,
         Tag.STOP_TRIGGER,
+        Tag.STOP_TRAIL,
     )
 )
 _UNSAID: Final = {Tag.STOP_TRIGGER: ord("L")}  # what the venue takes it for
@@ -52,7 +53,10 @@ def is_near_enough(sent: bytes, told: bytes) -> bool:
 
 
 def _has_terms_as_sent(sent: bytes, told: bytes) -> bool:
-    """Whether every term that the venue says back is the one that was asked for."""
+    """Whether every term that the venue says back is the one that was asked for.
+
+    A trailing stop is told where its stop price begins, which depends on the market.
+    """
     if len(told) == _TOLD_BYTES:
         return True
     try:
@@ -63,5 +67,5 @@ def _has_terms_as_sent(sent: bytes, told: bytes) -> bool:
     return all(
         asked.get(tag, _UNSAID.get(Tag(tag))) == value
         for tag, value in said.items()
-        if tag in _ECHOED
+        if tag in _ECHOED and not (tag == Tag.STOP_PRICE and Tag.STOP_TRAIL in asked)
     )

@@ -319,4 +319,7 @@ def _waits(order: link.OrderView) -> str:
         away = f" {sign}{to_text(order.peg_offset)}" if order.peg_offset else ""
         stands = f"at {to_text(order.pegged_price)}" if order.pegged_price else "suspended"
         return f" pegged{away} {stands}"
-    return f" stop {to_text(order.stop_price)}" if order.stop_price else ""
+    if not order.stop_price:
+        return ""
+    trails = f" trail {to_text(order.trail)}" if order.trail else ""
+    return f" stop {to_text(order.stop_price)}{trails}"

@@ -206,5 +206,6 @@ def _terms(display: int, appendage: bytes) -> Terms:
         is_stop_on_best=number(Tag.STOP_TRIGGER) == ord("B"),
         peg=PEG_OF_CODE.get(number(Tag.PRICE_TYPE), ""),
         peg_offset=number(Tag.PEG_OFFSET),
+        trail=number(Tag.STOP_TRAIL),
         self_trade=chr(strategy) if strategy else "",
     )

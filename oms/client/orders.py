@@ -74,6 +74,7 @@ class Terms(msgspec.Struct, frozen=True):
     lives_s: int = 0  # seconds from its acceptance on; 0: until the day's end
     stop_price: int | str = 0  # waits for a trade at this price; 0: enters at once
     is_stop_on_best: bool = False  # it waits for the best price of the other side instead
+    trail: int | str = 0  # the stop price follows the market at this distance; it may be 0 then
     peg: str = ""  # primary, market or midpoint: it follows that price, hidden, up to its own
     peg_offset: int | str = 0  # of a peg, to what it follows; above 0: more aggressive
     self_trade: str = ""  # OUCH's AIQStrategy: W newest, O oldest, D decrement; else the account's

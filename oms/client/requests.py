@@ -97,7 +97,10 @@ def _options(terms: Terms) -> list[Option]:
         options.append(Option(Tag.AIQ_STRATEGY, ord(terms.self_trade)))
     if terms.stop_price:
         options.append(Option(Tag.STOP_PRICE, price_units(terms.stop_price)))
+    if terms.stop_price or terms.trail:
         options.append(Option(Tag.STOP_TRIGGER, ord("B" if terms.is_stop_on_best else "L")))
+    if terms.trail:
+        options.append(Option(Tag.STOP_TRAIL, price_units(terms.trail)))
     return options
 
 

@@ -154,7 +154,7 @@ class Session(Generic[OrderT]):
         order.side = o.SIDE_OF_CODE[o.side_code(side)]
         order.order_qty = order.leaves_qty = qty
         order.price = requests.price_units(price)
-        is_at_once = price is None and not terms.stop_price
+        is_at_once = price is None and not (terms.stop_price or terms.trail)
         order.time_in_force = "IOC" if is_at_once and tif == "DAY" else tif
         order.firm = firm
         order.cl_ord_id = cl_ord_id

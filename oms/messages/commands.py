@@ -38,7 +38,7 @@ class NewOrder(Signed, frozen=True, tag=1):
     display_qty: U32 = 0  # iceberg: what is shown at a time; 0: all
     stop_price: I64 = 0  # of a stop order
     trigger: U8 = 0  # Trigger of a stop order
-    trail: U32 = 0  # of no order yet
+    trail: U32 = 0  # of a trailing stop: the distance of its stop price
     peg_offset: I32 = 0  # of a peg; above 0: more aggressive
 
 
@@ -62,7 +62,7 @@ class ReplaceOrder(Signed, frozen=True, tag=2):
     display_qty: U32 = 0
     stop_price: I64 = 0  # 0: the stop order's own
     trigger: U8 = 0  # 0, or the stop order's own
-    trail: U32 = 0
+    trail: U32 = 0  # 0: the trailing stop's own
     peg_offset: I32 = 0
 
 

@@ -110,6 +110,8 @@ class OrdType(IntEnum):
     STOP = 3  # waits for its stop price, then enters as a market order
     STOP_LIMIT = 4  # likewise, as a limit order
     MARKET_TO_LIMIT = 5  # trades at the best price only, and rests at it (FIX: K)
+    TRAILING_STOP = 6  # a stop order whose stop price follows the market (FIX: P with 3)
+    TRAILING_STOP_LIMIT = 7  # likewise, as a limit order (FIX: P with 4)
     PEG_PRIMARY = 8  # follows its own side's best price (FIX: P, 1094=5)
     PEG_MARKET = 9  # the other side's (FIX: P, 1094=4)
     PEG_MIDPOINT = 10  # the middle of both (FIX: P, 1094=2)

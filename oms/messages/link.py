@@ -348,9 +348,10 @@ class OrderView(msgspec.Struct, frozen=True, array_like=True):
     display_qty: int = 0  # an iceberg's part, while it has a reserve
     is_hidden: bool = False
     public_id: int = 0  # the public's number, where it is not the order_id
-    stop_price: int = 0  # what a stop order waits for
+    stop_price: int = 0  # what a stop order waits for, as it is now
     peg_offset: int = 0
     pegged_price: int = 0  # where a peg stands; 0: it is suspended
+    trail: int = 0  # how far a trailing stop's stop price stays behind the market
 
 
 class LevelView(msgspec.Struct, frozen=True, array_like=True):

@@ -292,14 +292,15 @@ def _order_words(venue: Venue) -> Iterator[int]:
 
 
 def in_their_places(stops: Stops) -> list[Order]:
-    """By trigger and side, the price that comes first first; then those elected."""
+    """By trigger and side, the price that comes first first; trailing ones; then those elected."""
     parked = sorted(stops.parked.values(), key=_place)
     return [*parked, *stops.queue]
 
 
-def _place(o: Order) -> tuple[int, int, int, int]:
+def _place(o: Order) -> tuple[bool, int, bool, int, int]:
     is_buy = o.side == Side.BUY
-    return (o.trigger, 0 if is_buy else 1, o.stop_price if is_buy else -o.stop_price, o.order_id)
+    price = o.stop_price if is_buy else -o.stop_price
+    return (o.trail > 0, o.trigger, not is_buy, 0 if o.trail else price, o.order_id)
 
 
 def order_words(o: Order) -> Iterator[int]:
@@ -314,6 +315,8 @@ def order_words(o: Order) -> Iterator[int]:
             o.fees.maker_rate, o.fees.taker_rate, o.fees.fee_account_id, o.fee_carry, o.fee_held,
         )  # fmt: skip
     if o.is_waiting:
-        yield from (o.ord_type, o.stop_price, o.trigger, o.self_trade, o.is_elected)
+        yield from (
+            o.ord_type, o.stop_price, o.trigger, o.self_trade, o.is_elected, o.trail, o.first_stop,
+        )  # fmt: skip
     if o.is_peg:
         yield from (o.ord_type, o.peg_offset, o.self_trade, o.pegged_price)

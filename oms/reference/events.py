@@ -155,6 +155,7 @@ class Events:
                 price=record.stop_price,  # the record's overlay, see oms/messages/event_records.py
                 qty=record.min_qty,
                 leaves_qty=record.display_qty,
+                orig_user_ref_num=record.trail,
                 ord_type=record.self_trade,
                 time_in_force=record.post_only,
                 display=record.trigger,

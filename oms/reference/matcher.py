@@ -28,6 +28,7 @@ from oms.reference import (
     phase_change,
     risk,
     self_trade,
+    stop_terms,
     ticks,
 )
 from oms.reference.events import Events
@@ -68,17 +69,17 @@ def new_order(venue: Venue, events: Events, session: Session, record: OrderRecor
         ord_type=record.ord_type,
     )
     fees.settle_terms(venue, order)
-    worst = risk.worst_price(
-        venue.instruments[order.instrument_id - 1],
-        side=order.side,
-        ord_type=order.ord_type,
-        price=order.price,
-        stop_price=record.stop_price,
-    )
+    instrument = venue.instruments[order.instrument_id - 1]
     if order.ord_type in STOP_TYPES:
         order.trigger = record.trigger
-        _park(venue, events, order, worst, record, EventKind.ORDER_ACCEPTED)
+        terms = stop_terms.terms_of(
+            venue, instrument, record, ord_type=order.ord_type, side=order.side, original=None
+        )
+        _park(venue, events, order, terms, record, EventKind.ORDER_ACCEPTED)
         return
+    worst = risk.worst_price(
+        instrument, side=order.side, ord_type=order.ord_type, price=order.price
+    )
     enter = _enter_peg if order.is_peg else _enter
     enter(venue, events, order, worst, record, EventKind.ORDER_ACCEPTED)
     events.book_top_if_changed(order.instrument_id, before)
@@ -141,21 +142,16 @@ def replace_order(venue: Venue, events: Events, session: Session, record: OrderR
         events.book_top_if_changed(order.instrument_id, before)
         return
     session.last_user_ref_num = record.user_ref_num
+    terms = None
     if order.is_waiting:
-        stop_price = record.stop_price or order.stop_price
-        record = record._replace(stop_price=stop_price, trigger=order.trigger)
-    worst = risk.worst_price(
-        venue.instruments[order.instrument_id - 1],
-        side=order.side,
-        ord_type=order.ord_type if order.is_waiting else OrdType.LIMIT,
-        price=record.price,
-        stop_price=record.stop_price,
-    )
+        terms = stop_terms.terms_of(
+            venue, venue.instruments[order.instrument_id - 1], record, ord_type=order.ord_type,
+            side=order.side, original=order,
+        )  # fmt: skip
     keeps_place = (
         record.policy & Policy.KEEPS_PRIORITY_ON_REDUCE
         and record.time_in_force in risk.LASTING
-        and worst == order.price
-        and (not order.is_waiting or record.stop_price == order.stop_price)
+        and (record.price == order.price if terms is None else terms == stop_terms.own(order))
         and order.cum < record.order_qty < order.cum + order.leaves
         and record.display_qty == order.peak
         and (not order.is_peg or record.peg_offset == order.peg_offset)
@@ -165,8 +161,9 @@ def replace_order(venue: Venue, events: Events, session: Session, record: OrderR
     )
     if keeps_place:
         _cut_in_place(venue, order, record)
-        order.self_trade = record.self_trade if order.is_waiting or order.is_peg else 0
-        events.opened(EventKind.ORDER_REPLACED, order, record, is_live=True)
+        order.self_trade = record.self_trade if terms or order.is_peg else 0
+        said = stop_terms.as_said(record, order) if terms else record
+        events.opened(EventKind.ORDER_REPLACED, order, said, is_live=True)
     else:
         place = _place_in_queue(venue, order)
         remove(venue, order)
@@ -179,15 +176,15 @@ def replace_order(venue: Venue, events: Events, session: Session, record: OrderR
         order.hide(0)
         order.public_id, order.is_hidden, order.pegged_price = 0, False, 0
         fees.settle_terms(venue, order)
-        if order.is_waiting:
-            _park(venue, events, order, worst, record, EventKind.ORDER_REPLACED)
+        if terms:
+            _park(venue, events, order, terms, record, EventKind.ORDER_REPLACED)
             if order.is_elected:
                 venue.stops_of(order.instrument_id).queue.insert(place, order)
         elif order.is_peg:
-            _enter_peg(venue, events, order, worst, record, EventKind.ORDER_REPLACED)
+            _enter_peg(venue, events, order, record.price, record, EventKind.ORDER_REPLACED)
         else:
             order.ord_type = OrdType.LIMIT
-            _enter(venue, events, order, worst, record, EventKind.ORDER_REPLACED)
+            _enter(venue, events, order, record.price, record, EventKind.ORDER_REPLACED)
     events.book_top_if_changed(order.instrument_id, before)
 
 
@@ -250,13 +247,14 @@ def _cut_in_place(venue: Venue, order: Order, record: OrderRecord) -> None:
 
 
 def _park(
-    venue: Venue, events: Events, order: Order, worst: int, record: OrderRecord, kind: EventKind
-) -> None:
+    venue: Venue, events: Events, order: Order, terms: stop_terms.StopTerms, record: OrderRecord,
+    kind: EventKind,
+) -> None:  # fmt: skip
     """A stop order that has passed every check waits."""
-    order.price = worst
-    order.stop_price = record.stop_price
+    order.price = terms.worst
+    order.stop_price, order.trail, order.first_stop = terms.stop_price, terms.trail, terms.first
     order.self_trade = record.self_trade
-    events.opened(kind, order, record, is_live=True)
+    events.opened(kind, order, stop_terms.as_said(record, order), is_live=True)
     ledger.hold(venue, order, order.leaves)
     ledger.hold_fees(venue, order, order.leaves)
     venue.rest(order)

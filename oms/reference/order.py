@@ -11,7 +11,9 @@ from oms.messages.enums import Liquidity, OrdType, TimeInForce
 
 CALL_TIMES = frozenset((TimeInForce.AT_THE_OPEN, TimeInForce.AT_THE_CLOSE))
 
-STOP_TYPES: Final = frozenset((OrdType.STOP, OrdType.STOP_LIMIT))
+TRAILING_TYPES: Final = frozenset((OrdType.TRAILING_STOP, OrdType.TRAILING_STOP_LIMIT))
+STOP_TYPES: Final = frozenset((OrdType.STOP, OrdType.STOP_LIMIT)) | TRAILING_TYPES
+LIMITED_STOPS: Final = frozenset((OrdType.STOP_LIMIT, OrdType.TRAILING_STOP_LIMIT))
 PEG_TYPES: Final = frozenset((OrdType.PEG_PRIMARY, OrdType.PEG_MARKET, OrdType.PEG_MIDPOINT))
 
 
@@ -51,6 +53,8 @@ class Order(msgspec.Struct):
     ord_type: int = OrdType.LIMIT  # of a resting one MARKET: it is in a call, at its collar price
     stop_price: int = 0  # what a stop order waits for; 0: it is none, or none any more
     trigger: int = 0
+    trail: int = 0  # how far its stop price stays behind the market; 0: it does not follow it
+    first_stop: int = 0  # of one that follows: the stop price that `price` belongs to
     self_trade: int = 0  # what it will say when it enters
     is_elected: bool = False  # it stands in the queue
     peg_offset: int = 0  # above 0: more aggressive than what it follows

@@ -16,7 +16,7 @@ from oms.messages.enums import (
     TimeInForce,
 )
 from oms.reference import fees, limits, peg_terms, phases, restriction, stop_terms, ticks
-from oms.reference.order import CALL_TIMES, PEG_TYPES, STOP_TYPES, Order
+from oms.reference.order import CALL_TIMES, LIMITED_STOPS, PEG_TYPES, STOP_TYPES, Order
 from oms.reference.records import OrderRecord
 from oms.reference.state import HIDES, Account, Instrument, Position, Recent, Session, Venue
 
@@ -26,7 +26,7 @@ _DISPLAY_PART = 1_000  # at least this part of an iceberg is shown
 _BPS = 10_000
 _SELF_TRADE_MODES = frozenset(int(mode) for mode in SelfTrade)
 _POST_ONLY_MODES = frozenset(int(mode) for mode in PostOnly)
-_WITH_LIMIT = PEG_TYPES | {OrdType.LIMIT, OrdType.STOP_LIMIT}
+_WITH_LIMIT = PEG_TYPES | LIMITED_STOPS | {OrdType.LIMIT}
 _REMEMBERED_WITH_PRICE = PEG_TYPES | {OrdType.LIMIT}
 _SIDES = frozenset(int(side) for side in Side)
 _ORD_TYPES = frozenset(int(kind) for kind in OrdType)
@@ -40,14 +40,23 @@ def may_enter(venue: Venue, session: Session, account_id: int) -> bool:
     return bool(venue.entitlements(session.user_id, account_id) & Entitlement.ENTER)
 
 
-def worst_price(
-    instrument: Instrument, *, side: int, ord_type: int, price: int, stop_price: int
-) -> int:
-    """How far an order goes: its limit, or a collar from the reference, or from its stop price."""
+def worst_price(instrument: Instrument, *, side: int, ord_type: int, price: int) -> int:
+    """How far an order goes that is no stop order: its limit, or a collar from the reference."""
     if ord_type in _WITH_LIMIT:
         return price
-    reference = stop_price if ord_type == OrdType.STOP else instrument.reference()
-    return stop_terms.collar_price(instrument, side=side, reference=reference)
+    return stop_terms.collar_price(instrument, side=side, reference=instrument.reference())
+
+
+def _worst(
+    venue: Venue, instrument: Instrument, record: OrderRecord, *, side: int, ord_type: int,
+    original: Order | None,
+) -> int:  # fmt: skip
+    """How far an order goes with this record, stop order or not."""
+    if ord_type not in STOP_TYPES:
+        return worst_price(instrument, side=side, ord_type=ord_type, price=record.price)
+    return stop_terms.terms_of(
+        venue, instrument, record, ord_type=ord_type, side=side, original=original
+    ).worst
 
 
 def check_new(venue: Venue, session: Session, record: OrderRecord) -> int:
@@ -88,10 +97,9 @@ def check_new(venue: Venue, session: Session, record: OrderRecord) -> int:
     )  # fmt: skip
     if reason:
         return reason
-    worst = worst_price(
-        instrument, side=record.side, ord_type=record.ord_type, price=record.price,
-        stop_price=record.stop_price,
-    )  # fmt: skip
+    worst = _worst(
+        venue, instrument, record, side=record.side, ord_type=record.ord_type, original=None
+    )
     seen = Recent(
         at_ns=venue.numbers.last_timestamp,
         instrument_id=record.instrument_id,
@@ -171,9 +179,8 @@ def check_replace(venue: Venue, session: Session, original: Order, record: Order
         freed,
         side=original.side,
         qty=record.order_qty - original.cum,
-        worst=worst_price(
-            instrument, side=original.side, ord_type=ord_type, price=record.price,
-            stop_price=stop_terms.stop_price_of(record, original),
+        worst=_worst(
+            venue, instrument, record, side=original.side, ord_type=ord_type, original=original
         ),
         freed_value=original.price * original.leaves,
         original=original,
@@ -253,21 +260,23 @@ def _terms(
         return RejectReason.BAD_PEG
     if order_qty > account.max_order_qty:
         return RejectReason.QUANTITY_ABOVE_MAX
-    stop_price = stop_terms.stop_price_of(record, original)
-    reason = _price(instrument, record.price, side=side, ord_type=ord_type, stop_price=stop_price)
+    ref, price = instrument.reference(), record.price
+    if ord_type in STOP_TYPES:
+        terms = stop_terms.terms_of(
+            venue, instrument, record, ord_type=ord_type, side=side, original=original
+        )
+        ref, price = terms.first or terms.stop_price, terms.worst
+    reason = _price(instrument, price, side=side, ord_type=ord_type, ref=ref)
     if reason:
         return reason
-    worst = worst_price(
-        instrument, side=side, ord_type=ord_type, price=record.price, stop_price=stop_price
-    )
+    worst = _worst(venue, instrument, record, side=side, ord_type=ord_type, original=original)
     if worst * order_qty > account.max_order_value:
         return RejectReason.VALUE_ABOVE_MAX
     return RejectReason.NONE
 
 
-def _price(instrument: Instrument, price: int, *, side: int, ord_type: int, stop_price: int) -> int:
-    """The limit and its collar, which a stop-limit order has around its stop price."""
-    ref = stop_price if ord_type in STOP_TYPES else instrument.reference()
+def _price(instrument: Instrument, price: int, *, side: int, ord_type: int, ref: int) -> int:
+    """The limit and its collar around `ref`, which a stop order with a limit has, too."""
     if ord_type in _WITH_LIMIT:
         if not 0 < price <= PRICE_MAX or not ticks.is_on_tick(instrument, price):
             return RejectReason.BAD_PRICE
@@ -318,7 +327,7 @@ def _capacity(venue: Venue, record: OrderRecord) -> int:
         is_new and len(venue.positions) >= capacities.positions_max
     ):
         return RejectReason.CAPACITY
-    if record.ord_type in STOP_TYPES and stop_terms.is_full(venue, record.instrument_id):
+    if stop_terms.is_full(venue, record):
         return RejectReason.CAPACITY
     if record.ord_type in PEG_TYPES and peg_terms.is_full(venue):
         return RejectReason.CAPACITY

@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 from oms.messages.enums import Side
 from oms.reference import digest
+from oms.reference.order import Order
 from oms.reference.state import Stops, Venue
 
 SLOTS: Final = 4_096  # order slots in one step
@@ -98,8 +99,8 @@ def _slot_words(venue: Venue, window: range) -> Iterator[int]:
 
 
 def _behind(stops: Stops) -> Iterator[tuple[int, int]]:
-    """Stop orders of one price, or elected, stand behind each other."""
-    for one, other in pairwise(digest.in_their_places(stops)):
+    """Stop orders of one price, or elected, stand behind each other; trailing ones do not."""
+    for one, other in pairwise(o for o in digest.in_their_places(stops) if _is_in_a_row(o)):
         is_one_price = (one.trigger, one.side == Side.BUY, one.stop_price) == (
             other.trigger,
             other.side == Side.BUY,
@@ -107,6 +108,10 @@ def _behind(stops: Stops) -> Iterator[tuple[int, int]]:
         )
         if one.is_elected or (is_one_price and not other.is_elected):
             yield one.slot, other.slot
+
+
+def _is_in_a_row(order: Order) -> bool:
+    return order.is_elected or not order.trail
 
 
 def _positions(venue: Venue, accounts: range) -> int:

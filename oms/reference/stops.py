@@ -5,11 +5,19 @@ elected in the middle of a command; one entry lets at most WORK_STEPS_MAX of the
 """
 
 from oms.messages import records
-from oms.messages.enums import CancelReason, OrdType, Phase, RejectReason, RestatedReason, Trigger
+from oms.messages.enums import (
+    CancelReason,
+    OrdType,
+    Phase,
+    RejectReason,
+    RestatedReason,
+    Side,
+    Trigger,
+)
 from oms.reference import matcher, restriction, risk, stop_terms
 from oms.reference.budget import Budget
 from oms.reference.events import Events
-from oms.reference.order import Order
+from oms.reference.order import LIMITED_STOPS, Order
 from oms.reference.records import order as read_order
 from oms.reference.state import Instrument, Venue
 
@@ -48,19 +56,29 @@ def _elect(venue: Venue, instrument: Instrument) -> None:
     if not is_moved or not _is_running(venue, instrument):
         return
     base = stops.base if stops.high else instrument.reference()
-    elected = [order for order in stops.parked.values() if _is_elected(venue, instrument, order)]
+    waiting = list(stops.parked.values())
+    elected = [order for order in waiting if _trails_and_is_elected(venue, instrument, order)]
     for order in sorted(elected, key=lambda o: (abs(o.stop_price - base), o.order_id)):
         stops.elect(order)
     stops.forget_prints()
 
 
-def _is_elected(venue: Venue, instrument: Instrument, order: Order) -> bool:
+def _trails_and_is_elected(venue: Venue, instrument: Instrument, order: Order) -> bool:
+    """Whether the market has reached the order, where it stood or where it has trailed to."""
     stops = venue.stops_of(instrument.instrument_id)
     if order.trigger == Trigger.LAST_TRADE and not stops.high:
         return False
-    return stop_terms.is_reached(
+    is_reached = stop_terms.is_reached(
         venue, instrument, side=order.side, trigger=order.trigger, price=order.stop_price
     )
+    if order.trail:
+        stop_terms.trail(venue, instrument, order)
+        last = instrument.last_price
+        if order.trigger == Trigger.LAST_TRADE:
+            is_buy = order.side == Side.BUY
+            is_last_there = last >= order.stop_price if is_buy else last <= order.stop_price
+            return is_reached or is_last_there
+    return is_reached
 
 
 def _let_in(venue: Venue, events: Events, order: Order) -> None:
@@ -72,12 +90,15 @@ def _let_in(venue: Venue, events: Events, order: Order) -> None:
         events.canceled(order, qty, CancelReason.SYSTEM, None, reject_reason=reason)
         venue.free_slot(order)
         return
+    if order.trail:
+        instrument = venue.instruments[order.instrument_id - 1]
+        order.price = stop_terms.moved_along(instrument, order)
     order.public_id = matcher.next_order_id(venue)  # whoever sees it sees it come now
     events.restated(order, RestatedReason.ELECTED)
-    is_limit = order.ord_type == OrdType.STOP_LIMIT
+    is_limit = order.ord_type in LIMITED_STOPS
     order.ord_type = OrdType.LIMIT if is_limit else OrdType.MARKET
     record = read_order(bytes(records.ENTRY.size))._replace(self_trade=order.self_trade)
-    order.stop_price = order.trigger = order.self_trade = 0
+    order.stop_price = order.trigger = order.self_trade = order.trail = order.first_stop = 0
     order.is_elected = False
     matcher.enter_elected(venue, events, order, record)
 

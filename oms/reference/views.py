@@ -117,7 +117,7 @@ def session_orders(venue: Venue, session_id: int) -> list[link.OrderView]:
         link.OrderView(
             o.order_id, o.session_id, o.user_ref_num, o.account_id, o.instrument_id, o.side,
             o.ord_type, o.time_in_force, o.price, o.leaves, o.cum, o.peak, o.is_hidden,
-            o.public_id, o.stop_price, o.peg_offset, o.pegged_price,
+            o.public_id, o.stop_price, o.peg_offset, o.pegged_price, o.trail,
         )
         for o in sorted(orders, key=lambda order: order.order_id)
     ]  # fmt: skip

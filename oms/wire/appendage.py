@@ -48,6 +48,7 @@ class Tag(IntEnum):
     AIQ_GROUP_ID = 30
     STOP_PRICE = 200  # private
     STOP_TRIGGER = 201  # private
+    STOP_TRAIL = 202  # private
 
 
 class Option(NamedTuple):
@@ -88,6 +89,7 @@ _FORMATS: Final[dict[int, str]] = {
     Tag.AIQ_GROUP_ID: "2s",
     Tag.STOP_PRICE: "Q",
     Tag.STOP_TRIGGER: "B",
+    Tag.STOP_TRAIL: "I",
 }
 _VALUES: Final = {int(tag): struct.Struct(">" + form) for tag, form in _FORMATS.items()}
 _TEXT_TAGS: Final = frozenset(int(tag) for tag, form in _FORMATS.items() if form.endswith("s"))

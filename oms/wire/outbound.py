@@ -208,6 +208,8 @@ def _with_terms(firm: bytes, tif: int, ord_type: int, terms: OrderTerms) -> byte
     if terms.stop_price:
         options.append(Option(Tag.STOP_PRICE, terms.stop_price))
         options.append(Option(Tag.STOP_TRIGGER, _TRIGGERS[terms.trigger]))
+    if terms.trail:
+        options.append(Option(Tag.STOP_TRAIL, terms.trail))
     body = build_appendage(options)
     return _LENGTH.pack(len(body)) + body
 

@@ -34,6 +34,8 @@ UNIT_TESTS: Final = (
     "tests/properties/test_mass_cancel_bounds.py",
     "tests/properties/test_posting_bounds.py",
     "tests/properties/test_peg_bounds.py",
+    "tests/properties/test_stop_bounds.py",
+    "tests/properties/test_trailing_bounds.py",
 )
 
 

@@ -10,6 +10,7 @@ from tests.mutants.engine_faults_money import MONEY
 from tests.mutants.engine_faults_pegs import PEGS
 from tests.mutants.engine_faults_rest import CHANGES_REST
 from tests.mutants.engine_faults_risk import RISK
+from tests.mutants.engine_faults_stops import STOPS
 from tests.mutants.planting import Change
 
 # fmt: off
@@ -166,4 +167,4 @@ QUEUES: Final = [
     ),
 ]
 
-CHANGES: Final = [*MATCHING, *QUEUES, *CHANGES_REST, *MONEY, *RISK, *PEGS]
+CHANGES: Final = [*MATCHING, *QUEUES, *CHANGES_REST, *MONEY, *RISK, *PEGS, *STOPS]

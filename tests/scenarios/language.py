@@ -196,6 +196,9 @@ def _new_order(
         kind = OrdType.STOP if price == "market" else OrdType.STOP_LIMIT
     if "peg" in options:
         kind = PEGS[options.pop("peg")]
+    if "trail" in options:
+        is_limit = price != "market"
+        kind = OrdType.TRAILING_STOP_LIMIT if is_limit else OrdType.TRAILING_STOP
     ord_type = int(options.pop("type", kind))
     return c.NewOrder(
         *sign,
@@ -220,7 +223,7 @@ def _new_order(
 
 
 def _extras(options: dict[str, str]) -> dict[str, int]:
-    """`min=50 self=newest post=slide stop=10.00 trigger=best offset=-0.01`."""
+    """`min=50 self=newest post=slide stop=10.00 trigger=best trail=0.05 offset=-0.01`."""
     return {
         "min_qty": int(options.pop("min", "0")),
         "self_trade": SELF_TRADES[options.pop("self", "")],
@@ -230,6 +233,7 @@ def _extras(options: dict[str, str]) -> dict[str, int]:
         "stop_price": world.units(options.pop("stop", "0")),
         "trigger": TRIGGERS[options.pop("trigger", "last")],
         "peg_offset": world.units(options.pop("offset", "0")),
+        "trail": world.units(options.pop("trail", "0")),
     }
 
 

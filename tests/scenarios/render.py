@@ -32,7 +32,7 @@ from oms.messages.event_records import (
     unpack_terms,
 )
 from oms.reference.engine import Engine
-from oms.reference.order import PEG_TYPES
+from oms.reference.order import PEG_TYPES, STOP_TYPES
 from tests.scenarios import world
 
 _SIDES: dict[int, str] = {Side.BUY: "buy", Side.SELL: "sell", Side.SELL_SHORT: "short"}
@@ -212,7 +212,7 @@ def _terms(e: Event) -> str:
         text += " hidden"
     if e.ord_type == OrdType.MARKET_TO_LIMIT:
         text += " (best)"
-    if e.ord_type in {OrdType.STOP, OrdType.STOP_LIMIT, *PEG_TYPES}:
+    if e.ord_type in STOP_TYPES | PEG_TYPES:
         text += f" ({name_of(OrdType, e.ord_type).lower().replace('_', '-')})"
     if e.time_in_force != TimeInForce.DAY:
         text += f" {name_of(TimeInForce, e.time_in_force).lower()}"
@@ -223,7 +223,10 @@ def _waits(order: link.OrderView) -> str:
     """What a stop order waits for, where a peg stands."""
     if order.ord_type in PEG_TYPES:
         return f" pegged at {price(order.pegged_price)}" if order.pegged_price else " suspended"
-    return f" stop {price(order.stop_price)}" if order.stop_price else ""
+    if not order.stop_price:
+        return ""
+    trails = f" trail {price(order.trail)}" if order.trail else ""
+    return f" stop {price(order.stop_price)}{trails}"
 
 
 def state(words: list[str], engine: Engine) -> str:

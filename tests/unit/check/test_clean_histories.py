@@ -142,6 +142,10 @@ def test_orders_with_terms_are_what_they_were_sent_as(tmp_path: Path) -> None:
         (PRICE - 500, [Option(Tag.MAX_FLOOR, 20), Option(Tag.POST_ONLY, ord("P"))]),
         (PRICE - 500, [Option(Tag.MIN_QTY, 20), Option(Tag.AIQ_STRATEGY, ord("O"))]),
         (PRICE - 500, [Option(Tag.POST_ONLY, ord("N"))]),
+        (
+            m.PRICE_MARKET,
+            [Option(Tag.STOP_PRICE, 2 * PRICE), Option(Tag.STOP_TRAIL, 5_000)],
+        ),  # begins where the market is
     ]
     for price, options in asked:
         urn, terms = next(first.next_urn), build_appendage(options)
@@ -150,7 +154,7 @@ def test_orders_with_terms_are_what_they_were_sent_as(tmp_path: Path) -> None:
     second.enter(m.SIDE_SELL, 250, PRICE)  # the best price: one enters, and its trade the other
     venue.step()
     told = b"".join(message[:1] for message in first.stream)
-    assert told == b"SAAAAATETE"
+    assert told == b"SAAAAAATETE"
     verdict = verdict_of(venue)
     assert verdict.is_clean, verdict
 

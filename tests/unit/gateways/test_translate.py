@@ -216,6 +216,25 @@ def test_a_peg_is_replaced_with_another_offset() -> None:
     assert (command.peg_offset, command.refuse_reason) == (200, NONE)
 
 
+def test_a_trail_makes_a_trailing_stop() -> None:
+    """With a limit or without, and without a stop price: the venue has one to begin with."""
+    limited = with_tag(Tag.STOP_TRAIL, 1_000)
+    assert (limited.ord_type, limited.trail) == (OrdType.TRAILING_STOP_LIMIT, 1_000)
+    appendage = build_appendage([Option(Tag.STOP_TRAIL, 1_000)])
+    command = order(appendage=appendage, price=0x7FFF_FFFF)
+    assert (command.ord_type, command.stop_price) == (OrdType.TRAILING_STOP, 0)
+    replace = translate(m.ReplaceRequest(7, 8, 50, 0x7FFF_FFFF, appendage=appendage))
+    assert isinstance(replace, ReplaceOrder)
+    assert (replace.trail, replace.stop_price, replace.refuse_reason) == (1_000, 0, NONE)
+
+
+def test_a_peg_does_not_trail() -> None:
+    """Both are told to the log as they were asked for, and refused there."""
+    both = [Option(Tag.PRICE_TYPE, ord("M")), Option(Tag.STOP_TRAIL, 1_000)]
+    command = order(appendage=build_appendage(both), display=ord("N"))
+    assert (command.ord_type, command.trail) == (OrdType.PEG_MIDPOINT, 1_000)
+
+
 def test_a_stop_order_is_replaced_without_a_limit() -> None:
     """Stop price 0 leaves the one it has; without the field a market price is no replace."""
     appendage = build_appendage([Option(Tag.STOP_PRICE, 0)])
@@ -343,6 +362,7 @@ TAGS: list[tuple[int, int | bytes, RejectReason]] = [
     (Tag.STOP_PRICE, 1_000_000, NONE),
     (Tag.STOP_TRIGGER, ord("L"), NONE),
     (Tag.STOP_TRIGGER, ord("x"), BAD_TYPE),
+    (Tag.STOP_TRAIL, 1_000, NONE),
     (99, b"unknown", NONE),
     (250, b"private", NONE),
 ]

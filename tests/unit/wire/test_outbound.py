@@ -126,6 +126,8 @@ EXAMPLES: dict[str, bytes] = {
         ord_type=OrdType.PEG_PRIMARY,
         orig_user_ref_num=6,
     ),
+    "accepted with a trail": terms(stop_price=1_234_400, trail=500)
+    + record(EventKind.ORDER_ACCEPTED, flags=HAS_TERMS, ord_type=OrdType.TRAILING_STOP_LIMIT),
     "elected": record(
         EventKind.ORDER_RESTATED,
         reason=ord("E"),
