@@ -57,22 +57,25 @@ class LiveVenue:
         seed: int = 1,
         time_in_force: int = TimeInForce.GTC,
         depth: int = DEPTH,
+        is_call: bool = False,
         log: list[bytes] | None = None,
     ) -> None:
         """An engine with `orders` live orders over so many instruments, at up to `depth` prices on
-        either side (below MIDDLE). GTD: all end at one moment, START_NS * 3 // 2. `log` is given
-        every entry.
+        either side (below MIDDLE). GTD: all end at one moment, START_NS * 3 // 2. `is_call`: they
+        are collected, and all overlap; any depth. `log` is given every entry.
         """
         self.engine = Engine()
         self._log = log
         self._time_in_force = time_in_force
         self._depth = depth
+        self._middle = 2 * depth if is_call else MIDDLE
+        self._is_call = is_call
         self.index = 0
         self._random = np.random.default_rng(seed)
         self._instruments = instruments
         self._client_seq = np.zeros(PARTIES + 1, np.uint64)
         self._urn = np.zeros(PARTIES + 1, np.uint32)
-        for entry in _opening(instruments, orders):
+        for entry in _opening(instruments, orders, self._middle, is_call=is_call):
             self.apply(entry)
         filling = self._new_orders(orders)
         self._live = np.stack([filling["session_id"], filling["urn"]], axis=1)
@@ -133,6 +136,7 @@ class LiveVenue:
         random = self._random
         orders = np.zeros(count, ORDERS)
         is_sell = random.integers(0, 2, count)
+        is_above = is_sell != self._is_call
         away = random.integers(1, self._depth + 1, count)
         orders["kind"] = CommandKind.NEW_ORDER
         orders["side"] = SIDES[is_sell]
@@ -143,7 +147,7 @@ class LiveVenue:
         orders["display"], orders["capacity"] = ord("Y"), ord("A")
         orders["session_id"] = orders["account_id"] = random.integers(1, PARTIES + 1, count)
         orders["instrument_id"] = random.integers(1, self._instruments + 1, count)
-        orders["price"] = (MIDDLE + np.where(is_sell, away, -away)) * TICK
+        orders["price"] = (self._middle + np.where(is_above, away, -away)) * TICK
         orders["qty"] = random.integers(1, 100, count)
         for session_id in range(1, PARTIES + 1):
             own = np.flatnonzero(orders["session_id"] == session_id)
@@ -178,15 +182,16 @@ def entries_of(commands: Commands, batch: int) -> list[bytes]:
     ]
 
 
-def _opening(instruments: int, orders: int) -> list[bytes]:
+def _opening(instruments: int, orders: int, middle: int, *, is_call: bool) -> list[bytes]:
     """Genesis and logins: rich accounts, wide limits, a collar that is checked and never met."""
     parties = range(1, PARTIES + 1)
     made: list[c.Command] = [
         ac.AddInstrument(
-            *FREE, n, b"S%d" % n, 1, TICK, MIDDLE * TICK, 10_000, 500, Phase.CONTINUOUS
+            *FREE, n, b"S%d" % n, 1, TICK, middle * TICK, 10_000, 500,
+            Phase.OPENING_AUCTION if is_call else Phase.CONTINUOUS,
         )
         for n in range(1, instruments + 1)
-    ]
+    ]  # fmt: skip
     made += [ac.AddParticipant(*FREE, n, b"P%d" % n) for n in parties]
     made += [ac.AddAccount(*FREE, n, n, b"A%d" % n, 1 << 40, 1 << 62, 1 << 60, 0) for n in parties]
     made += [ac.AddUser(*FREE, n, n, b"U%d" % n, b"", b"") for n in parties]

@@ -2,6 +2,7 @@
 
     python perf/worst_entry.py [--stops 10000] [--pegs 16384] [--trailing 512] [--rounds 9]
     python perf/worst_entry.py --fill 1000000 [--instruments 5000] [--depth 20] [--rounds 9]
+    python perf/worst_entry.py --call 200000 [--depth 50000] [--rounds 9]
 
 A print elects stop orders, each of which trades. A new best price moves pegs at a hundred prices;
 then a halt suspends them all in one entry, and its end brings them back. An entry of a thousand
@@ -10,7 +11,9 @@ call of `apply` until nothing is pending any more, is timed; printed are the lon
 their sum, best of the rounds in thread CPU time (another process that takes the processor away is
 no fault of the engine's). Accounts, holds, limits and digest are on, every event is written.
 `--fill`: of the entries that bring so many orders into an empty venue, where everything grows; at
-up to `--depth` prices on either side of each book.
+up to `--depth` prices on either side of each book. `--call`: so many orders are collected in one
+instrument and all overlap, what would trade is said after each entry; then orders and cancels one
+by one; then the uncross.
 """
 
 import argparse
@@ -28,7 +31,7 @@ from oms.messages import commands as c
 from oms.messages.enums import OUCH_POLICY, OrdType, Phase, Side, TimeInForce
 from oms.messages.packing import pack_batch
 from perf.bench_size import replay_steps
-from perf.live_venue import DEPTH, LiveVenue
+from perf.live_venue import DEPTH, LiveVenue, entries_of
 
 ADMIN, SESSION = 1, 2
 FIRST_NS = 1_800_000_000_000_000_000
@@ -155,19 +158,49 @@ def fill(orders: int, instruments: int, depth: int, rounds: int) -> None:
     print("".join(f" {max(steps) * 1e3:.2f}" for steps in made))
 
 
+def call(orders: int, depth: int, rounds: int) -> None:
+    """Time a call: entries of 1,024 that fill it, single commands, the uncross."""
+    filling, single, uncross = [], [], []
+    for _ in range(rounds):
+        log: list[bytes] = []
+        venue = LiveVenue(instruments=1, orders=orders, depth=depth, is_call=True, log=log)
+        filling.append(max(replay_steps(log)))
+        steps = [timed(venue, entry) for entry in entries_of(venue.mixed(4_000), 1)]
+        single.append(sorted(steps)[len(steps) // 2])
+        phase = venue.signed(ac.SetPhase(1, 1, 0, NEVER, 1, Phase.CONTINUOUS))
+        steps = [timed(venue, pack_batch(0, [phase]))]
+        while venue.engine.is_work_pending:
+            steps.append(timed(venue, pack_batch(0, [])))
+        uncross.append(max(steps))
+    print(f"a call of {orders:,} orders: longest entry {min(filling) * 1e3:.2f} ms, ", end="")
+    print(f"a single one {min(single) * 1e6:.1f} us, ", end="")
+    print(f"longest step of the uncross {min(uncross) * 1e3:.2f} ms")
+
+
+def timed(venue: LiveVenue, entry: bytes) -> float:
+    """Thread CPU seconds of one entry."""
+    started = time.thread_time()
+    venue.apply(entry)
+    return time.thread_time() - started
+
+
 def main() -> None:
-    """Time the followers, or the filling."""
+    """Time the followers, the filling or the call."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stops", type=int, default=10_000)
     parser.add_argument("--pegs", type=int, default=16_384)
     parser.add_argument("--trailing", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--fill", type=int, metavar="ORDERS")
+    parser.add_argument("--call", type=int, metavar="ORDERS")
     parser.add_argument("--instruments", type=int, default=5_000)
     parser.add_argument("--depth", type=int, default=DEPTH)
     asked = parser.parse_args()
     if asked.fill:
         fill(asked.fill, asked.instruments, asked.depth, asked.rounds)
+        return
+    if asked.call:
+        call(asked.call, asked.depth, asked.rounds)
         return
     for what, many, run in (
         ("stop orders", asked.stops, cascade),

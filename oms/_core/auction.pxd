@@ -21,6 +21,7 @@ from oms._core.hidden cimport first_level, is_crossed
 from oms._core.ledger cimport ledger_hold, ledger_settle
 from oms._core.machine cimport UNLIKELY
 from oms._core.mass_cancel cimport take_away
+from oms._core.open_sums cimport sum_changes
 from oms._core.order_book cimport BOOK_ASKS, BOOK_BIDS, Level
 from oms._core.order_events cimport order_executed
 from oms._core.order_pool cimport ORDER_HAS_FEES, ORDER_MARKET, Order
@@ -171,6 +172,7 @@ cdef inline void fill_one(
         order.side == SIDE_BUY, price, qty,
     )
     state.levels.levels[order.level].qty -= qty
+    sum_changes(state, order, -<int64_t>qty)
     if order.flags & ORDER_MARKET:
         state.levels.market[order.level] -= qty
     order.leaves -= qty

@@ -17,7 +17,17 @@ from oms._core.machine cimport INVARIANT, UNLIKELY, grow_array, release_pages, s
 
 cdef enum:
     CHUNK_MAX = 64
-    CHUNK_LOW = 16  # below, two neighbors become one if they fit well
+
+cdef extern from *:
+    """
+    #define QUORATE_SUM_UNKNOWN UINT64_MAX
+    /* The debug build has short chunks, so that every test with a few prices has many. */
+    #define QUORATE_CHUNK_FULL (QUORATE_DEBUG ? 4u : 64u)
+    #define QUORATE_CHUNK_LOW (QUORATE_DEBUG ? 2u : 16u)
+    """
+    const uint64_t SUM_UNKNOWN "QUORATE_SUM_UNKNOWN"
+    const uint32_t CHUNK_FULL "QUORATE_CHUNK_FULL"
+    const uint32_t CHUNK_LOW "QUORATE_CHUNK_LOW"  # two neighbors become one if they fit well
 
 cdef struct Chunk:
     uint32_t count
@@ -26,6 +36,7 @@ cdef struct Chunk:
 
 cdef struct ChunkPool:
     Chunk* chunks  # id 0 is not used
+    uint64_t* open  # by chunk: shares open in its part (open_sums.pxd), or SUM_UNKNOWN
     uint32_t used
     uint32_t capacity
     uint32_t free_head
@@ -43,15 +54,20 @@ cdef struct Ladder:
 
 
 cdef inline void chunks_double(ChunkPool* pool) noexcept nogil:
-    cdef size_t before = <size_t>pool.capacity * sizeof(Chunk)
-    pool.capacity = pool.capacity * 2 if pool.capacity else 16
+    cdef size_t before = pool.capacity
+    cdef size_t after = before * 2 if before else 16
+    pool.capacity = <uint32_t>after
     pool.chunks = <Chunk*>stretch_pages(
-        pool.chunks, before, <size_t>pool.capacity * sizeof(Chunk)
+        pool.chunks, before * sizeof(Chunk), after * sizeof(Chunk)
+    )
+    pool.open = <uint64_t*>stretch_pages(
+        pool.open, before * sizeof(uint64_t), after * sizeof(uint64_t)
     )
 
 
 cdef inline void chunks_close(ChunkPool* pool) noexcept nogil:
     release_pages(pool.chunks, <size_t>pool.capacity * sizeof(Chunk))
+    release_pages(pool.open, <size_t>pool.capacity * sizeof(uint64_t))
 
 
 cdef inline uint32_t chunk_take(ChunkPool* pool) noexcept nogil:
@@ -64,6 +80,7 @@ cdef inline uint32_t chunk_take(ChunkPool* pool) noexcept nogil:
             chunks_double(pool)
         chunk = pool.used
     pool.chunks[chunk].count = 0
+    pool.open[chunk] = SUM_UNKNOWN
     return chunk
 
 
@@ -138,6 +155,7 @@ cdef inline void ladder_drop_part(Ladder* ladder, ChunkPool* pool, uint32_t at) 
         <size_t>(ladder.part_count - at) * sizeof(LadderPart),
     )
     ladder.parts[0].low = 0
+    pool.open[ladder.parts[at - (at > 0)].chunk] = SUM_UNKNOWN  # it has those prices, too
 
 
 cdef inline void ladder_split(Ladder* ladder, ChunkPool* pool, uint32_t at) noexcept nogil:
@@ -145,9 +163,10 @@ cdef inline void ladder_split(Ladder* ladder, ChunkPool* pool, uint32_t at) noex
     cdef uint32_t upper = chunk_take(pool)  # may move the pool: pointers only from here on
     cdef Chunk* source = &pool.chunks[ladder.parts[at].chunk]
     cdef Chunk* target = &pool.chunks[upper]
-    cdef uint32_t keep = CHUNK_MAX // 2
-    target.count = CHUNK_MAX - keep
+    cdef uint32_t keep = CHUNK_FULL // 2
+    target.count = CHUNK_FULL - keep
     source.count = keep
+    pool.open[ladder.parts[at].chunk] = SUM_UNKNOWN
     memcpy(target.entries, &source.entries[keep], target.count * sizeof(uint64_t))
     ladder_add_part(ladder, at + 1, entry_key(target.entries[0]), upper)
 
@@ -156,7 +175,7 @@ cdef inline void ladder_merge(Ladder* ladder, ChunkPool* pool, uint32_t at) noex
     """Append a short chunk to the one before it, if both together are not nearly full."""
     cdef Chunk* source = &pool.chunks[ladder.parts[at].chunk]
     cdef Chunk* target = &pool.chunks[ladder.parts[at - 1].chunk]
-    if source.count + target.count > CHUNK_MAX - CHUNK_LOW:
+    if source.count + target.count > CHUNK_FULL - CHUNK_LOW:
         return
     memcpy(&target.entries[target.count], source.entries, source.count * sizeof(uint64_t))
     target.count += source.count
@@ -174,7 +193,7 @@ cdef inline void ladder_add(
     if UNLIKELY(ladder.part_count == 0):
         ladder_add_part(ladder, 0, 0, chunk_take(pool))
     part = ladder_part(ladder, key)
-    if UNLIKELY(pool.chunks[ladder.parts[part].chunk].count == CHUNK_MAX):
+    if UNLIKELY(pool.chunks[ladder.parts[part].chunk].count == CHUNK_FULL):
         ladder_split(ladder, pool, part)
         part += ladder.parts[part + 1].low <= key
     chunk = &pool.chunks[ladder.parts[part].chunk]

@@ -14,6 +14,7 @@ from oms._core.fees cimport charge_both, hold_fees
 from oms._core.hidden cimport book_of, first_level, hidden_left, hidden_link, is_hiding
 from oms._core.ledger cimport ledger_hold, ledger_settle
 from oms._core.machine cimport UNLIKELY, rare
+from oms._core.open_sums cimport sum_changes
 from oms._core.order_book cimport (
     Level, book_link, level_drop, side_of, tradable_level,
 )
@@ -180,7 +181,7 @@ cdef inline void rest_order(
         order.leaves,
     )
     index_add(&state.index, state.pool.orders, slot)
-    if UNLIKELY(asks_for_more(record) | (order.flags != 0)):
+    if UNLIKELY(asks_for_more(record) | (order.flags != 0) | instrument.is_crossable):
         rest_unusual(state, instrument, slot, price_key, record)
         return
     book_link(
@@ -192,7 +193,7 @@ cdef inline void rest_unusual(
     State* state, Instrument* instrument, uint32_t slot, uint32_t price_key,
     const OrderRecord* record,
 ) noexcept nogil:
-    """An order that hides, in whole or in part, has a time, or pays fees."""
+    """An order that hides, in whole or in part, has a time, or pays fees; or it is collected."""
     cdef const Order* order = &state.pool.orders[slot]
     rare()
     if is_hiding(state, record):
@@ -202,6 +203,8 @@ cdef inline void rest_unusual(
             &state.levels, &instrument.book, state.pool.orders, slot, price_key,
             order.instrument_id,
         )
+    if instrument.is_crossable:
+        sum_changes(state, order, order.leaves)
     if order.time_in_force > TIF_FOK:
         rest_for_a_time(state, slot, record)
     hold_fees(state, order, order.leaves)

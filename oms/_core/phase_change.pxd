@@ -13,6 +13,7 @@ from oms._core.directory cimport FOLLOWED_BY_PEGS, Instrument
 from oms._core.gate cimport instrument_gate
 from oms._core.hidden cimport is_crossed
 from oms._core.machine cimport UNLIKELY, rare
+from oms._core.open_sums cimport sums_forget
 from oms._core.order_events cimport book_top
 from oms._core.peg_book cimport suspend_pegs
 from oms._core.phases cimport collects, is_call, is_offered
@@ -58,6 +59,8 @@ cdef inline void change_phase(State* state, uint32_t instrument_id, uint8_t phas
     call.said_imbalance = 0
     call.is_extended = 0
     if collects(state, phase):
+        if not instrument.is_crossable:
+            sums_forget(state, instrument_id)
         instrument.is_crossable = 1
         touch(state, instrument_id)
     elif instrument.is_crossable and not has_left(state, instrument_id):

@@ -18,6 +18,7 @@ from oms._core.order_index cimport index_remove
 from oms._core.order_pool cimport (
     ORDER_FOR_CALL, ORDER_HIDDEN, ORDER_MARKET, ORDER_PEG, ORDER_STOP, Order, pool_free,
 )
+from oms._core.open_sums cimport sum_changes
 from oms._core.peg_book cimport leave_pegs
 from oms._core.reserve cimport cut_reserve, stop_reserve
 from oms._core.state cimport State, balance_of
@@ -63,7 +64,7 @@ cdef inline void release_and_unlink(State* state, uint32_t slot) noexcept nogil:
         balance_of(state, order), &state.positions.positions[order.position], order,
         -<int64_t>order.leaves,
     )
-    if UNLIKELY(order.flags != 0):
+    if UNLIKELY(order.flags | state.instruments[order.instrument_id].is_crossable):
         if order.flags & ORDER_STOP:
             hold_fees(state, order, 0)
             leave_watch(state, slot)
@@ -76,12 +77,16 @@ cdef inline void release_and_unlink(State* state, uint32_t slot) noexcept nogil:
 
 
 cdef inline void unlink_unusual(State* state, uint32_t slot) noexcept nogil:
-    """Take an order with flags out of its level; it keeps those that its last event says."""
+    """Take an order with flags, or out of a book that collects, from its level; it keeps the flags
+    that its last event says.
+    """
     cdef Order* order = &state.pool.orders[slot]
     hold_fees(state, order, 0)
     if order.flags & ORDER_PEG:
         leave_pegs(state, slot)
         return
+    if state.instruments[order.instrument_id].is_crossable:
+        sum_changes(state, order, -<int64_t>order.leaves)
     stop_reserve(state, slot)
     leave_call(state, order, slot)
     book_unlink(&state.levels, book_of(state, order), state.pool.orders, slot)
@@ -111,6 +116,8 @@ cdef inline void reduce_in_place(
         hold_fees(state, order, order.leaves)  # it is in no level of a book
         return
     state.levels.levels[order.level].qty -= cut
+    if UNLIKELY(state.instruments[order.instrument_id].is_crossable):
+        sum_changes(state, order, -<int64_t>cut)
     if UNLIKELY(order.flags != 0):
         hold_fees(state, order, order.leaves)
         cut_reserve(state, slot, cut)

@@ -17,6 +17,7 @@ from oms._core.hidden cimport LADDERS, is_crossed, ladder_at
 from oms._core.ledger cimport Account, Position
 from oms._core.level_walk cimport LevelWalk, level_next, level_start
 from oms._core.machine cimport INVARIANT, wide
+from oms._core.open_sums cimport are_sums_wrong
 from oms._core.order_book cimport HIDDEN_LEVEL, Level, level_find, mirrored, side_of
 from oms._core.order_index cimport index_find
 from oms._core.order_pool cimport (
@@ -161,6 +162,8 @@ cdef inline int broken_book(State* state, Sums* sums) noexcept nogil:
             not state.instruments[i].is_crossable
         ):
             return 45
+        if state.instruments[i].is_crossable and are_sums_wrong(<State*>state, i):
+            return 51
         broken = broken_watch(state, sums, i)
         if broken == 0:
             broken = broken_pegs(state, sums, i)

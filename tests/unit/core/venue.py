@@ -30,15 +30,17 @@ class Venue:
         orders_max: int = 100_000,
         positions_max: int = 1_000,
         tick: int = TICK,
+        rule_version: int = 1,
+        phase: Phase = Phase.CONTINUOUS,
     ) -> None:
         self.engine = Engine()
         self.index = 0
         self.now_ns = START_NS
         self.seq = {BUYER: 0, SELLER: 0}
         self.urn = {BUYER: 0, SELLER: 0}
-        genesis = _identities(instruments, tick)
+        genesis = _identities(instruments, tick, phase)
         capacities = (orders_max, instruments, 2, 2, 2, 2, positions_max)
-        self.apply(c.Genesis(7, 1, len(genesis), *capacities), *genesis)
+        self.apply(c.Genesis(7, rule_version, len(genesis), *capacities), *genesis)
         self.apply(c.Login(BUYER, 1, 9), c.Login(SELLER, 1, 9))
 
     def apply(self, *commands: c.Command) -> list[Event]:
@@ -82,12 +84,12 @@ class Venue:
         )  # fmt: skip
 
 
-def _identities(instruments: int, tick: int) -> list[c.Command]:
+def _identities(instruments: int, tick: int, phase: Phase) -> list[c.Command]:
     parties = (BUYER, SELLER)
     made: list[c.Command] = [
         ac.AddInstrument(
             *FREE, n, b"S%d" % n, lot_size=1, tick_size=tick, reference_price=0,
-            price_collar_bps=0, market_collar_bps=500, phase=Phase.CONTINUOUS,
+            price_collar_bps=0, market_collar_bps=500, phase=phase,
         )
         for n in range(1, instruments + 1)
     ]  # fmt: skip
