@@ -47,14 +47,12 @@ STOPS: Final = [
     ),
     Change(
         "trail away from the market", "a trailing sale's stop price falls with the market",
-        "stop_terms.pxd",
-        "to <= <uint64_t>stop_price + trail", "0",
-        "(to <= <uint64_t>stop_price + trail)",
+        "trailing.pxd",
+        "stop.price", "0", "trailed(state, instrument, False, stop.price, high, stop.trail)",
     ),
     Change(
         "trail from the wrong end", "a trailing buy follows the highest print", "trailing.pxd",
-        "stop.price, low, stop.trail", "stop.price, high, stop.trail",
-        "trailed(state, instrument, True, stop.price, low, stop.trail)",
+        "low", "high", "trailed(state, instrument, True, stop.price, low, stop.trail)",
     ),
     Change(
         "elected on its way up", "a print on the way to the new stop price elects", "trailing.pxd",
