@@ -1,7 +1,8 @@
 """The event records of one entry, in one array that is used again for every entry.
 
 Called by every part that has something to say. Promises: an event is zero but for what is written
-to it. A pointer to an event is good only until the next `buffer_add`, which may move the array.
+to it (where `buffer_take` was asked for one, its caller writes all of it). A pointer to an event is
+good only until the next one is added, which may move the array.
 """
 
 from libc.stdint cimport int64_t, uint64_t
@@ -26,12 +27,18 @@ cdef inline void buffer_grow(EventBuffer* buffer) noexcept nogil:
     buffer.events = <EventRecord*>grow_array(buffer.events, buffer.capacity * EVENT_BYTES)
 
 
-cdef inline EventRecord* buffer_add(EventBuffer* buffer) noexcept nogil:
-    """A zeroed record at the end."""
+cdef inline EventRecord* buffer_take(EventBuffer* buffer) noexcept nogil:
+    """A record at the end that says what was said there in an entry before."""
     cdef EventRecord* event
     if UNLIKELY(buffer.count == buffer.capacity):
         buffer_grow(buffer)
     event = &buffer.events[buffer.count]
     buffer.count += 1
+    return event
+
+
+cdef inline EventRecord* buffer_add(EventBuffer* buffer) noexcept nogil:
+    """A zeroed record at the end."""
+    cdef EventRecord* event = buffer_take(buffer)
     zero_128(event)
     return event

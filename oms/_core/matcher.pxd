@@ -59,7 +59,7 @@ cdef inline void match_once(
     cdef uint32_t qty = resting.leaves if resting.leaves < incoming.leaves else incoming.leaves
     cdef bint is_buy = incoming.side == SIDE_BUY
     cdef uint32_t shown
-    cdef uint8_t added = LIQUIDITY_ADDED
+    cdef uint32_t added = LIQUIDITY_ADDED
     cdef EventRecord* event
     cdef uint64_t match_id = state.numbers.match_id + 1
     state.numbers.match_id = match_id
@@ -255,7 +255,7 @@ cdef inline void cancel_remainder(
     const OrderRecord* record,
 ) noexcept nogil:
     """What is left of an order that may not rest goes; the caller sees to its slot."""
-    cdef uint8_t reason = CANCELED_IOC_REMAINDER
+    cdef uint32_t reason = CANCELED_IOC_REMAINDER
     cdef uint32_t opposite = opposite_of(order.side)
     if is_market and instrument.book.ladders[opposite].best:
         reason = CANCELED_COLLAR

@@ -9,6 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from oms._core.directory cimport Instrument
 from oms._core.hidden cimport is_crossed
+from oms._core.ledger cimport Account
 from oms._core.machine cimport UNLIKELY, rare
 from oms._core.order_book cimport BOOK_ASKS, BOOK_BIDS, Level
 from oms._core.order_pool cimport (
@@ -17,7 +18,7 @@ from oms._core.order_pool cimport (
 from oms._core.records cimport BookTopRecord, EventRecord, OrderRecord, TermsRecord
 from oms._core.risk cimport asks_for_more
 from oms._core.sessions cimport Session
-from oms._core.state cimport State, add_event, may_enter, touch
+from oms._core.state cimport State, add_event, add_words, may_enter, touch
 from oms._core.triggers cimport market_moved
 from oms._core.types cimport (
     EVENT_BOOK_TOP, EVENT_CANCEL_REJECTED, EVENT_COMMAND_IGNORED, EVENT_ORDER_CANCELED,
@@ -53,38 +54,60 @@ cdef inline void number_in_account(
     event.topic_seq = state.accounts[account_id].topic_seq
 
 
+cdef inline uint64_t both(uint32_t low, uint32_t high) noexcept nogil:
+    """Two neighbors of a record as one word."""
+    return low | <uint64_t>high << 32
+
+
+cdef inline uint64_t* order_words(
+    State* state, uint32_t kind, const Order* order, uint32_t reason, uint32_t flags,
+    const OrderRecord* record,
+) noexcept nogil:
+    """An event of an order in both of its streams, up to the order's id; the rest is the caller's.
+
+    The events of every order's way are written word by word: half the stores of zeros and fields.
+    What goes into a word has 32 bits on its way there: a byte that is put aside and read back with
+    more around it has to be waited for.
+    """
+    cdef Session* session = &state.sessions[order.session_id]
+    cdef Account* account = &state.accounts[order.account_id]
+    cdef uint64_t* words = add_words(state)
+    session.out_seq += 1
+    account.topic_seq += 1
+    words[0] = both(
+        kind | <uint32_t>order.side << 8 | reason << 16 | flags << 24, order.session_id
+    )
+    words[2] = session.out_seq
+    words[3] = account.topic_seq
+    words[5] = both(order.account_id, order.instrument_id)
+    words[6] = record.client_seq if record != NULL else 0
+    words[7] = both(record.conn_epoch if record != NULL else 0, order.user_ref_num)
+    words[8] = order.order_id
+    return words
+
+
 cdef inline EventRecord* order_opened(
-    State* state, uint8_t kind, const Order* order, uint8_t ord_type,
+    State* state, uint32_t kind, const Order* order, uint32_t ord_type,
     uint32_t orig_user_ref_num, const OrderRecord* record,
 ) noexcept nogil:
     """ORDER_ACCEPTED or ORDER_REPLACED: the order as it stands, and what the record says."""
-    cdef EventRecord* event
-    cdef uint8_t flags = FLAG_LIVE * (order.leaves != 0)
+    cdef uint64_t* words
+    cdef uint32_t flags = FLAG_LIVE * (order.leaves != 0)
     if UNLIKELY(asks_for_more(record) | (order.flags != 0)) and say_terms(state, order, record):
         flags |= FLAG_HAS_TERMS
-    event = add_event(state, kind)
-    number_in_session(state, event, order.session_id, record)
-    number_in_account(state, event, order.account_id)
-    event.side = order.side
-    event.flags = flags
-    event.instrument_id = order.instrument_id
-    event.user_ref_num = order.user_ref_num
-    event.order_id = order.order_id
-    event.price = record.price
-    event.qty = order.leaves
-    event.leaves_qty = order.leaves
-    event.orig_user_ref_num = orig_user_ref_num
-    event.ord_type = ord_type
-    event.time_in_force = order.time_in_force
-    event.display = record.display
-    event.capacity = order.capacity
-    event.cl_ord_id[0] = record.cl_ord_id[0]
-    event.cl_ord_id[1] = record.cl_ord_id[1]
-    event.cl_ord_id[2] = record.cl_ord_id[2]
-    event.firm = order.firm
-    event.iso = record.iso
-    event.cross_type = order.cross_type
-    return event
+    words = order_words(state, kind, order, 0, flags, record)
+    words[9] = <uint64_t>record.price
+    words[10] = both(order.leaves, order.leaves)
+    words[11] = both(
+        orig_user_ref_num,
+        ord_type | <uint32_t>order.time_in_force << 8 | <uint32_t>record.display << 16
+        | <uint32_t>order.capacity << 24,
+    )
+    words[12] = record.cl_ord_id[0]
+    words[13] = record.cl_ord_id[1]
+    words[14] = record.cl_ord_id[2]
+    words[15] = both(order.firm, record.iso | <uint32_t>order.cross_type << 8)
+    return <EventRecord*>words
 
 
 cdef inline bint say_terms(
@@ -121,23 +144,20 @@ cdef inline bint say_terms(
 
 cdef inline EventRecord* order_canceled(
     State* state, const Order* order, int64_t price, uint32_t qty, uint32_t leaves,
-    uint8_t reason, const OrderRecord* record,
+    uint32_t reason, const OrderRecord* record,
 ) noexcept nogil:
     """ORDER_CANCELED: `qty` went, `leaves` are left. `price` is as entered."""
-    cdef EventRecord* event = add_event(state, EVENT_ORDER_CANCELED)
-    number_in_session(state, event, order.session_id, record)
-    number_in_account(state, event, order.account_id)
-    event.side = order.side
-    event.reason = reason
-    event.instrument_id = order.instrument_id
-    event.user_ref_num = order.user_ref_num
-    event.order_id = order.order_id
-    event.price = price
-    event.qty = qty
-    event.leaves_qty = leaves
+    cdef uint64_t* words = order_words(state, EVENT_ORDER_CANCELED, order, reason, 0, record)
+    words[9] = <uint64_t>price
+    words[10] = both(qty, leaves)
+    words[11] = 0
+    words[12] = 0
+    words[13] = 0
+    words[14] = 0
+    words[15] = 0
     if UNLIKELY(order.flags != 0):
-        name_publicly(state, event, order)
-    return event
+        name_publicly(state, <EventRecord*>words, order)
+    return <EventRecord*>words
 
 
 cdef inline void name_publicly(
@@ -176,26 +196,24 @@ cdef inline void order_restated(
 
 cdef inline EventRecord* order_executed(
     State* state, const Order* order, int64_t price, uint32_t qty, uint64_t match_id,
-    uint8_t liquidity, const OrderRecord* record,
+    uint32_t liquidity, const OrderRecord* record,
 ) noexcept nogil:
     """ORDER_EXECUTED for one side of a match; `order.leaves` is what is left."""
-    cdef EventRecord* event = add_event(state, EVENT_ORDER_EXECUTED)
-    number_in_session(state, event, order.session_id, record)
-    number_in_account(state, event, order.account_id)
-    event.side = order.side
-    event.reason = liquidity
-    event.instrument_id = order.instrument_id
-    event.user_ref_num = order.user_ref_num
-    event.order_id = order.order_id
-    event.price = price
-    event.qty = qty
-    event.leaves_qty = order.leaves
-    event.cl_ord_id[0] = match_id
+    cdef uint64_t* words = order_words(
+        state, EVENT_ORDER_EXECUTED, order, liquidity, 0, record
+    )
+    words[9] = <uint64_t>price
+    words[10] = both(qty, order.leaves)
+    words[11] = 0
+    words[12] = match_id
+    words[13] = 0
+    words[14] = 0
+    words[15] = 0
     if UNLIKELY(order.flags != 0):
-        name_publicly(state, event, order)
+        name_publicly(state, <EventRecord*>words, order)
         if order.flags & ORDER_HAS_FEES:
-            event.cl_ord_id[1] = <uint64_t>fees_of(&state.pool, order).last
-    return event
+            words[13] = <uint64_t>fees_of(&state.pool, order).last
+    return <EventRecord*>words
 
 
 cdef inline EventRecord* traded(
@@ -203,15 +221,33 @@ cdef inline EventRecord* traded(
     uint64_t match_id,
 ) noexcept nogil:
     """TRADE: the match as the public sees it."""
-    cdef EventRecord* event = add_event(state, EVENT_TRADE)
+    cdef uint64_t* words = public_words(
+        state, instrument, incoming.instrument_id, EVENT_TRADE | <uint64_t>incoming.side << 8
+    )
+    words[8] = 0
+    words[9] = <uint64_t>price
+    words[10] = qty
+    words[11] = 0
+    words[12] = match_id
+    return <EventRecord*>words
+
+
+cdef inline uint64_t* public_words(
+    State* state, Instrument* instrument, uint32_t instrument_id, uint64_t head
+) noexcept nogil:
+    """An event on an instrument's topic; words 8 to 12 are the caller's."""
+    cdef uint64_t* words = add_words(state)
     instrument.topic_seq += 1
-    event.topic_seq = instrument.topic_seq
-    event.instrument_id = incoming.instrument_id
-    event.side = incoming.side
-    event.price = price
-    event.qty = qty
-    event.cl_ord_id[0] = match_id
-    return event
+    words[0] = head
+    words[2] = 0
+    words[3] = instrument.topic_seq
+    words[5] = both(0, instrument_id)
+    words[6] = 0
+    words[7] = 0
+    words[13] = 0
+    words[14] = 0
+    words[15] = 0
+    return words
 
 
 cdef inline void order_rejected(
@@ -341,14 +377,9 @@ cdef inline void book_top(
 cdef inline void say_top(
     State* state, Instrument* instrument, uint32_t instrument_id, const Top* top
 ) noexcept nogil:
-    cdef EventRecord* event
-    cdef BookTopRecord* overlay
-    instrument.topic_seq += 1
-    event = add_event(state, EVENT_BOOK_TOP)
-    event.topic_seq = instrument.topic_seq
-    event.instrument_id = instrument_id
-    overlay = <BookTopRecord*>event
-    overlay.bid_qty = top.bid_qty
-    overlay.bid_price = top.bid_price
-    overlay.ask_qty = top.ask_qty
-    overlay.ask_price = top.ask_price
+    cdef uint64_t* words = public_words(state, instrument, instrument_id, EVENT_BOOK_TOP)
+    words[8] = top.bid_qty
+    words[9] = top.bid_price
+    words[10] = top.ask_qty
+    words[11] = 0
+    words[12] = top.ask_price

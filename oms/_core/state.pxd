@@ -11,7 +11,7 @@ from libc.string cimport memset
 from oms._core.calls cimport Call, Calls, calls_close, calls_open
 from oms._core.chain_table cimport ChainTable, chain_close, chain_open
 from oms._core.directory cimport Instrument, Participant, User
-from oms._core.event_buffer cimport EventBuffer, buffer_add, buffer_close
+from oms._core.event_buffer cimport EventBuffer, buffer_add, buffer_close, buffer_take
 from oms._core.ladder cimport ladder_close
 from oms._core.ledger cimport Account, PositionPool, positions_close, positions_open
 from oms._core.limits cimport Limits, Recent
@@ -393,6 +393,15 @@ cdef inline void touch(State* state, uint32_t instrument_id) noexcept nogil:
     call.touched_in = state.numbers.applied_index + 1
     state.calls.touched[state.calls.touched_count] = instrument_id
     state.calls.touched_count += 1
+
+
+cdef inline uint64_t* add_words(State* state) noexcept nogil:
+    """A new event with number and time; the caller writes its other words, every one."""
+    cdef uint64_t* words = <uint64_t*>buffer_take(&state.buffer)
+    state.numbers.event_seq += 1
+    words[1] = state.numbers.event_seq
+    words[4] = <uint64_t>state.numbers.last_timestamp
+    return words
 
 
 cdef inline EventRecord* add_event(State* state, uint8_t kind) noexcept nogil:
