@@ -82,6 +82,7 @@ RULES_BROKEN: dict[str, Breaks] = {
     "BAD_QUANTITY": Breaks({"order_qty": 101}),
     "BAD_MIN_QTY": Breaks({"min_qty": 1}),
     "BAD_DISPLAY": Breaks({"display_qty": 1}),
+    "BAD_STOP": Breaks({"ord_type": OrdType.STOP}),  # it says no stop price
     "BAD_PEG": Breaks({"ord_type": OrdType.PEG_PRIMARY}),  # it does not hide
     "QUANTITY_ABOVE_MAX": Breaks({}, (limits(max_order_qty=1),)),
     "NO_REFERENCE_PRICE": Breaks({"ord_type": OrdType.MARKET}, (instrument(reference=0),)),
@@ -106,6 +107,7 @@ APART = {
     ("SHORT_NOT_ALLOWED", "INSUFFICIENT_SHARES"), ("INSUFFICIENT_SHARES", "INSUFFICIENT_CASH"),
     ("SHORT_NOT_ALLOWED", "INSUFFICIENT_CASH"), ("BAD_PRICE", "PRICE_COLLAR"),
     ("NO_REFERENCE_PRICE", "PRICE_COLLAR"), ("BAD_PEG", "NO_REFERENCE_PRICE"),
+    ("BAD_MIN_QTY", "BAD_STOP"), ("BAD_STOP", "BAD_PEG"), ("BAD_STOP", "NO_REFERENCE_PRICE"),
 }  # fmt: skip
 STANDS_FOR = "refuse_reason"  # in the table: whatever the record brings
 PAIRS = [
