@@ -7,7 +7,7 @@ Promises: the only file that writes the directory.
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from oms._core.directory cimport Instrument, Participant, User, set_grid
+from oms._core.directory cimport Instrument, Participant, User, is_blank
 from oms._core.gate cimport instrument_gate, venue_gate
 from oms._core.ledger cimport Account, Position, position_find, position_make
 from oms._core.phases cimport collects, is_offered
@@ -21,6 +21,7 @@ from oms._core.state cimport (
     Capacities, State, add_event, grant_of, has_account, has_currency, has_instrument, state_open,
     trades_open,
 )
+from oms._core.tick_admin cimport has_orders, settle_grid
 from oms._core.types cimport (
     ACCOUNTS_MAX, BPS, CURRENCIES_MAX, ENTITLED_ALL, GRANT_DISABLED, HARD_ORDERS_MAX,
     IDENTITY_FACTOR, INSTRUMENTS_MAX, OPTION_ALL, OUTCOME_WINDOW, PARTICIPANTS_MAX, POSITIONS_MAX,
@@ -89,16 +90,6 @@ cdef inline uint8_t next_id(uint32_t id, uint32_t count, uint32_t maximum) noexc
     return REJECT_NONE if id == count + 1 else REJECT_UNKNOWN_ID
 
 
-cdef inline bint is_blank(const uint64_t* words, uint32_t count) noexcept nogil:
-    """Whether a name is nothing but spaces and zero bytes."""
-    cdef const uint8_t* bytes_ = <const uint8_t*>words
-    cdef uint32_t i
-    for i in range(count * 8):
-        if bytes_[i] != 0 and bytes_[i] != 0x20:
-            return False
-    return True
-
-
 cdef inline bint are_terms_good(const InstrumentRecord* record) noexcept nogil:
     """The values that ADD_INSTRUMENT and SET_INSTRUMENT have in common."""
     return (
@@ -110,15 +101,14 @@ cdef inline bint are_terms_good(const InstrumentRecord* record) noexcept nogil:
     )
 
 
-cdef inline void set_terms(Instrument* instrument, const InstrumentRecord* record) noexcept nogil:
+cdef inline void set_terms(State* state, const InstrumentRecord* record) noexcept nogil:
+    cdef Instrument* instrument = &state.instruments[record.instrument_id]
     instrument.lot_size = record.lot_size
-    if record.tick_size != instrument.tick_size:
-        instrument.tick_size = record.tick_size
-        instrument.plain_tick = record.tick_size
-        set_grid(instrument, record.tick_size)
+    instrument.tick_size = record.tick_size
     instrument.reference_price = record.reference_price
     instrument.price_collar_bps = record.price_collar_bps
     instrument.market_collar_bps = record.market_collar_bps
+    settle_grid(state, record.instrument_id)
 
 
 cdef inline uint8_t apply_add_instrument(
@@ -146,7 +136,7 @@ cdef inline uint8_t apply_add_instrument(
     state.numbers.instrument_count += 1
     instrument.currency_id = <uint8_t>currency_id
     instrument.balances = state.balances[currency_id]
-    set_terms(instrument, record)
+    set_terms(state, record)
     instrument.phase = record.phase
     instrument.is_crossable = collects(state, record.phase)
     instrument.gate = instrument_gate(instrument)
@@ -166,16 +156,11 @@ cdef inline uint8_t apply_set_instrument(
         return REJECT_BAD_VALUE
     if record.currency_id and record.currency_id != instrument.currency_id:
         return REJECT_BAD_VALUE
-    if record.tick_size != instrument.tick_size and (
-        instrument.book.ladders[0].level_count or instrument.book.ladders[1].level_count
-        or instrument.hidden_orders
-        or state.triggers.watches[record.instrument_id].count
-        or state.pegs.lists[record.instrument_id].count
-    ):
+    if record.tick_size != instrument.tick_size and has_orders(state, record.instrument_id):
         return REJECT_BAD_VALUE
     if record.reference_price != instrument.reference_price:
         state.calls.calls[record.instrument_id].band_reference = 0
-    set_terms(instrument, record)
+    set_terms(state, record)
     return REJECT_NONE
 
 

@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from oms._core.bust cimport first_trade
 from oms._core.calls cimport Call, call_queue_at
 from oms._core.digest_money cimport (
-    take_currencies, take_fee_terms, take_fees, take_keyed, take_trades,
+    take_currencies, take_fee_terms, take_fees, take_keyed, take_tick_tables, take_trades,
 )
 from oms._core.digest_parties cimport (
     take_default_limits, take_limits, take_parties, take_positions, take_sessions, take_users,
@@ -51,6 +51,7 @@ cdef inline uint64_t state_digest(const State* state) noexcept nogil:
     for place in range(keyed_count(state)):
         take_keyed(&hash_, &state.keyed[place])
     take_fees(&hash_, state)
+    take_tick_tables(&hash_, state)
     take(&hash_, state.trades_max)
     take(&hash_, state.day_match_id)
     take_trades(&hash_, state, first_trade(state), state.numbers.match_id)
@@ -113,6 +114,7 @@ cdef inline void take_instrument(Hash* hash_, const State* state, uint32_t i) no
     take(hash_, instrument.topic_seq)
     take(hash_, instrument.is_killed)
     take(hash_, instrument.restriction)
+    take(hash_, instrument.tick_table)
     take_call(hash_, state, i)
     take(hash_, state.triggers.watches[i].low)
     take(hash_, state.triggers.watches[i].high)

@@ -1,4 +1,4 @@
-"""The words of fees, remembered trades and keyed postings: docs/rules.md, Digest.
+"""The words of fees, tick tables, remembered trades and keyed postings: docs/rules.md, Digest.
 
 Called by the digest and by the scrub.
 """
@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from oms._core.bust cimport trade_find
 from oms._core.hash cimport Hash, take
 from oms._core.order_pool cimport FeeTerms
-from oms._core.state cimport KeyedPosting, State, TradeRecord, TradeSide
+from oms._core.state cimport KeyedPosting, State, TickTable, TradeRecord, TradeSide
 
 
 cdef inline void take_currencies(Hash* hash_, const State* state) noexcept nogil:
@@ -29,6 +29,20 @@ cdef inline void take_fees(Hash* hash_, const State* state) noexcept nogil:
         take(hash_, <uint64_t><int64_t>state.fees[i].maker_rate)
         take(hash_, <uint64_t><int64_t>state.fees[i].taker_rate)
         take(hash_, state.fees[i].fee_account_id)
+
+
+cdef inline void take_tick_tables(Hash* hash_, const State* state) noexcept nogil:
+    cdef const TickTable* table
+    cdef uint32_t i
+    cdef uint64_t row
+    take(hash_, state.tick_table_count)
+    for i in range(1, state.tick_table_count + 1):
+        table = &state.tick_tables[i]
+        take(hash_, table.name)
+        take(hash_, table.row_count)
+        for row in range(table.row_count):
+            take(hash_, table.rows[row].price)
+            take(hash_, table.rows[row].tick)
 
 
 cdef inline void take_trades(

@@ -29,6 +29,7 @@ cdef struct Instrument:
     uint8_t is_held  # the band shortens the reach of the order that is entering; no state
     uint8_t gate  # gate.pxd
     uint8_t restriction  # RESTRICTION bits, for every account
+    uint8_t tick_table  # 0: none, tick_size is the only tick
     uint8_t followers  # FOLLOWED_BY_... bits: what else is to be looked at when its market moves
     uint32_t market_collar_bps  # from here on nothing that every order asks for
     uint32_t hidden_orders  # how many rest (hidden.pxd)
@@ -50,6 +51,16 @@ cdef struct User:
     uint64_t key_hash[4]
     uint32_t participant_id
     uint32_t reserved
+
+
+cdef inline bint is_blank(const uint64_t* words, uint32_t count) noexcept nogil:
+    """Whether a name is nothing but spaces and zero bytes."""
+    cdef const uint8_t* bytes_ = <const uint8_t*>words
+    cdef uint32_t i
+    for i in range(count * 8):
+        if bytes_[i] != 0 and bytes_[i] != 0x20:
+            return False
+    return True
 
 
 cdef inline int64_t reference_of(const Instrument* instrument) noexcept nogil:

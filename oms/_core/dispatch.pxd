@@ -36,6 +36,7 @@ from oms._core.restate cimport restate_step
 from oms._core.sessions cimport Session, session_outcome, session_remember
 from oms._core.state cimport State, add_event, grant_of, session_of
 from oms._core.stops cimport follow
+from oms._core.tick_admin cimport apply_set_ticks
 from oms._core.types cimport *
 from oms._core.walk cimport are_counts_right, walk_state
 
@@ -106,7 +107,7 @@ cdef inline bint is_entry(const uint8_t* data, uint64_t size) noexcept nogil:
 
 
 cdef inline bint is_admin_kind(uint8_t kind) noexcept nogil:
-    return COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_SET_BANDS
+    return COMMAND_ADD_INSTRUMENT <= kind <= COMMAND_SET_TICKS
 
 
 cdef inline void apply_command(State* state, const CommandRecord* command) noexcept nogil:
@@ -247,6 +248,7 @@ cdef inline void directory_changed(State* state, const CommandRecord* command) n
         or command.kind == COMMAND_SET_LIMITS
         or command.kind == COMMAND_SET_INSTRUMENT
         or command.kind == COMMAND_ADD_CURRENCY
+        or command.kind == COMMAND_SET_TICKS
     ):
         event = add_event(state, EVENT_DIRECTORY_CHANGED)
         event.qty = command.kind
@@ -299,6 +301,8 @@ cdef inline uint8_t apply_admin(
         return apply_set_risk(state, command, is_genesis)
     if kind == COMMAND_SET_BANDS:
         return apply_set_bands(state, <const BandsRecord*>command)
+    if kind == COMMAND_SET_TICKS:
+        return apply_set_ticks(state, <const TicksRecord*>command)
     if kind == COMMAND_SET_RESTRICTION:
         return apply_set_restriction(state, command, is_genesis)
     return apply_end_day(state)

@@ -34,7 +34,9 @@ from oms._core.restore cimport read_snapshot
 from oms._core.scrub cimport scrub_digest
 from oms._core.sessions cimport Session
 from oms._core.snapshot cimport Writer, write_snapshot
-from oms._core.state cimport State, grant_of, has_account, has_instrument, state_clear, state_close
+from oms._core.state cimport (
+    State, TickTable, grant_of, has_account, has_instrument, state_clear, state_close,
+)
 from oms._core.stops cimport next_waiting
 from oms._core.timers cimport next_due
 from oms._core.triggers cimport Stop
@@ -43,7 +45,8 @@ from oms._core.walk cimport broken_promise
 
 from oms.messages.link import (
     AccountView, BalanceView, BookView, CurrencyTotals, CurrencyView, Directory, FeeView, FirmView,
-    InstrumentView, LevelView, LimitsView, OrderView, PositionView, SessionView, Totals, UserView,
+    InstrumentView, LevelView, LimitsView, OrderView, PositionView, SessionView,
+    TickTableView, Totals, UserView,
 )
 
 
@@ -213,6 +216,9 @@ cdef class Engine:
                 )
                 for i in range(1, state.fee_count + 1)
             ],
+            tick_tables=[
+                _tick_table_view(state, i) for i in range(1, state.tick_table_count + 1)
+            ],
             currencies=[
                 CurrencyView(
                     currency_id=i,
@@ -363,6 +369,17 @@ cdef object _instrument_view(State* state, uint32_t instrument_id):
         is_killed=instrument.is_killed != 0,
         restriction=instrument.restriction,
         currency_id=instrument.currency_id,
+        tick_table=instrument.tick_table,
+    )
+
+
+cdef object _tick_table_view(State* state, uint32_t table_id):
+    cdef const TickTable* table = &state.tick_tables[table_id]
+    return TickTableView(
+        table_id=table_id,
+        name=_text_of(&table.name, 8),
+        prices=[table.rows[i].price for i in range(table.row_count)],
+        ticks=[table.rows[i].tick for i in range(table.row_count)],
     )
 
 

@@ -193,6 +193,10 @@ cdef struct PhaseRecord:
     int64_t call_ns  # a call ends by itself after so long; 0: it does not
     uint64_t unused[10]
 
+cdef struct TickRow:
+    uint32_t price  # from here on, up to the next row's
+    uint32_t tick
+
 cdef struct BandsRecord:
     uint64_t head[4]
     uint32_t instrument_id
@@ -201,6 +205,17 @@ cdef struct BandsRecord:
     uint32_t reserved
     int64_t call_ns
     uint64_t unused[9]
+
+cdef struct TicksRecord:
+    uint64_t head[4]
+    uint32_t table_id
+    uint32_t instrument_id
+    uint32_t tick_size
+    uint8_t first_row
+    uint8_t row_count
+    uint16_t reserved
+    uint64_t name
+    uint32_t rows[18]  # TickRow of TICK_ROWS_SENT_MAX
 
 cdef struct DayRecord:
     uint64_t head[4]
@@ -334,6 +349,7 @@ cdef inline void check_layouts() noexcept nogil:
     INVARIANT(sizeof(FeesRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(PhaseRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(BandsRecord) == COMMAND_BYTES)
+    INVARIANT(sizeof(TicksRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(DayRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(SelfTradeRecord) == COMMAND_BYTES)
     INVARIANT(sizeof(KillRecord) == COMMAND_BYTES)

@@ -9,7 +9,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from oms._core.admin cimport are_capacities_good, is_within
-from oms._core.directory cimport FOLLOWED_BY_STOPS, Instrument, price_key, set_grid
+from oms._core.directory cimport FOLLOWED_BY_STOPS, Instrument, price_key
 from oms._core.gate cimport set_gates
 from oms._core.hidden cimport hidden_link
 from oms._core.ledger cimport Account, ledger_hold, position_find, position_make
@@ -18,7 +18,7 @@ from oms._core.order_book cimport book_link
 from oms._core.order_index cimport index_add, index_find
 from oms._core.order_pool cimport (
     ORDER_FLAGS, ORDER_HAS_FEES, ORDER_HAS_PUBLIC_ID, ORDER_HAS_RESERVE, ORDER_HIDDEN,
-    ORDER_ON_AUCTION, ORDER_PEG, ORDER_STOP, Order, Reserve, has_time, is_lasting,
+    ORDER_MARKET, ORDER_ON_AUCTION, ORDER_PEG, ORDER_STOP, Order, Reserve, has_time, is_lasting,
 )
 from oms._core.reader cimport Reader, expect, get, get_block, get_money, get_up_to
 from oms._core.restore_calls cimport read_calls
@@ -33,18 +33,19 @@ from oms._core.snapshot cimport (
 )
 from oms._core.mass_cancel cimport is_scope
 from oms._core.state cimport (
-    CancelTask, Capacities, Numbers, State, TASKS_MAX, balance_of, grant_of, state_open,
+    CancelTask, Capacities, Numbers, State, TASKS_MAX, TickTable, balance_of, grant_of, state_open,
 )
 from oms._core.restore_limits cimport read_limits
 from oms._core.stop_terms cimport is_stop, is_trailing
+from oms._core.tick_admin cimport are_rows_good, settle_grid
 from oms._core.timers cimport timer_add
 from oms._core.triggers cimport Stop, park, queue_add, set_waiting, trailing_add
 from oms._core.types cimport (
     BPS, ENTITLED_ALL, GRANT_DISABLED, MASS_CANCELS_MAX, OPTION_ALL, ORDER_QTY_MAX,
     OUTCOME_WINDOW, PHASE_CLOSED, PHASE_PRE_OPEN, PRICE_MAX, PRICE_SCALE_MAX, PROTOCOL_ADMIN,
     PROTOCOL_OUCH, SELF_TRADE_DECREMENT, SIDE_BUY, SIDE_SELL, SIDE_SELL_SHORT,
-    SIDE_SELL_SHORT_EXEMPT, TIF_AT_THE_CLOSE, TIF_AT_THE_OPEN, TIF_DAY, TIMESTAMP_MAX,
-    TRIGGER_BEST_PRICE,
+    SIDE_SELL_SHORT_EXEMPT, TICK_ROWS_MAX, TICK_TABLES_MAX, TIF_AT_THE_CLOSE, TIF_AT_THE_OPEN,
+    TIF_DAY, TIMESTAMP_MAX, TRIGGER_BEST_PRICE,
 )
 from oms._core.risk_types cimport DUPLICATES_MAX, RESTRICTION_ALL
 from oms._core.walk cimport broken_promise
@@ -130,10 +131,25 @@ cdef inline bint are_numbers_good(
     )
 
 
+cdef inline void read_tick_tables(State* state, Reader* reader) noexcept nogil:
+    cdef const TickTable* table
+    cdef uint32_t i
+    state.tick_table_count = <uint32_t>get_up_to(reader, TICK_TABLES_MAX)
+    get_block(reader, &state.tick_tables[1], state.tick_table_count * sizeof(TickTable))
+    for i in range(1, state.tick_table_count + 1):
+        table = &state.tick_tables[i]
+        expect(reader, 1 <= table.row_count <= TICK_ROWS_MAX)
+        if not reader.is_sound or not are_rows_good(table):
+            reader.is_sound = False
+            state.tick_table_count = 0
+
+
 cdef inline void read_instruments(State* state, Reader* reader) noexcept nogil:
     cdef Instrument* instrument
     cdef uint64_t tick
     cdef uint32_t i
+    if reader.version >= 4:
+        read_tick_tables(state, reader)
     for i in range(1, state.numbers.instrument_count + 1):
         instrument = &state.instruments[i]
         instrument.symbol = get(reader)
@@ -142,8 +158,6 @@ cdef inline void read_instruments(State* state, Reader* reader) noexcept nogil:
         tick = get_up_to(reader, PRICE_MAX)
         expect(reader, tick >= 1)
         instrument.tick_size = <int64_t>tick if tick else 1
-        instrument.plain_tick = instrument.tick_size
-        set_grid(instrument, instrument.tick_size)
         instrument.topic_seq = get(reader)
         instrument.lot_size = <uint32_t>get_up_to(reader, 0xFFFFFFFF)
         expect(reader, instrument.lot_size >= 1)
@@ -162,6 +176,9 @@ cdef inline void read_instruments(State* state, Reader* reader) noexcept nogil:
             instrument.is_killed = <uint8_t>get_up_to(reader, 1)
         if reader.version >= 3:
             instrument.restriction = <uint8_t>get_up_to(reader, RESTRICTION_ALL)
+        if reader.version >= 4:
+            instrument.tick_table = <uint8_t>get_up_to(reader, state.tick_table_count)
+        settle_grid(state, i)
         state.triggers.watches[i].seen = <uint32_t>instrument.last_price
         if reader.version >= 3:
             state.triggers.watches[i].low = <uint32_t>get_up_to(reader, PRICE_MAX)
@@ -391,6 +408,13 @@ cdef inline void read_stop(State* state, Reader* reader, uint32_t slot) noexcept
     instrument.followers |= FOLLOWED_BY_STOPS
 
 
+cdef inline bint is_price_good(const Order* order) noexcept nogil:
+    """A market order rests at 0 in a call where no valid price lies within its collar."""
+    return is_within(order.price, PRICE_MAX) or (
+        order.price == 0 and order.flags & ORDER_MARKET != 0
+    )
+
+
 cdef inline bint is_order_good(State* state, const Order* order) noexcept nogil:
     return (
         is_within(order.session_id, state.numbers.session_count)
@@ -406,7 +430,7 @@ cdef inline bint is_order_good(State* state, const Order* order) noexcept nogil:
         == order.position
         and is_within(order.leaves, ORDER_QTY_MAX)
         and order.cum <= ORDER_QTY_MAX - order.leaves
-        and is_within(order.price, PRICE_MAX)
+        and is_price_good(order)
         and order.time_in_force >= TIF_DAY and order.time_in_force <= TIF_AT_THE_CLOSE
         and is_lasting(order.time_in_force)
         and (order.time_in_force >= TIF_AT_THE_OPEN)

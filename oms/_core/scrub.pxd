@@ -9,7 +9,9 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from oms._core.bust cimport first_trade
 from oms._core.digest cimport take_counters, take_instrument, take_order, take_tasks
-from oms._core.digest_money cimport take_currencies, take_fees, take_keyed, take_trades
+from oms._core.digest_money cimport (
+    take_currencies, take_fees, take_keyed, take_tick_tables, take_trades,
+)
 from oms._core.digest_parties cimport (
     take_account, take_default_limits, take_grants, take_limits, take_participant, take_position,
     take_session, take_user,
@@ -56,6 +58,7 @@ cdef inline uint64_t scrub_digest(const State* state, uint64_t step) noexcept no
     for place in range(window.first, window.last + 1):
         take_keyed(&hash_, &state.keyed[place - 1])
     take_fees(&hash_, state)
+    take_tick_tables(&hash_, state)
     take(&hash_, state.trades_max)
     take(&hash_, state.day_match_id)
     first = first_trade(state)

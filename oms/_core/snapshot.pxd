@@ -26,7 +26,7 @@ from oms._core.peg_list cimport Peg, first_suspended, next_suspended
 from oms._core.sessions cimport Session, session_oldest, session_outcome
 from oms._core.state cimport (
     CancelTask, Capacities, Currency, FeeSchedule, KeyedPosting, Numbers, State, grant_of,
-    keyed_count, TradeRecord, ring_of,
+    keyed_count, TickTable, TradeRecord, ring_of,
 )
 from oms._core.stop_walk cimport StopWalk, first_waiting, next_in_place
 from oms._core.timers cimport timer_due
@@ -129,6 +129,8 @@ cdef inline void write_directory(Writer* writer, const State* state) noexcept no
     cdef uint32_t i
     cdef uint32_t account
     cdef uint32_t currency
+    put(writer, state.tick_table_count)
+    put_block(writer, &state.tick_tables[1], state.tick_table_count * sizeof(TickTable))
     for i in range(1, state.numbers.instrument_count + 1):
         instrument = &state.instruments[i]
         put(writer, instrument.symbol)
@@ -145,6 +147,7 @@ cdef inline void write_directory(Writer* writer, const State* state) noexcept no
         put(writer, <uint64_t>instrument.shares_issued)
         put(writer, instrument.is_killed)
         put(writer, instrument.restriction)
+        put(writer, instrument.tick_table)
         put(writer, state.triggers.watches[i].low)
         put(writer, state.triggers.watches[i].high)
         put(writer, state.triggers.watches[i].base)

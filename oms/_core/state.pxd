@@ -19,13 +19,13 @@ from oms._core.machine cimport release_pages, take_pages
 from oms._core.order_book cimport Book, LevelPool, levels_close, levels_open
 from oms._core.order_pool cimport Order, OrderPool, pool_close, pool_open
 from oms._core.peg_list cimport Pegs, pegs_close, pegs_open
-from oms._core.records cimport EventRecord
+from oms._core.records cimport EventRecord, TickRow
 from oms._core.sessions cimport Session
 from oms._core.timers cimport TimerHeap, timers_close, timers_open
 from oms._core.triggers cimport Triggers, triggers_close, triggers_open
 from oms._core.types cimport (
     CURRENCIES_MAX, CURRENCY_RATE_ONE, ENTITLED_ENTER, EVENT_BYTES, MASS_CANCELS_MAX,
-    OUTCOME_WINDOW, FEE_SCHEDULES_MAX, POSTING_KEYS_MAX,
+    OUTCOME_WINDOW, FEE_SCHEDULES_MAX, POSTING_KEYS_MAX, TICK_ROWS_MAX, TICK_TABLES_MAX,
 )
 
 cdef struct Capacities:
@@ -144,6 +144,12 @@ cdef struct TradeRecord:
     uint32_t reserved
     TradeSide sides[2]  # the buy, the sale
 
+# Which prices are valid: rows by price, the first from 0.
+cdef struct TickTable:
+    uint64_t name  # 8 bytes as sent
+    uint64_t row_count
+    TickRow rows[TICK_ROWS_MAX]  # behind the last one zeros
+
 cdef struct State:
     Numbers numbers
     uint32_t gate  # gate.pxd
@@ -185,6 +191,8 @@ cdef struct State:
     uint32_t trades_max  # places of the ring; 0: no trade can be taken back
     TradeRecord* trades  # by match_id mod trades_max
     uint64_t day_match_id  # the last one of the days before
+    TickTable tick_tables[TICK_TABLES_MAX + 1]  # by table_id; 0: none
+    uint32_t tick_table_count
 
 
 cdef inline size_t grants_size(const State* state) noexcept nogil:

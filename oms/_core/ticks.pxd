@@ -6,17 +6,26 @@ it came. The test of a plain instrument's orders stands in risk.pxd and does wit
 Units: prices 10^-4.
 """
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from oms._core.directory cimport Instrument
-from oms._core.state cimport State
+from oms._core.machine cimport LIKELY
+from oms._core.state cimport State, TickTable
 
 
 cdef inline int64_t tick_at(
     const State* state, const Instrument* instrument, int64_t price
 ) noexcept nogil:
     """The tick of the prices around `price`; at the border of two rows the upper one's."""
-    return instrument.tick_size
+    cdef const TickTable* table
+    cdef uint64_t row
+    if LIKELY(instrument.tick_table == 0):
+        return instrument.tick_size
+    table = &state.tick_tables[instrument.tick_table]
+    row = table.row_count - 1
+    while row and table.rows[row].price > price:
+        row -= 1
+    return table.rows[row].tick
 
 
 cdef inline bint is_on_tick(

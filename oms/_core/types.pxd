@@ -42,6 +42,7 @@ cdef enum:
     COMMAND_TRANSFER = 53
     COMMAND_BUST_TRADE = 54
     COMMAND_SET_BANDS = 55
+    COMMAND_SET_TICKS = 56
 
 cdef enum:
     EVENT_ORDER_ACCEPTED = 1
@@ -254,6 +255,9 @@ cdef enum:
     POSTING_KEYS_MAX = 4096  # a power of two
     FEE_SCHEDULES_MAX = 64
     CURRENCIES_MAX = 64
+    TICK_TABLES_MAX = 64
+    TICK_ROWS_MAX = 18
+    TICK_ROWS_SENT_MAX = 9
     TRADES_MAX = 1 << 20
     FEE_RATE_MAX = 1000000  # 10^-7 of a fill's value
     CURRENCY_RATE_ONE = 100000000  # rates are in 10^-8 of the first currency

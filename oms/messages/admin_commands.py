@@ -4,6 +4,12 @@ Called by the gateways' administration, by genesis and by everything that handle
 rules hold here as well: fields are only appended, with a default.
 """
 
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from oms.bounds import TICK_ROWS_SENT_MAX
 from oms.messages.signed import (
     I32,
     I64,
@@ -112,7 +118,7 @@ class SetLimits(Signed, frozen=True, tag=41):
 
 
 class SetInstrument(Signed, frozen=True, tag=42):
-    """Replace an instrument's parameters; the tick only while its book is empty."""
+    """Replace an instrument's parameters; the tick only while its book is empty, but SET_TICKS."""
 
     instrument_id: U32
     lot_size: U32
@@ -138,6 +144,24 @@ class SetBands(Signed, frozen=True, tag=55):
     static_bps: U32  # around the price of the last call, or the reference price
     dynamic_bps: U32  # around the last trade
     call_ns: I64  # how long the volatility call lasts; 0: until told
+
+
+class TickRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """From this price on, up to the next row's, prices are multiples of the tick."""
+
+    price: U32
+    tick: U32
+
+
+class SetTicks(Signed, frozen=True, tag=56):
+    """Say what a tick table holds, or (instrument not 0) which one an instrument follows."""
+
+    table_id: U32
+    instrument_id: U32 = 0
+    tick_size: U32 = 0  # of an instrument without a table; 0: the one it had
+    name: Bytes8 = b""
+    first_row: U8 = 0  # of those that are replaced, to the table's last
+    rows: Annotated[tuple[TickRow, ...], Meta(max_length=TICK_ROWS_SENT_MAX)] = ()
 
 
 class StartDay(Signed, frozen=True, tag=44):
@@ -262,6 +286,7 @@ AdminCommand = (
     | AddCurrency
     | SetFees
     | SetBands
+    | SetTicks
     | Transfer
     | BustTrade
     | SetRisk

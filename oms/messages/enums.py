@@ -46,6 +46,7 @@ class CommandKind(IntEnum):
     TRANSFER = 53
     BUST_TRADE = 54
     SET_BANDS = 55
+    SET_TICKS = 56
 
 
 @unique

@@ -208,6 +208,16 @@ class InstrumentView(msgspec.Struct, frozen=True, array_like=True):
     is_killed: bool = False
     restriction: int = 0  # Restriction, for every account
     currency_id: int = 1  # prices, holds, fees and profit are in it
+    tick_table: int = 0  # the TickTableView it follows; 0: none, tick_size alone
+
+
+class TickTableView(msgspec.Struct, frozen=True, array_like=True):
+    """A tick table: `prices[i]` is where its row i begins, `ticks[i]` the tick from there on."""
+
+    table_id: int
+    name: str
+    prices: list[int]
+    ticks: list[int]
 
 
 class FirmView(msgspec.Struct, frozen=True, array_like=True):
@@ -283,6 +293,7 @@ class Directory(msgspec.Struct, frozen=True, array_like=True):
     rule_version: int = 1
     fees: list[FeeView] = []
     currencies: list[CurrencyView] = []  # by currency_id, from 1; none before genesis
+    tick_tables: list[TickTableView] = []
 
 
 class PositionView(msgspec.Struct, frozen=True, array_like=True):

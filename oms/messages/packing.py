@@ -7,7 +7,7 @@ its place; nothing is judged.
 from collections.abc import Callable
 from typing import TypeVar
 
-from oms.bounds import BATCH_HEADER_BYTES, COMMAND_BYTES
+from oms.bounds import BATCH_HEADER_BYTES, COMMAND_BYTES, TICK_ROWS_SENT_MAX
 from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import CommandKind
@@ -37,6 +37,7 @@ from oms.messages.records import (
     RISK,
     SELF_TRADE,
     SESSION,
+    TICKS,
     USER,
 )
 
@@ -221,6 +222,15 @@ def _set_bands(b: bytearray, o: int, m: ac.SetBands) -> None:
     )
 
 
+def _set_ticks(b: bytearray, o: int, m: ac.SetTicks) -> None:
+    flat = [value for row in m.rows for value in (row.price, row.tick)]
+    flat += [0] * (2 * TICK_ROWS_SENT_MAX - len(flat))
+    TICKS.pack_into(
+        b, o, *_head(_K.SET_TICKS, m), m.table_id, m.instrument_id, m.tick_size, m.first_row,
+        len(m.rows), m.name.ljust(8), *flat,
+    )  # fmt: skip
+
+
 def _start_day(b: bytearray, o: int, m: ac.StartDay) -> None:
     DAY.pack_into(b, o, *_head(_K.START_DAY, m), m.trading_date, m.midnight_ns)
 
@@ -292,6 +302,7 @@ _register(ac.SetLimits, _set_limits)
 _register(ac.SetInstrument, _set_instrument)
 _register(ac.SetPhase, _set_phase)
 _register(ac.SetBands, _set_bands)
+_register(ac.SetTicks, _set_ticks)
 _register(ac.StartDay, _start_day)
 _register(ac.EndDay, _end_day)
 _register(ac.AdminMassCancel, _admin_mass_cancel)

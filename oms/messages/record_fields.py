@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from oms.bounds import BATCH_HEADER_BYTES, COMMAND_BYTES
+from oms.bounds import BATCH_HEADER_BYTES, COMMAND_BYTES, TICK_ROWS_SENT_MAX
 from oms.messages import records as r
 from oms.messages.enums import (
     CommandKind,
@@ -62,6 +62,10 @@ _RISK: Final = (
 _DEPOSIT: Final = (
     "account_id", "instrument_id", "amount", "key", "to_account_id", "currency_id", "cost",
 )  # fmt: skip
+_TICKS: Final = (
+    "table_id", "instrument_id", "tick_size", "first_row", "row_count", "name",
+    *("rows",) * (2 * TICK_ROWS_SENT_MAX),
+)  # fmt: skip
 _TRANSFER: Final = ("from_account_id", *_DEPOSIT[1:])
 
 _K = CommandKind
@@ -90,6 +94,7 @@ _LAYOUTS: Final = {
     _K.SET_INSTRUMENT: (r.INSTRUMENT, _INSTRUMENT),
     _K.SET_PHASE: (r.PHASE, ("instrument_id", "phase", "call_ns")),
     _K.SET_BANDS: (r.BANDS, ("instrument_id", "static_bps", "dynamic_bps", "call_ns")),
+    _K.SET_TICKS: (r.TICKS, _TICKS),
     _K.START_DAY: (r.DAY, ("trading_date", "midnight_ns")),
     _K.END_DAY: (r.EMPTY, ()),
     _K.SET_SELF_TRADE: (r.SELF_TRADE, ("account_id", "group", "mode")),
@@ -118,6 +123,7 @@ _ENUMS: Final[dict[str, type[IntEnum]]] = {
 }
 _CHARACTERS: Final = frozenset({"display", "capacity", "iso", "cross_type"})
 _HIDDEN: Final = frozenset({"salt", "key_hash"})
+_UNSAID: Final = frozenset({"kind", "row_count"})
 _PRINTABLE: Final = range(0x21, 0x7F)
 
 
@@ -163,9 +169,17 @@ def command_fields(record: bytes) -> CommandText:
     layout, body = _LAYOUTS[CommandKind(record[0])]
     fields: dict[str, Value] = {}
     for key, value in zip((*_HEAD, *body), layout.unpack(record), strict=True):
-        if key != "kind" and (value.strip(b"\0 ") if isinstance(value, bytes) else value):
+        if key not in _UNSAID and (value.strip(b"\0 ") if isinstance(value, bytes) else value):
             fields[key] = _text(key, value)
+    if "rows" in fields:
+        fields["rows"] = _rows(layout.unpack(record)[-2 * TICK_ROWS_SENT_MAX :])
     return CommandText(name, fields)
+
+
+def _rows(values: tuple[int, ...]) -> str:
+    """Tick rows, without the empty places behind them; the first one's price may be 0."""
+    pairs = zip(values[0::2], values[1::2], strict=True)
+    return ", ".join(f"{price}:{tick}" for price, tick in pairs if price or tick)
 
 
 def _check(batch: bytes) -> tuple[int, int]:

@@ -74,6 +74,9 @@ BUST: Final = struct.Struct(_HEAD + "Q88x")
 FEES: Final = struct.Struct(_HEAD + "IIiiI76x")
 # bands: 32 u32 instrument_id  36 u32 static_bps  40 u32 dynamic_bps  48 i64 call_ns
 BANDS: Final = struct.Struct(_HEAD + "III4xq72x")
+# ticks: 32 u32 table_id  36 u32 instrument_id  40 u32 tick_size  44 u8 first_row  45 u8 row_count
+# 48 8s name  56 up to 9 rows of u32 price, u32 tick
+TICKS: Final = struct.Struct(_HEAD + "IIIBB2x8s18I")
 # day: 32 u32 trading_date  40 i64 midnight_ns
 DAY: Final = struct.Struct(_HEAD + "I4xq80x")
 # self trade: 32 u32 account_id  36 u32 group  40 u8 mode
@@ -94,7 +97,7 @@ EMPTY: Final = struct.Struct(_HEAD + "96x")
 
 for _layout in (
     ORDER, ENTRY, LOGIN, GENESIS, INSTRUMENT, PARTICIPANT, ACCOUNT, USER, SESSION, GRANT, DEPOSIT,
-    CURRENCY, BUST, FEES, PHASE, BANDS, DAY, SELF_TRADE, KILL, RISK, RESTRICTION, MASS_CANCEL,
-    EMPTY,
+    CURRENCY, BUST, FEES, PHASE, BANDS, TICKS, DAY, SELF_TRADE, KILL, RISK, RESTRICTION,
+    MASS_CANCEL, EMPTY,
 ):  # fmt: skip
     assert _layout.size == COMMAND_BYTES

@@ -29,6 +29,7 @@ from oms.reference import (
     phases,
     postings,
     risk_admin,
+    ticks,
 )  # fmt: skip
 from oms.reference.book import Book
 from oms.reference.events import Draft, Events
@@ -297,6 +298,10 @@ def _set_fees(venue: Venue, _events: Events, record: bytes) -> Result:
     return Result(*fees.set_fees(venue, record))
 
 
+def _set_ticks(venue: Venue, _events: Events, record: bytes) -> Result:
+    return Result(*ticks.set_ticks(venue, record))
+
+
 def _add_currency(venue: Venue, _events: Events, record: bytes) -> Result:
     return Result(*currencies.add_currency(venue, record))
 
@@ -335,6 +340,7 @@ _HANDLERS: dict[CommandKind, Callable[[Venue, Events, bytes], Result]] = {
     _K.SET_SELF_TRADE: _set_self_trade,
     _K.SET_KILL: _set_kill,
     _K.SET_FEES: _set_fees,
+    _K.SET_TICKS: _set_ticks,
     _K.BUST_TRADE: _bust_trade,
     _K.ADD_CURRENCY: _add_currency,
 }
@@ -346,5 +352,6 @@ _CHANGES_DIRECTORY = frozenset(
     (
         _K.ADD_INSTRUMENT, _K.ADD_PARTICIPANT, _K.ADD_ACCOUNT, _K.ADD_USER, _K.OPEN_SESSION,
         _K.GRANT, _K.SET_LIMITS, _K.SET_INSTRUMENT, _K.ADD_CURRENCY,
+        _K.SET_TICKS,
     )
 )  # fmt: skip

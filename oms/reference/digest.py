@@ -98,6 +98,7 @@ def _state_words(venue: Venue) -> Iterator[int]:
     for posting in venue.keyed:
         yield from keyed_words(posting)
     yield from fee_words(venue)
+    yield from tick_words(venue)
     yield venue.trades_max
     yield venue.day_match_id
     first, last = trade_range(venue)
@@ -144,6 +145,16 @@ def fee_words(venue: Venue) -> Iterator[int]:
     yield len(venue.fees)
     for f in venue.fees:
         yield from (f.maker_rate, f.taker_rate, f.fee_account_id)
+
+
+def tick_words(venue: Venue) -> Iterator[int]:
+    """The tick tables."""
+    yield len(venue.tick_tables)
+    for table in venue.tick_tables:
+        yield from words_of(table.name)
+        yield len(table.rows)
+        for row in table.rows:
+            yield from (row.price, row.tick)
 
 
 def trade_range(venue: Venue) -> tuple[int, int]:
@@ -214,8 +225,8 @@ def instrument_words(i: Instrument) -> Iterator[int]:
     yield from (
         i.instrument_id, *words_of(i.symbol), i.lot_size, i.tick_size, i.reference_price,
         i.last_price, i.price_collar_bps, i.market_collar_bps, i.phase, i.price_scale,
-        i.currency_id, i.shares_issued, i.topic_seq, i.is_killed, i.restriction, i.is_crossable,
-        i.call.ends_ns,
+        i.currency_id, i.shares_issued, i.topic_seq, i.is_killed, i.restriction, i.tick_table,
+        i.is_crossable, i.call.ends_ns,
         i.call.stage, i.call.next_phase, i.call.price, i.call.volume, i.call.said_price,
         i.call.said_volume, i.call.said_imbalance, i.call.static_bps, i.call.dynamic_bps,
         i.call.pause_ns, i.call.band_reference, i.call.is_extended, i.call.clamp,

@@ -61,6 +61,7 @@ def _words(venue: Venue, step: int) -> Iterator[int]:
     for posting in _in(venue.keyed, step, ENTITIES):
         yield from digest.keyed_words(posting)
     yield from digest.fee_words(venue)
+    yield from digest.tick_words(venue)
     yield venue.trades_max
     yield venue.day_match_id
     first, last = digest.trade_range(venue)

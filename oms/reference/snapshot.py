@@ -24,6 +24,7 @@ from oms.reference.state import (
     Position,
     Session,
     Stops,
+    TickTable,
     Trade,
     User,
     Venue,
@@ -59,6 +60,7 @@ class _Saved(msgspec.Struct, array_like=True):
     pegs: list[Pegs] = []
     currencies: list[Currency] = []
     currencies_max: int = 0
+    tick_tables: list[TickTable] = []
 
 
 def save(venue: Venue) -> bytes:
@@ -90,6 +92,7 @@ def save(venue: Venue) -> bytes:
             venue.pegs,
             venue.currencies,
             venue.currencies_max,
+            venue.tick_tables,
         )
     )
     return _MARKER + zlib.crc32(body).to_bytes(_CRC_BYTES, "little") + body
@@ -128,6 +131,7 @@ def load(data: bytes) -> Venue:
     for user_id, account_id, bits in saved.grants:
         venue.grants[user_id, account_id] = bits
     venue.currencies, venue.currencies_max = saved.currencies, saved.currencies_max
+    venue.tick_tables = saved.tick_tables
     venue.stops = saved.stops or [Stops() for _ in saved.instruments]
     venue.pegs = saved.pegs or [Pegs() for _ in saved.instruments]
     pegs = {order.slot: order for p in venue.pegs for order in p.orders.values()}

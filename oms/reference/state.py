@@ -39,6 +39,20 @@ class Call(msgspec.Struct):
     clamp: int = 0  # Clamp of the uncross
 
 
+class TickRow(msgspec.Struct):
+    """From this price on, up to the next row's, prices are multiples of the tick."""
+
+    price: int
+    tick: int
+
+
+class TickTable(msgspec.Struct):
+    """Which prices are valid: rows by price, the first one from 0. Changed as a whole."""
+
+    name: bytes
+    rows: list[TickRow]
+
+
 class Instrument(msgspec.Struct):
     """One tradable thing; `last_price` is 0 until it trades."""
 
@@ -59,6 +73,8 @@ class Instrument(msgspec.Struct):
     call: Call = msgspec.field(default_factory=Call)
     shares_issued: int = 0  # deposited less withdrawn; below zero where shorted shares left
     topic_seq: int = 0
+    tick_table: int = 0  # its id; 0: none, tick_size is the only tick
+    tick_rows: list[TickRow] = []  # that table's, as it is now; none: tick_size
 
     def reference(self) -> int:
         """What collars are measured from: the last price, or the given one while there is none."""
@@ -393,6 +409,7 @@ class Venue:
         self.trades_max = 0  # how many of the last matches; 0: no trade can be taken back
         self.day_match_id = 0  # the last one of the days before
         self.fees: list[FeeSchedule] = []  # by schedule_id, from 1
+        self.tick_tables: list[TickTable] = []  # by table_id, from 1
         self.keyed: list[KeyedPosting] = []  # the last POSTING_KEYS_MAX, a ring
         self.uncrossing: list[int] = []  # instruments whose call is being settled, oldest first
         self.touched: dict[int, None] = {}  # books in a call that changed in this entry

@@ -28,7 +28,7 @@ def directory(venue: Venue) -> link.Directory:
             link.InstrumentView(
                 i.instrument_id, text(i.symbol), i.lot_size, i.tick_size, i.price_scale,
                 i.reference_price, i.last_price, i.price_collar_bps, i.market_collar_bps, i.phase,
-                i.is_killed, i.restriction, i.currency_id,
+                i.is_killed, i.restriction, i.currency_id, i.tick_table,
             )
             for i in venue.instruments
         ],
@@ -62,6 +62,12 @@ def directory(venue: Venue) -> link.Directory:
         fees=[
             link.FeeView(number, f.maker_rate, f.taker_rate, f.fee_account_id)
             for number, f in enumerate(venue.fees, 1)
+        ],
+        tick_tables=[
+            link.TickTableView(
+                number, text(t.name), [row.price for row in t.rows], [row.tick for row in t.rows]
+            )
+            for number, t in enumerate(venue.tick_tables, 1)
         ],
         currencies=[
             link.CurrencyView(number, text(x.code), x.rate)

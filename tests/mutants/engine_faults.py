@@ -95,8 +95,9 @@ MATCHING: Final = [
         "return record.self_trade or state.accounts[order.account_id].self_trade",
     ),
     Change(
-        "slide too little", "a post-only order slides to the price it must not have",
-        "ticks.pxd", "price - 1", "price",
+        "step down at a border", "the price below a border is by the upper row's tick",
+        "ticks.pxd", "price_floor(state, instrument, price - 1)",
+        "price - tick_at(state, instrument, price)",
         "return price_floor(state, instrument, price - 1)",
     ),
     Change(

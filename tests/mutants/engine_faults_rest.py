@@ -7,6 +7,37 @@ from tests.mutants.planting import Change
 # fmt: off
 CHECKS: Final = [
     Change(
+        "row off by one", "a row's tick holds only behind its price", "ticks.pxd",
+        "table.rows[row].price > price", "table.rows[row].price >= price",
+        "while row and table.rows[row].price > price:",
+    ),
+    Change(
+        "step up at a border", "the price above a border is by the lower row's tick", "ticks.pxd",
+        "price_ceil(state, instrument, price + 1)",
+        "price + tick_at(state, instrument, price - 1)",
+        "return price_ceil(state, instrument, price + 1)",
+    ),
+    Change(
+        "table not looked at", "an instrument that follows a table goes on with its own tick",
+        "tick_admin.pxd", "instrument.tick_table == 0", "1",
+        "if instrument.tick_table == 0 and instrument.grid_size == tick:",
+    ),
+    Change(
+        "rows that stay", "rows behind those that are sent stay in the table", "tick_admin.pxd",
+        "<uint64_t>record.first_row + record.row_count",
+        "max(table.row_count, <uint64_t>record.first_row + record.row_count)",
+        "table.row_count = <uint64_t>record.first_row + record.row_count",
+    ),
+    Change(
+        "grid moves", "levels are looked for elsewhere when a tick changes under them",
+        "tick_admin.pxd", "not has_orders(state, instrument_id)", "1",
+        "if instrument.grid_size == 0 or not has_orders(state, instrument_id):",
+    ),
+    Change(
+        "call on the tick alone", "a call has no price where no valid one lies between",
+        "call_price.pxd", "named_count", "0", "for i in range(named_count):",
+    ),
+    Change(
         "collar off by one", "a buy at the collar is refused", "risk.pxd",
         "price > reference + distance", "price >= reference + distance",
         "(is_buy & (price > reference + distance))",

@@ -9,7 +9,7 @@ from random import Random
 from oms.messages.enums import Side
 from oms.reference.order import Order
 from oms.reference.state import Instrument, Venue
-from tests.properties import venues
+from tests.properties import tick_tables, venues
 
 I64_MAX = (1 << 63) - 1
 I64_MIN = -(1 << 63)
@@ -55,14 +55,13 @@ class Dice:
             return own_best  # behind others
         if self.is_deep:
             away = self.rng.randint(-3, DEEP_TICKS) * (-1 if side == Side.BUY else 1)
-            ticks = instrument.reference_price // instrument.tick_size + away
-            return max(ticks, 1) * instrument.tick_size
+            price = instrument.reference_price + away * instrument.tick_size
+            return tick_tables.stepped(instrument, price, 0)
         middle = self.rng.choice(
             [p for p in (top.bid_price, top.ask_price, instrument.reference()) if p]
             or [100 * instrument.tick_size]
         )
-        ticks = middle // instrument.tick_size + self.rng.randint(-4, 4)
-        return max(ticks, 1) * instrument.tick_size
+        return tick_tables.stepped(instrument, middle, self.rng.randint(-4, 4))
 
     def qty(self, instrument: Instrument) -> int:
         """Whole lots, mostly few."""

@@ -52,6 +52,7 @@ class Generator:
             (0 if is_deep else 1, operations.set_instrument),
             (0 if must_be_deep else 1, operations.phase),
             (0 if is_deep else 1, operations.set_bands),
+            (0 if must_be_deep else 1, operations.set_ticks),
             (4 if rng.random() < CALLING_SHARE else 0, operations.call_phase),
             (1, operations.identity),
             (1, operations.login),

@@ -10,7 +10,7 @@ from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.enums import Phase, SelfTrade
 from oms.reference.state import Venue
-from tests.properties import money, risk, venues
+from tests.properties import money, risk, tick_tables, venues
 from tests.properties.dice import I64_MAX, I64_MIN, U32_MAX, Dice
 
 PHASES = (Phase.HALTED, Phase.CANCEL_ONLY, Phase.PRE_OPEN, Phase.CLOSED)
@@ -85,6 +85,11 @@ def currency(dice: Dice, venue: Venue) -> c.Command:
 def fees(dice: Dice, venue: Venue) -> c.Command:
     """A fee schedule, or whose it is."""
     return money.fees(dice.rng, venue, dice.admin_sign(venue))
+
+
+def set_ticks(dice: Dice, venue: Venue) -> c.Command:
+    """Another tick table, or another one for an instrument."""
+    return tick_tables.set_ticks(dice.rng, venue, dice.admin_sign(venue))
 
 
 def limits(dice: Dice, venue: Venue) -> c.Command:

@@ -12,6 +12,7 @@ from oms.messages import commands as c
 from oms.messages.enums import OrdType, Side, TimeInForce, Trigger
 from oms.reference.order import Order
 from oms.reference.state import Instrument, Venue
+from tests.properties import tick_tables
 
 STOP_SHARE = 0.12
 TRAILING_SHARE = 0.4  # of those
@@ -35,8 +36,8 @@ def as_stop(rng: Random, venue: Venue, instrument: Instrument, order: c.NewOrder
     is_limit = rng.random() < 0.5
     is_trailing = rng.random() < TRAILING_SHARE
     stop_price = _stop_price(rng, venue, instrument, order.side)
-    away = rng.choice((0, 0, 1, 2, 5, -1)) * instrument.tick_size
-    limit = stop_price + (away if order.side == Side.BUY else -away)
+    away = rng.choice((0, 0, 1, 2, 5, -1))
+    limit = tick_tables.stepped(instrument, stop_price, away if order.side == Side.BUY else -away)
     lasts = order.time_in_force in {TimeInForce.GTD, TimeInForce.GTT} or rng.random() < 0.02
     return msgspec.structs.replace(
         order,
@@ -93,6 +94,6 @@ def _stop_price(rng: Random, venue: Venue, instrument: Instrument, side: int) ->
     top = venue.book(instrument.instrument_id).top()
     near = [p for p in (top.bid_price, top.ask_price, instrument.last_price) if p]
     near.append(instrument.reference() or 100 * instrument.tick_size)
-    ticks = rng.choice(near) // instrument.tick_size
+    price = rng.choice(near)
     away = rng.choice((1, 1, 2, 3, 4, 6, 9, 0, -2))
-    return max(ticks + (away if side == Side.BUY else -away), 1) * instrument.tick_size
+    return tick_tables.stepped(instrument, price, away if side == Side.BUY else -away)

@@ -60,7 +60,8 @@ RAW_TYPES: dict[str, type[c.Command]] = {
         ac.AddUser, ac.OpenSession, ac.Grant, ac.DepositCash, ac.DepositShares, ac.SetLimits,
         ac.SetInstrument, ac.SetPhase, ac.StartDay, ac.EndDay, c.MassCancel, ac.AdminMassCancel,
         ac.SetSelfTrade, ac.SetKill, ac.SetBands, ac.SetRestriction, ac.SetRisk, c.DisableEntry,
-        c.EnableEntry, ac.Transfer, ac.SetFees, ac.BustTrade, ac.AddCurrency,
+        c.EnableEntry, ac.Transfer, ac.SetFees, ac.SetTicks, ac.BustTrade,
+        ac.AddCurrency,
     )
 }  # fmt: skip
 _RISK_WORDS: dict[str, tuple[RiskField, tuple[str, ...]]] = {
@@ -333,6 +334,12 @@ def _restriction(
     )
 
 
+def _tick_row(said: str) -> ac.TickRow:
+    """`10.00:0.05`: a tick of 0.05 from 10.00 on."""
+    price, _, tick = said.partition(":")
+    return ac.TickRow(world.units(price), world.units(tick))
+
+
 def _currency(options: dict[str, str]) -> int:
     """`in=EUR`, or the number of a currency."""
     return world.currency_id(options.pop("in", "0"))
@@ -388,6 +395,15 @@ def _admin(words: list[str], sign: Signature, options: dict[str, str]) -> ac.Adm
                 world.units(i.reference), i.collar, i.market_collar, Phase.CONTINUOUS,
                 currency_id=world.currency_id(i.currency),
             )  # fmt: skip
+        case ["ticks", table]:
+            return ac.SetTicks(
+                *sign, int(table), name=options.pop("name", f"T{table}").encode(),
+                first_row=int(options.pop("first", "0")),
+                rows=tuple(_tick_row(row) for row in options.pop("rows").split(",") if row),
+            )  # fmt: skip
+        case ["ticks", table, "for", symbol]:
+            tick = world.units(options.pop("tick", "0"))
+            return ac.SetTicks(*sign, int(table), world.instrument_id(symbol), tick)
         case ["bands", symbol]:
             return ac.SetBands(
                 *sign,
@@ -462,15 +478,22 @@ def parse_raw(name: str, words: list[str]) -> c.Command:
     return msgspec.convert([tag.tag, *values], kind)
 
 
-def _raw_value(text: str) -> int | bytes:
+def _raw_value(text: str) -> int | bytes | list[list[int]]:
+    if ":" in text or not text:
+        return [[int(part) for part in row.split(":")] for row in text.split(",") if row]
     is_bytes = text.startswith(_BYTES_PREFIX)
     return bytes.fromhex(text[len(_BYTES_PREFIX) :]) if is_bytes else int(text)
 
 
 def print_raw(command: c.Command) -> str:
-    """The line that `parse_raw` reads."""
+    """The line that `parse_raw` reads; rows of ticks as price:tick,price:tick."""
     words = [type(command).__name__]
     for key, value in msgspec.structs.asdict(command).items():
-        shown = _BYTES_PREFIX + value.hex() if isinstance(value, bytes) else int(value)
+        if isinstance(value, bytes):
+            shown = _BYTES_PREFIX + value.hex()
+        elif isinstance(value, tuple):
+            shown = ",".join(f"{row.price}:{row.tick}" for row in value)
+        else:
+            shown = str(int(value))
         words.append(f"{key}={shown}")
     return " ".join(words)

@@ -54,6 +54,7 @@ BOUNDS = [
     "ACCOUNTS_MAX", "USERS_MAX", "SESSIONS_MAX", "POSITIONS_MAX", "SCAN_SLOTS_MAX",
     "MASS_CANCELS_MAX", "POSTING_KEYS_MAX", "DUPLICATES_MAX", "ORDER_RATE_MAX",
     "MASS_CANCELS_MAX", "POSTING_KEYS_MAX",
+    "TICK_TABLES_MAX", "TICK_ROWS_MAX", "TICK_ROWS_SENT_MAX",
     "FEE_SCHEDULES_MAX", "TRADES_MAX", "FEE_RATE_MAX", "STOPS_MAX", "PEGS_MAX",
 ]  # fmt: skip
 
@@ -255,6 +256,10 @@ CASES: list[tuple[str, c.Command, list[str]]] = [
     (
         "BandsRecord", ac.SetBands(*HEAD, 1, 2, 3, 4),
         ["instrument_id", "static_bps", "dynamic_bps", "call_ns"],
+    ),
+    (
+        "TicksRecord", ac.SetTicks(*HEAD, 1, 2, 3, b"TABLE   ", 5, (ac.TickRow(6, 7),)),
+        ["table_id", "instrument_id", "tick_size", "first_row", "name"],
     ),
     ("DayRecord", ac.StartDay(*HEAD, 1, 2), ["trading_date", "midnight_ns"]),
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """Snapshots: everything goes on as if nothing had been, and nothing else is believed."""
 
+import importlib
 import random
 import struct
 from pathlib import Path
@@ -11,6 +12,7 @@ from oms.messages import admin_commands as ac
 from oms.messages import commands as c
 from oms.messages.event_records import unpack_events
 from oms.messages.packing import pack_batch
+from tests.scenarios.play import Player
 from tests.unit.core.venue import BUYER, NEVER, SELLER, TICK, Venue
 
 M64 = (1 << 64) - 1
@@ -241,6 +243,18 @@ def test_money_of_a_snapshot_of_version_3_is_that_of_the_first_currency() -> Non
     copy = Engine()
     copy.restore(engine.snapshot())
     assert copy.state_digest() == engine.state_digest()
+
+
+def test_a_market_order_without_a_valid_price_in_its_collar_comes_back() -> None:
+    """In a call it rests at 0; a node that could not read its own snapshot would be lost."""
+    player = Player(importlib.import_module("oms._core.engine").Engine())
+    player.play(
+        "instrument AAPL reference=0.05 tick=0.10\nadmin phase AAPL OPENING_AUCTION\n"
+        "alice buy 1 AAPL @ market #1\n"
+    )
+    copy = Engine()
+    copy.restore(player.engine.snapshot())
+    assert copy.state_digest() == player.engine.state_digest()
 
 
 def test_an_unknown_version_is_refused() -> None:

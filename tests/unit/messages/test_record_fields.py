@@ -18,10 +18,12 @@ KINDS = [kind for union in UNIONS for kind in get_args(union)] + [c.Genesis]
 
 def example(kind: type[c.Command]) -> c.Command:
     """A command whose fields all differ from zero and from each other."""
-    values: dict[str, int | bytes] = {}
+    values: dict[str, int | bytes | list[list[int]]] = {}
     for number, name in enumerate(kind.__struct_fields__, start=3):
         is_bytes = name in {"cl_ord_id", "firm", "symbol", "code", "name", "salt", "key_hash"}
         values[name] = b"B%d" % number if is_bytes else number
+        if name == "rows":
+            values[name] = [[0, number], [number, 2 * number]]
     tagged = [kind.__struct_config__.tag, *values.values()]
     return msgspec.convert(tagged, kind)
 
@@ -40,6 +42,8 @@ def test_every_field_of_every_command_is_shown(kind: type[c.Command]) -> None:
             assert text == "(hidden)"
         elif isinstance(value, bytes):
             assert text == value.decode()
+        elif isinstance(value, tuple):
+            assert text == ", ".join(f"{row.price}:{row.tick}" for row in value)
         elif isinstance(text, int):
             assert text == value, name
     assert shown.fields.keys() == set(kind.__struct_fields__)

@@ -103,6 +103,10 @@ LAYOUTS: dict[CommandKind, dict[str, tuple[int, int]]] = {
         "instrument_id": (32, 4), "static_bps": (36, 4), "dynamic_bps": (40, 4),
         "call_ns": (48, 8), **HEAD,
     },
+    CommandKind.SET_TICKS: {
+        "table_id": (32, 4), "instrument_id": (36, 4), "tick_size": (40, 4),
+        "first_row": (44, 1), "name": (48, 8), "rows": (56, 72), **HEAD,
+    },
     CommandKind.START_DAY: {"trading_date": (32, 4), "midnight_ns": (40, 8), **HEAD},
     CommandKind.END_DAY: HEAD,
     CommandKind.MASS_CANCEL: ORDER,
@@ -167,6 +171,10 @@ SAMPLES: dict[CommandKind, c.Command] = {
     CommandKind.SET_INSTRUMENT: ac.SetInstrument(*SIGN, 7, 10, 100, 5_000_000, 0, 10_000, 3),
     CommandKind.SET_PHASE: ac.SetPhase(*SIGN, 7, 6, 0x0102030405060708),
     CommandKind.SET_BANDS: ac.SetBands(*SIGN, 7, 500, 200, 0x0102030405060708),
+    CommandKind.SET_TICKS: ac.SetTicks(
+        *SIGN, 7, 0x31323334, 0x21222324, b"EUROPE  ", 3,
+        (ac.TickRow(0x41424344, 0x51525354), ac.TickRow(0x61626364, 0x71727374)),
+    ),
     CommandKind.START_DAY: ac.StartDay(*SIGN, 20260105, 1_767_571_200_000_000_000),
     CommandKind.END_DAY: ac.EndDay(*SIGN),
     CommandKind.MASS_CANCEL: c.MassCancel(
@@ -193,7 +201,13 @@ def by_hand(kind: CommandKind, command: c.Command) -> bytes:
     data[0] = kind
     for name, value in msgspec.structs.asdict(command).items():
         offset, size = LAYOUTS[kind][name]
-        if isinstance(value, bytes):
+        if isinstance(value, tuple):
+            data[45] = len(value)  # row_count
+            rows = [
+                number.to_bytes(4, "little") for row in value for number in (row.price, row.tick)
+            ]
+            data[offset : offset + 8 * len(value)] = b"".join(rows)
+        elif isinstance(value, bytes):
             pads = name in SPACE_PADDED or (kind, name) in SPACE_PADDED
             is_padded = pads and kind != CommandKind.SET_INSTRUMENT
             data[offset : offset + size] = value.ljust(size, b" " if is_padded else b"\0")
