@@ -18,6 +18,7 @@ from oms._core.digest_parties cimport (
 )
 from oms._core.hash cimport Hash, hash_end, hash_start, take
 from oms._core.ledger cimport Position
+from oms._core.machine cimport INVARIANT, wide
 from oms._core.state cimport State, keyed_count
 
 cdef enum:
@@ -40,6 +41,15 @@ cdef inline Window window_at(uint64_t step, uint64_t count, uint64_t width) noex
     return window
 
 
+cdef inline bint is_conserved(const State* state, uint32_t currency_id) noexcept nogil:
+    """Whether all accounts together have what was issued of a currency."""
+    cdef wide total = 0
+    cdef uint32_t i
+    for i in range(1, state.numbers.account_count + 1):
+        total += state.balances[currency_id][i].cash
+    return total == state.currencies[currency_id].issued
+
+
 cdef inline uint64_t scrub_digest(const State* state, uint64_t step) noexcept nogil:
     cdef Hash hash_
     cdef Window window
@@ -50,6 +60,8 @@ cdef inline uint64_t scrub_digest(const State* state, uint64_t step) noexcept no
     take_slots(&hash_, state, window_at(step, state.pool.highest, SCRUB_SLOTS))
     take_directory(&hash_, state, step)
     take_currencies(&hash_, state)
+    if state.currency_count:  # one of them in each step, in every build
+        INVARIANT(is_conserved(state, <uint32_t>(step % state.currency_count + 1)))
     take(&hash_, state.restating.up_to)
     take(&hash_, state.restating.last_number)
     take_tasks(&hash_, state)
