@@ -7,8 +7,8 @@ from tests.mutants.planting import Change
 # fmt: off
 CHECKS: Final = [
     Change(
-        "row off by one", "a row's tick holds only behind its price", "ticks.pxd",
-        "table.rows[row].price > price", "table.rows[row].price >= price",
+        "row off by one", "a row's tick holds right before its price, too", "ticks.pxd",
+        "table.rows[row].price > price", "table.rows[row].price > price + 1",
         "while row and table.rows[row].price > price:",
     ),
     Change(
