@@ -151,8 +151,9 @@ ENGINE_FAULTS: Final = [
     ),
     LogFault(
         "late command", "a command has its effect after its time is over",
-        _bent((sessions, "admit", admit_late)),
-        kinds=("clock jump", "kill node", "transfer"),
+        [(sessions, "admit", admit_late)],
+        test="tests/scenarios/test_matching.py::test_scenario_says_what_happens"
+             "[expired_command-reference]",
     ),
     LogFault(
         "login repeated", "a copy of the login in force ends the connection",

@@ -318,6 +318,8 @@ LOG_FAULTS: Final = [
     LogFault(
         "outputs not synced", "a snapshot does not sync the outputs it relies on",
         [(EventFile, "sync", nothing)],
+        test="tests/unit/node/test_snapshots.py::"
+             "test_outputs_are_on_disk_before_the_snapshot_that_relies_on_them",
     ),
     LogFault(
         "outputs kept", "outputs behind the snapshot are kept at a restart",
@@ -347,6 +349,7 @@ LOG_FAULTS: Final = [
     LogFault(
         "read unproven", "a linearizable read is answered by a leader that may be deposed",
         [(Reads, "take", read_unproven)],
+        seed=18,
     ),
     LogFault(
         "seam", "what came while a replay was fetched is left out",
