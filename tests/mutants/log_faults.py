@@ -261,7 +261,7 @@ LOG_FAULTS: Final = [
     LogFault(
         "early confirmation", "a follower confirms before its sync",
         [(RaftRules, "_on_append", confirm_early)],
-        seed=11,
+        seed=7, kinds=("short majority", "power cut", "slow disk"),
     ),
     LogFault(
         "confirms all", "a follower confirms all it has, not only what agrees",
@@ -286,7 +286,6 @@ LOG_FAULTS: Final = [
     LogFault(
         "stale term accepted", "the authority of an older term is accepted",
         [(RaftRules, "_is_stale", never)],
-        seed=5,
     ),
     LogFault(
         "commit unseen", "a follower applies what it has not compared with the leader's log",
@@ -354,7 +353,7 @@ LOG_FAULTS: Final = [
     LogFault(
         "seam", "what came while a replay was fetched is left out",
         [(Joiner, "replayed", join_late)],
-        seed=10,
+        kinds=("links break", "client flap", "slow way", "double login"),
     ),
     LogFault(
         "told again", "who comes back is told the last message again, under the next number",
