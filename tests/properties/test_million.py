@@ -1,4 +1,4 @@
-"""A million commands of the generator through both engines, of one seed, or of QUORATE_SEED."""
+"""A million commands of the generator through both engines: QUORATE_SEED's, or the sources' own."""
 
 import subprocess
 
