@@ -31,6 +31,7 @@ cdef inline uint32_t first_waiting(
     walk.triggers = triggers
     walk.instrument_id = instrument_id
     walk.ladder = 0
+    walk.at = 0
     if triggers.watches[instrument_id].count == 0:
         return 0
     begin_ladder(walk)
@@ -63,7 +64,6 @@ cdef inline uint32_t next_level(StopWalk* walk) noexcept nogil:
     while level == 0:
         walk.ladder += 1
         if walk.ladder == LADDERS_OF_STOPS:
-            walk.at = 0
             return next_trailing(walk)
         begin_ladder(walk)
         level = level_next(&walk.levels)
