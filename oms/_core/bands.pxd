@@ -13,7 +13,7 @@ from oms._core.gate cimport instrument_gate
 from oms._core.phases cimport has_calls
 from oms._core.records cimport BandsRecord
 from oms._core.state cimport State, has_instrument
-from oms._core.ticks cimport price_ceil, price_floor, price_up
+from oms._core.ticks cimport price_ceil, price_floor
 from oms._core.types cimport (
     BPS, PHASE_VOLATILITY_AUCTION, PRICE_MAX, REJECT_BAD_VALUE, REJECT_NONE, REJECT_UNKNOWN_ID,
     TIMESTAMP_MAX,
@@ -24,7 +24,7 @@ cdef enum:
     CLAMP_HIGH = 1
     CLAMP_LOW = 2
 
-# The lowest and the highest price that may trade, both on the tick.
+# The lowest and the highest price that may trade; an end that is a band's is on the tick.
 cdef struct Band:
     int64_t low
     int64_t high
@@ -52,8 +52,8 @@ cdef inline Band band_of(
     """What may trade now: the narrower of the static and the dynamic band at either end."""
     cdef const Call* call = &state.calls.calls[instrument_id]
     cdef Band band
-    band.low = price_up(state, instrument, 0)
-    band.high = price_floor(state, instrument, PRICE_MAX)
+    band.low = 0  # what rests off a tick that came later may trade, too
+    band.high = PRICE_MAX
     narrow(
         state, instrument, &band,
         call.band_reference if call.band_reference else instrument.reference_price,

@@ -11,6 +11,7 @@ from oms._core.directory cimport Instrument, is_blank, set_grid
 from oms._core.peg_list cimport set_due
 from oms._core.records cimport TickRow, TicksRecord
 from oms._core.state cimport State, TickTable, has_instrument
+from oms._core.triggers cimport market_moved
 from oms._core.types cimport (
     PRICE_MAX, REJECT_BAD_VALUE, REJECT_CAPACITY, REJECT_NONE, REJECT_UNKNOWN_ID, TICK_ROWS_MAX,
     TICK_ROWS_SENT_MAX, TICK_TABLES_MAX,
@@ -93,7 +94,7 @@ cdef inline uint8_t apply_set_ticks(State* state, const TicksRecord* record) noe
     state.tick_tables[record.table_id] = table
     for i in range(1, state.numbers.instrument_count + 1):
         if state.instruments[i].tick_table == record.table_id:
-            examine_pegs(state, i)
+            examine_followers(state, i)
     if record.table_id > state.tick_table_count:
         state.tick_table_count = record.table_id
     return REJECT_NONE
@@ -116,12 +117,14 @@ cdef inline uint8_t follow_table(State* state, const TicksRecord* record) noexce
     if record.tick_size:
         instrument.tick_size = record.tick_size
     settle_grid(state, record.instrument_id)
-    examine_pegs(state, record.instrument_id)
+    examine_followers(state, record.instrument_id)
     return REJECT_NONE
 
 
-cdef inline void examine_pegs(State* state, uint32_t instrument_id) noexcept nogil:
-    """Where its pegs should stand is rounded by other ticks now."""
+cdef inline void examine_followers(State* state, uint32_t instrument_id) noexcept nogil:
+    """Where its pegs and trailing stops should stand is rounded by other ticks now."""
+    if state.triggers.watches[instrument_id].trailing_count:
+        market_moved(&state.triggers, instrument_id)
     if state.pegs.lists[instrument_id].count:
         state.pegs.lists[instrument_id].is_due_again = 1
         set_due(&state.pegs, instrument_id)

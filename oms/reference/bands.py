@@ -25,7 +25,7 @@ class Clamp(IntEnum):
 
 
 class Band(NamedTuple):
-    """The lowest and the highest price that may trade, both on the tick."""
+    """The lowest and the highest price that may trade; an end that is a band's is on the tick."""
 
     low: int
     high: int
@@ -52,7 +52,7 @@ def set_bands(venue: Venue, record: bytes) -> tuple[int, int]:
 def band(instrument: Instrument) -> Band:
     """What may trade now: the narrower of the static and the dynamic band at either end."""
     call = instrument.call
-    low, high = ticks.price_up(instrument, 0), ticks.price_floor(instrument, PRICE_MAX)
+    low, high = 0, PRICE_MAX  # what rests off a tick that came later may trade, too
     around = (
         (call.band_reference or instrument.reference_price, call.static_bps),
         (instrument.last_price, call.dynamic_bps),

@@ -479,10 +479,11 @@ def parse_raw(name: str, words: list[str]) -> c.Command:
 
 
 def _raw_value(text: str) -> int | bytes | list[list[int]]:
+    if text.startswith(_BYTES_PREFIX):
+        return bytes.fromhex(text[len(_BYTES_PREFIX) :])
     if ":" in text or not text:
         return [[int(part) for part in row.split(":")] for row in text.split(",") if row]
-    is_bytes = text.startswith(_BYTES_PREFIX)
-    return bytes.fromhex(text[len(_BYTES_PREFIX) :]) if is_bytes else int(text)
+    return int(text)
 
 
 def print_raw(command: c.Command) -> str:
