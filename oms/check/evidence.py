@@ -150,6 +150,14 @@ class Evidence:
         for frame in history.frames():
             reader.take(frame)
 
+    def day_of(self, session: bytes) -> Day:
+        """That day; one on which the user never logged in is empty, and follows the one before."""
+        found = self.days.get(session)
+        if found is None:
+            found = Day()
+            found.before = self.days.get(max((s for s in self.days if s < session), default=b""))
+        return found
+
     def in_order(self) -> list[tuple[bytes, Day]]:
         """The days by date, each knowing the one before."""
         days = sorted(self.days.items())

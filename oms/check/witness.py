@@ -47,9 +47,9 @@ _CHANGES: Final = (int(EventKind.DIRECTORY_CHANGED), int(EventKind.DAY_STARTED))
 class _Stream:
     """One day of one session: what was told, and how far the replay agrees with it."""
 
-    def __init__(self, user: "_User", day: Day | None) -> None:
+    def __init__(self, user: "_User", day: Day) -> None:
         self.user = user
-        self.day = day or Day()
+        self.day = day
         self.outcomes: set[int] = set()  # UserRefNums that have one, by the replay
         self.count = 0  # messages that the replay has made
         self.agreed = 0  # so many of them were compared, or not told, without a difference
@@ -176,7 +176,7 @@ class Witness:
 
     def _begin(self, session_id: int) -> _Stream:
         user = self._users[session_id]
-        stream = _Stream(user, user.evidence.days.get(self._date))
+        stream = _Stream(user, user.evidence.day_of(self._date))
         self._streams[session_id] = user.days[self._date] = stream
         return stream
 
