@@ -38,7 +38,8 @@ class Generator:
         self._dice = Dice(rng, is_deep=is_deep)
         mass_weight = 4 if self._is_crowded else 0 if is_deep else 1
         self._makers: list[tuple[int, Maker]] = [
-            (46, orders.new_order),
+            (46 if is_deep else 40, orders.new_order),
+            (0 if is_deep else 6, orders.taker),
             (16, orders.replace),
             (4 if is_deep else 9, orders.cancel),
             (6, orders.reduce),

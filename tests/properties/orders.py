@@ -26,6 +26,11 @@ PRICES = (0, -1, 1, I64_MIN, I64_MAX, PRICE_MAX, PRICE_MAX + 1, 12_345)
 AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
 LASTING_AND_AT_ONCE = tuple(TimeInForce)[:6]
 CROWD_ORDERS = 500  # in one entry
+SAID_BY_ALL = (
+    "session_id", "conn_epoch", "client_seq", "not_after_ns", "policy", "user_ref_num",
+    "account_id", "instrument_id", "side", "cl_ord_id", "firm", "display", "capacity", "iso",
+    "cross_type",
+)  # fmt: skip
 
 
 def new_order(dice: Dice, venue: Venue) -> c.Command:
@@ -68,6 +73,23 @@ def new_order(dice: Dice, venue: Venue) -> c.Command:
     )
     order = waiting.perhaps(rng, venue, instrument, order)
     return pegging.perhaps(rng, instrument, order, share=dice.peg_share)
+
+
+def taker(dice: Dice, venue: Venue) -> c.Command:
+    """Somebody's plain order at the best price of the other side: most others ask for too much."""
+    order = new_order(dice, venue)
+    if not isinstance(order, c.NewOrder):
+        return order
+    instrument = venue.instruments[order.instrument_id - 1]
+    top = venue.book(instrument.instrument_id).top()
+    best = top.ask_price if order.side == Side.BUY else top.bid_price
+    return c.NewOrder(
+        **{name: getattr(order, name) for name in SAID_BY_ALL},
+        ord_type=OrdType.LIMIT,
+        time_in_force=dice.rng.choice((TimeInForce.DAY, TimeInForce.IOC)),
+        order_qty=dice.rng.choice((1, 2, 3)) * instrument.lot_size,
+        price=best or instrument.reference(),
+    )
 
 
 def _call_tif(dice: Dice, instrument: Instrument, tif: int) -> int:

@@ -160,13 +160,13 @@ class Administrator(Asker):
     def __init__(self, seams: Seams, routers: Mapping[str, str]) -> None:
         super().__init__(seams, "administrator", routers)
         self._days = 0  # rolled, the one under way included
-        self._is_rolling = False
+        self.is_rolling = False
         self._nodes = list(routers)
 
     def roll(self) -> None:
         """The next day is wanted, unless one is being begun."""
-        if not self._is_rolling and not self.is_idle:
-            self._is_rolling = True
+        if not self.is_rolling and not self.is_idle:
+            self.is_rolling = True
             self._days += 1
             self.wake()
 
@@ -174,7 +174,7 @@ class Administrator(Asker):
         """Look, do the next step, look again."""
         while True:
             yield from self.rest(_LOOK_NS)
-            if not self._is_rolling:
+            if not self.is_rolling:
                 continue
             node = self._nodes[0]
             body = yield from self.ask(node, link.GetDirectory(linearizable=True))
@@ -183,7 +183,7 @@ class Administrator(Asker):
                 continue
             command = self._next_step(msgspec.msgpack.decode(body, type=link.Directory))
             if command is None:
-                self._is_rolling = False
+                self.is_rolling = False
                 self.world.seen["day rolled"] += 1
                 self.world.note("day rolled", self._days)
                 continue

@@ -319,6 +319,8 @@ class Simulation:
         for trader in self.traders:
             if not trader.is_settled:
                 return f"{trader.name} waits"
+        if self.administrator and self.administrator.is_rolling:
+            return "a day is being rolled"
         indexes: dict[str, int] = {}
         for name, process in self.nodes.items():
             if process.node is None:
