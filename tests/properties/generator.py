@@ -22,6 +22,7 @@ CALLING_SHARE = 0.25  # venues whose calls begin and end all the time
 DEEP_SHARE = 0.2
 CROWDED_SHARE = 0.2  # of the deep ones
 CROWD_MIN = 1_500  # more than one entry may cancel
+LOST_SHARE = 0.005  # gateways, and sessions that log out
 CROWD_SHARE = 0.1  # of the entries while there are fewer
 
 Maker = Callable[[Dice, Venue], c.Command]
@@ -33,13 +34,15 @@ class Generator:
     def __init__(self, rng: Random, *, must_be_deep: bool = False) -> None:
         is_deep = rng.random() < DEEP_SHARE or must_be_deep
         self._is_crowded = is_deep and rng.random() < CROWDED_SHARE and not must_be_deep
+        # who goes takes his orders along: no book becomes deep
+        self._lost_share = 0.0 if must_be_deep else LOST_SHARE
         self.crowd_orders = 0  # how many commands came in crowds
         self._opening = venues.opening(rng, is_deep=is_deep)
         self._dice = Dice(rng, is_deep=is_deep)
         mass_weight = 4 if self._is_crowded else 0 if is_deep else 1
         self._makers: list[tuple[int, Maker]] = [
-            (46 if is_deep else 40, orders.new_order),
-            (0 if is_deep else 6, orders.taker),
+            (46 if must_be_deep else 40, orders.new_order),
+            (0 if must_be_deep else 6, orders.taker),
             (16, orders.replace),
             (4 if is_deep else 9, orders.cancel),
             (6, orders.reduce),
@@ -91,9 +94,9 @@ class Generator:
         if command is None:
             weights = [weight for weight, _ in self._makers]
             command = rng.choices(self._makers, weights)[0][1](self._dice, venue)
-        if rng.random() < 0.005:
+        if rng.random() < self._lost_share:
             return Planned(c.GatewayLost(rng.choice((7, 8, 9))))
-        if rng.random() < 0.005:
+        if rng.random() < self._lost_share:
             return Planned(c.Logout(rng.randint(0, len(venue.sessions) + 1), 0))
         if isinstance(command, Signed) and rng.random() < 0.06:
             return wrong.distorted(self._dice, venue, command)
