@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from oms.cli import admin_currency, admin_risk
+from oms.cli import admin_currency, admin_risk, admin_ticks
 
 app = typer.Typer(
     help="Change and show accounts, instruments, limits, phases, the day.",
@@ -25,6 +25,7 @@ day_app = typer.Typer(help="The trading day.", no_args_is_help=True, rich_markup
 show_app = typer.Typer(help="Show what there is.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(admin_risk.app)
 app.add_typer(admin_currency.app, name="currency")
+app.add_typer(admin_ticks.app, name="ticks")
 app.add_typer(instrument_app, name="instrument")
 app.add_typer(account_app, name="account")
 app.add_typer(fees_app, name="fees")

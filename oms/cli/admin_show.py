@@ -43,13 +43,14 @@ def directory(data: Path, *, linearizable: bool, as_json: bool) -> None:
         ),
     )
     codes = currency_names(found)
+    tables = {view.table_id: view.name.strip("\0 ") for view in found.tick_tables}
     for item in found.instruments:
         instruments.add_row(
             item.symbol.strip("\0 "),
             Phase(item.phase).name,
             to_text(item.last_price),
             to_text(item.reference_price),
-            to_text(item.tick_size),
+            tables.get(item.tick_table) or to_text(item.tick_size),
             str(item.lot_size),
             f"{item.price_collar_bps} bps",
             f"{item.market_collar_bps} bps",
@@ -89,7 +90,13 @@ def directory(data: Path, *, linearizable: bool, as_json: bool) -> None:
         currencies.add_row(
             money.code or "-", str(money.currency_id), currency_rate_text(money.rate)
         )
+    ticks = table("", ("tick table", "number", "from price: tick"))
+    for view in found.tick_tables:
+        rows = zip(view.prices, view.ticks, strict=True)
+        shown_rows = ", ".join(f"{to_text(price)}: {to_text(tick)}" for price, tick in rows)
+        ticks.add_row(tables[view.table_id], str(view.table_id), shown_rows)
     optional = [*([fees] if found.fees else []), *([currencies] if any(codes.values()) else [])]
+    optional += [ticks] if found.tick_tables else []
     print_tables(instruments, accounts, users_table, *optional)
 
 
