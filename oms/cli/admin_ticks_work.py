@@ -24,11 +24,10 @@ def set_table(data: Path, name: str, rows: list[str]) -> None:
         tables = names_of(session).directory.tick_tables
         known = {table.name.strip("\0 "): table.table_id for table in tables}
         number = known.get(name, len(tables) + 1)
-        for first in range(0, len(said), TICK_ROWS_SENT_MAX):
+        for first in range(0, max(len(said), 1), TICK_ROWS_SENT_MAX):
             part = tuple(said[first : first + TICK_ROWS_SENT_MAX])
             command = ac.SetTicks(*_UNSIGNED, number, name=_name(name), first_row=first, rows=part)
-            event = session.execute(command)
-    applied(event, f"tick table {number} {name}: {', '.join(rows)}")
+            applied(session.execute(command), _said(number, name, rows[: first + len(part)]))
 
 
 def follow(data: Path, symbol: str, name: str) -> None:
@@ -48,6 +47,10 @@ def single(data: Path, symbol: str, tick: str) -> None:
         one = names_of(session).instrument(symbol).instrument_id
         event = session.execute(ac.SetTicks(*_UNSIGNED, 0, one, size))
     applied(event, f"{symbol} has a tick of {tick}")
+
+
+def _said(number: int, name: str, rows: list[str]) -> str:
+    return f"tick table {number} {name}: {', '.join(rows)}"
 
 
 def _row(text: str) -> ac.TickRow:
