@@ -61,6 +61,7 @@ class Judge:
     def __init__(self, world: World) -> None:
         self._world = world
         self.nodes: dict[str, NodeProcess] = {}
+        self.latest_ns = 0  # when the newest entry was handed to somebody
         self.history: dict[int, bytes] = {}  # log index -> entry; empty: the log's own
         self.digests: dict[int, int] = {}
         self._handed: dict[tuple[str, int], int] = {}  # node and life -> log index
@@ -86,6 +87,7 @@ class Judge:
             if self.digests.setdefault(log_index, digest) != digest:
                 self._world.fault(f"{name} has another state at {log_index}")
         if is_new:
+            self.latest_ns = self._world.now_ns
             self._world.note("committed", log_index, term, crc32(entry))
 
     # ---- when all is over

@@ -39,6 +39,7 @@ DURATION_NS: Final = 20 * SECOND
 PROGRESS_NS: Final = 2 * SECOND
 CONVERGENCE_NS: Final = 10 * SECOND
 _LAST_NS: Final = SECOND  # what is on its way to the clients arrives
+_QUIET_NS: Final = SECOND // 5  # since the last entry: its news has arrived, too
 _BATCH_COMMANDS_MAX: Final = 24  # an entry fits a segment, as it must
 _START_NS: Final = 8 * SECOND
 _USERS: Final = ("A", "B", "C", "D")
@@ -310,6 +311,11 @@ class Simulation:
         if not world.run(since_ns + CONVERGENCE_NS, self._is_well):
             world.fault(f"no agreement within {CONVERGENCE_NS // MS} ms of health: {self._why()}")
         world.run(world.now_ns + _LAST_NS)
+        world.run(world.now_ns + _LAST_NS, self._is_quiet)  # an order's time may just be over
+
+    def _is_quiet(self) -> bool:
+        """Nothing is on its way any more."""
+        return self.world.now_ns - self.judge.latest_ns >= _QUIET_NS
 
     def _is_well(self) -> bool:
         """Everybody agrees, and nobody waits for anything; looked at now and then."""
