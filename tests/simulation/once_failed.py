@@ -118,7 +118,7 @@ ONCE_FAILED: Final = [
         Fault(18, 16752798364, "trap"), Fault(19, 17159805352, "ambush"),
         Fault(20, 17343955354, "day roll"),
     ], is_plain=False),
-    OnceFailed(501170, "names of a day's files were not synced: power cuts, and nobody had the outputs", [
+    OnceFailed(501170, "a day's names were not synced: power cuts, and nobody had outputs", [
         Fault(0, 726503525, "trap"), Fault(1, 830485607, "kill two"),
         Fault(4, 2575541701, "late vote"), Fault(5, 3088928942, "late vote"),
         Fault(6, 3910856640, "late vote"), Fault(7, 4515508200, "all power cut"),
