@@ -4,20 +4,18 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from typer.testing import CliRunner
 
-from oms.cli.main import app
 from oms.client import orders as o
 from oms.client.blocking import Client
 from oms.config import (
     AccountConfig,
     FeesConfig,
     InstrumentConfig,
-    SettingsError,
     UserConfig,
     VenueConfig,
 )
 from oms.local.venue import LocalVenue
+from tests.support.admin_verbs import admin, refused
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -43,19 +41,6 @@ def venue() -> Iterator[LocalVenue]:
     """Two firms, one of which pays fees."""
     with LocalVenue.temporary(CONFIG) as running:
         yield running
-
-
-def admin(venue: LocalVenue, *words: str) -> str:
-    """One `oms admin` command and what it says. Raises: SettingsError."""
-    data = str(venue.folder.path)
-    return CliRunner().invoke(app, ["admin", *words, "--data", data], catch_exceptions=False).output
-
-
-def refused(venue: LocalVenue, *words: str) -> str:
-    """The same, and why the venue or the command refused it."""
-    with pytest.raises(SettingsError) as refusal:
-        admin(venue, *words)
-    return str(refusal.value)
 
 
 def cash(venue: LocalVenue) -> list[int]:

@@ -4,19 +4,17 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from typer.testing import CliRunner
 
-from oms.cli.main import app
 from oms.client.blocking import Client
 from oms.client.errors import OrderRejected
 from oms.config import (
     AccountConfig,
     InstrumentConfig,
-    SettingsError,
     UserConfig,
     VenueConfig,
 )
 from oms.local.venue import LocalVenue
+from tests.support.admin_verbs import admin, refused
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -33,19 +31,6 @@ def venue() -> Iterator[LocalVenue]:
     """One instrument with a tick of a cent."""
     with LocalVenue.temporary(CONFIG) as running:
         yield running
-
-
-def admin(venue: LocalVenue, *words: str) -> str:
-    """One `oms admin` command and what it says. Raises: SettingsError."""
-    data = str(venue.folder.path)
-    return CliRunner().invoke(app, ["admin", *words, "--data", data], catch_exceptions=False).output
-
-
-def refused(venue: LocalVenue, *words: str) -> str:
-    """Why a command is not done."""
-    with pytest.raises(SettingsError) as caught:
-        admin(venue, *words)
-    return str(caught.value)
 
 
 def test_an_operator_sets_ticks_while_orders_rest(venue: LocalVenue) -> None:

@@ -7,6 +7,7 @@ begins the next; it looks at the venue before each step, so it goes on where a l
 """
 
 import random
+from abc import abstractmethod
 from collections.abc import Callable, Generator, Mapping
 from typing import Final, NamedTuple
 
@@ -83,9 +84,9 @@ class Asker(Process):
         """As far as it gets."""
         return next(self._script)
 
+    @abstractmethod
     def work(self) -> Generator[int, None, None]:
         """What it does, without end; yields until when it waits."""
-        raise NotImplementedError
 
     def died(self, *, is_power_lost: bool) -> None:
         """It never is killed."""
